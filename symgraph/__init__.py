@@ -1,0 +1,55 @@
+"""symgraph: a graph-compiling symbolic engine with Keras' API.
+
+`import symgraph` loads nothing but this file; a part is loaded when its name is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "activations",
+    "backend",
+    "callbacks",
+    "constraints",
+    "datasets",
+    "engine",
+    "initializers",
+    "inspection",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "regularizers",
+    "utils",
+)
+
+_OBJECTS = {
+    "Function": "compiler.function",
+    "Input": "layers",
+    "Model": "models",
+    "Sequential": "models",
+    "Variable": "graph.leaves",
+    "constant": "graph.leaves",
+    "function": "compiler.function",
+    "gradients": "graph.gradient",
+    "placeholder": "graph.leaves",
+}
+
+__all__ = ["__version__", *_MODULES, *_OBJECTS]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _OBJECTS:
+        return getattr(importlib.import_module(f"{__name__}.{_OBJECTS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

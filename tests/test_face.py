@@ -1,0 +1,27 @@
+"""What `import symgraph` shows, and that it loads nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import symgraph
+from symgraph.models import Model, Sequential
+
+
+def test_import_is_cheap() -> None:
+    heavy = ("numpy", "numba", "h5py", "symgraph.graph")
+    code = f"import sys, symgraph; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_parts_are_loaded_when_they_are_used() -> None:
+    assert symgraph.models.Model is symgraph.Model is Model
+    assert symgraph.Sequential is Sequential
+    assert symgraph.layers.Input is symgraph.Input
+    assert symgraph.backend.floatx() == "float32"
+    assert not hasattr(symgraph, "nothing")
+    for name in symgraph.__all__:
+        assert getattr(symgraph, name) is not None
+    assert set(symgraph.__all__) <= set(dir(symgraph))
