@@ -1,0 +1,1 @@
+"""What runs: kernels behind C entry points, and the machine that calls them. Knows nothing of graphs."""

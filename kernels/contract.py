@@ -1,0 +1,246 @@
+"""One kernel behind matrix products and convolutions: lines of A times packed columns of B.
+
+C's rows come in *lines* (all rows of a matrix; a row of output pixels): line y of sample s starts at ``a + s
+* a_sample + y * a_row`` and its rows lie `a_step` bytes apart. The depth is a list of *taps*, each `depth`
+long (a matrix product has one tap, a convolution one per kernel cell); taps whose parts of A touch are read
+as one *run*. B is packed inside the tile, a chunk of columns and depth at a time, so that it is streamed from
+memory once and lies in L2 from then on. Where A has borders to be filled with zeros, or is transposed with
+far-apart lines, a part of it is staged next to the packed B.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from symgraph.kernels.buffer import Scratch
+from symgraph.kernels.emit import Code, Int
+from symgraph.kernels.jit import Kernel, ir_kernel
+from symgraph.kernels.machine import Address, Row
+from symgraph.kernels.simd import Block, Tile, emit_block, emit_pack, emit_pack_transposed
+
+PACK_BYTES = 512 * 1024
+"""Packed B that a tile keeps at hand: half of a usual L2."""
+BAND_BYTES = 128 * 1024
+"""The part of A that one unit works on."""
+SMALL = 1 << 20
+"""Multiply-adds below which a second thread does not pay."""
+
+Operands = dict[str, Any]
+"""Operands of a kernel by name: sizes and byte steps are int, places are Address."""
+
+NAMES = (
+    # Addresses; `pack` and `stage` are cut into slots, one per tile.
+    "a", "b", "c", "bias", "pack", "pack_slot", "stage", "stage_slot",
+    # The grid of tiles: batches x parts of the depth x parts of the columns x parts of the rows.
+    "parts_batch", "parts_depth", "parts_columns", "parts_rows", "c_part",
+    "batches", "inner_batches", "a_batch", "a_inner", "b_batch", "b_inner", "c_batch", "c_inner",
+    # Rows: units of (sample, band of lines, band of blocks in a line).
+    "samples", "lines", "lines_per_band", "length", "blocks_per_band",
+    "a_sample", "a_row", "a_step", "a_depth", "c_sample", "c_row", "c_step",
+    # Depth and columns; `run_taps` taps form a run, `chunk` is the part of `depth` that is packed at once.
+    "runs", "run_taps", "taps", "depth", "chunk", "groups", "columns", "panel_chunk",
+    "b_depth", "b_column", "b_group", "a_group", "accumulate",
+    # Staging of padded lines: `stage_step` source lines per output line and `stage_extra` more.
+    "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
+    "stage_left", "stage_middle", "stage_right",
+)  # fmt: skip
+
+
+@cache
+def contraction(block: Block, stage: str, layout: str, activation: str) -> Kernel:
+    """The kernel for one block size.
+
+    `stage` is "none", "pad" (lines of A get zero borders) or "copy" (A is transposed: a chunk of it is
+    brought together). `layout` tells how B is read: "rows" or "columns" are contiguous and get packed, or
+    "direct" (contiguous rows that are read where they lie).
+    """
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        code = Code(builder, function)
+        _emit(code, code.words(NAMES), block, stage, layout, activation)
+        code.finish()
+
+    name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}, {stage}"
+    name += f", {layout}, {activation}]"
+    return ir_kernel(name, emit, (block, stage, layout, activation))
+
+
+def contraction_row(
+    kernel: Kernel, values: Operands, run_offsets: Sequence[int], tap_offsets: Sequence[int]
+) -> Row:
+    """A row from named operands; names that are left out are 0. Offsets are bytes into A and B."""
+    defaults: Operands = {
+        "parts_batch": 1, "parts_depth": 1, "parts_columns": 1, "parts_rows": 1, "batches": 1,
+        "inner_batches": 1, "samples": 1, "lines": 1, "lines_per_band": 1, "groups": 1,
+        "runs": len(run_offsets), "run_taps": 1, "taps": len(tap_offsets),
+    }  # fmt: skip
+    values = defaults | values
+    unknown = set(values) - set(NAMES)
+    assert not unknown, f"unknown operands {unknown}"
+    operands = [values.get(name, 0) for name in NAMES]
+    tiles = math.prod(values[f"parts_{axis}"] for axis in ("batch", "depth", "columns", "rows"))
+    return Row(kernel, (*operands, *run_offsets, *tap_offsets), tiles)
+
+
+def slots(scratch: Scratch, tiles: int, size: int) -> tuple[Address, int]:
+    """Scratch of `size` bytes for each tile, on cache lines of its own: the address and the distance."""
+    slot = -(-size // 64) * 64
+    return scratch((tiles * slot,), np.uint8).address, slot
+
+
+def cut_depth(depth: int, taps: int, panels: int, block: Block) -> tuple[int, int]:
+    """The chunk of depth and the number of panels whose packed form stays in L2."""
+    line = max(1, taps) * block.width * block.size
+    chunk = max(1, depth)
+    if depth * panels * line > PACK_BYTES:
+        target = max(16, 2048 // block.size // max(1, taps))
+        chunk = -(-depth // -(-depth // target))
+    return chunk, min(panels, max(1, PACK_BYTES // (chunk * line)))
+
+
+def _emit(code: Code, w: SimpleNamespace, block: Block, stage: str, layout: str, activation: str) -> None:
+    part_rows = code.tile % w.parts_rows
+    rest = code.tile // w.parts_rows
+    part_columns, rest = rest % w.parts_columns, rest // w.parts_columns
+    part_depth, part_batch = rest % w.parts_depth, rest // w.parts_depth
+    w.pack += code.tile * w.pack_slot
+    w.stage += code.tile * w.stage_slot
+    w.c += part_depth * w.c_part
+    # Columns past a group's last are zero in the packed panels.
+    w.panels = (w.columns + (block.width - 1)) // block.width
+    w.blocks = (w.length + (block.rows - 1)) // block.rows
+    w.line_bands = (w.lines + w.lines_per_band - 1) // w.lines_per_band
+    w.block_bands = (w.blocks + w.blocks_per_band - 1) // w.blocks_per_band
+    first_unit, end_unit = code.share(part_rows, w.parts_rows, w.samples * w.line_bands * w.block_bands)
+    first_panel, end_panel = code.share(part_columns, w.parts_columns, w.panels * w.groups)
+    first_depth, end_depth = code.share(part_depth, w.parts_depth, w.depth)
+    first_batch, end_batch = code.share(part_batch, w.parts_batch, w.batches)
+    with code.loop(end_batch, first_batch) as batch:
+        outer, inner = batch // w.inner_batches, batch % w.inner_batches
+        here = SimpleNamespace(**vars(w))
+        here.a = w.a + outer * w.a_batch + inner * w.a_inner
+        here.b = w.b + outer * w.b_batch + inner * w.b_inner
+        here.c = w.c + outer * w.c_batch + inner * w.c_inner
+        # An empty depth still runs once: it stores zeros, or the bias.
+        stop = code.maximum(end_depth, first_depth + 1)
+        with (
+            code.loop(end_panel, first_panel, w.panel_chunk) as panel,
+            code.loop(stop, first_depth, w.chunk) as at,
+        ):
+            here.panel, here.panel_end = panel, code.minimum(panel + w.panel_chunk, end_panel)
+            here.at, here.count = at, code.minimum(w.chunk, end_depth - at)
+            here.load = code.builder.or_(at.differs(first_depth), w.accumulate.differs(0))
+            here.last = at + here.count >= end_depth
+            if layout != "direct":
+                _emit_pack(code, here, block, layout)
+            with code.loop(end_unit, first_unit) as unit:
+                _emit_unit(code, here, block, unit, stage, layout, activation)
+
+
+def _panel_bytes(w: SimpleNamespace, block: Block) -> Int:
+    return w.taps * w.count * (block.width * block.size)
+
+
+def _emit_pack(code: Code, w: SimpleNamespace, block: Block, layout: str) -> None:
+    """Bring the chunk of B into panels: [panel][tap][depth][column]."""
+    pack = emit_pack_transposed if layout == "columns" else emit_pack
+    line = block.width * block.size
+    with code.loop(w.panel_end, w.panel) as panel, code.loop(w.taps) as tap:
+        group, column = panel // w.panels, panel % w.panels * block.width
+        source = w.b + group * w.b_group + column * w.b_column + w.at * w.b_depth
+        source += code.word(w.runs + tap + len(NAMES))
+        target = w.pack + (panel - w.panel) * _panel_bytes(w, block) + tap * w.count * line
+        pack(
+            code,
+            block,
+            source,
+            w.b_column if layout == "columns" else w.b_depth,
+            w.count,
+            w.columns - column,
+            target,
+        )
+
+
+def _emit_unit(
+    code: Code, w: SimpleNamespace, block: Block, unit: Int, stage: str, layout: str, activation: str
+) -> None:
+    """All blocks of one unit: a band of lines, or a band of a line, of one sample."""
+    sample, rest = unit // (w.line_bands * w.block_bands), unit % (w.line_bands * w.block_bands)
+    first_line, first_block = (
+        rest // w.block_bands * w.lines_per_band,
+        rest % w.block_bands * w.blocks_per_band,
+    )
+    end_line = code.minimum(first_line + w.lines_per_band, w.lines)
+    end_block = code.minimum(first_block + w.blocks_per_band, w.blocks)
+    source = w.a + sample * w.a_sample
+    lowest = code.minimum(first_block * block.rows, w.length - block.rows)
+    if stage == "pad":
+        emit_padded_lines(code, w, source, first_line, end_line - first_line)
+    elif stage == "copy":
+        highest = code.minimum((end_block - 1) * block.rows, w.length - block.rows) + block.rows
+        with code.loop(w.count) as k:
+            bytes_ = (highest - lowest) * block.size
+            code.copy(
+                w.stage + k * w.stage_row, source + (w.at + k) * w.a_depth + lowest * block.size, bytes_
+            )
+
+    def run_offset(run: Int) -> Int:
+        return code.word(run + len(NAMES))
+
+    with code.loop(w.panel_end, w.panel) as panel:
+        group, column = panel // w.panels, panel % w.panels * block.width
+        if layout == "direct":
+            b = w.b + group * w.b_group + column * w.b_column + w.at * w.b_depth
+        else:
+            b = w.pack + (panel - w.panel) * _panel_bytes(w, block)
+        across = (group * w.columns + column) * block.size
+        with code.loop(end_line, first_line) as y, code.loop(end_block, first_block) as i:
+            start = code.minimum(i * block.rows, w.length - block.rows)
+            depth_step = w.a_depth
+            if stage == "pad":
+                a = (
+                    w.stage
+                    + (y - first_line) * w.stage_step * w.stage_row
+                    + group * w.a_group
+                    + start * w.a_step
+                )
+                a += w.at * w.a_depth
+            elif stage == "copy":
+                a = w.stage + (start - lowest) * block.size
+                depth_step = w.stage_row
+            else:
+                a = source + y * w.a_row + group * w.a_group + start * w.a_step + w.at * w.a_depth
+            emit_block(code, block, Tile(
+                a=a, row_step=w.a_step, depth_step=depth_step, runs=w.runs, depth=w.count * w.run_taps,
+                run_offset=run_offset, b=b,
+                b_step=w.b_depth if layout == "direct" else None,
+                c=w.c + sample * w.c_sample + y * w.c_row + start * w.c_step + across, c_step=w.c_step,
+                columns=w.columns - column, skip=i * block.rows - start, load=w.load, last=w.last,
+                bias=code.select(w.bias.differs(0), w.bias + across, 0), activation=activation,
+            ))  # fmt: skip
+
+
+def emit_padded_lines(code: Code, w: SimpleNamespace, source: Int, first_line: Int, lines: Int) -> None:
+    """Copy the lines of A that `lines` output lines see to `w.stage`, with zeros where they leave A."""
+    top = first_line * w.stage_step - w.stage_top
+    with code.loop((lines - 1) * w.stage_step + w.stage_extra + 1) as i:
+        target = w.stage + i * w.stage_row
+        y = top + i
+        inside = code.builder.and_(y >= 0, y < w.stage_height)
+
+        def copy(target: Int = target, y: Int = y) -> None:
+            code.clear(target, w.stage_left)
+            code.copy(target + w.stage_left, source + y * w.a_row + w.stage_skip, w.stage_middle)
+            code.clear(target + w.stage_left + w.stage_middle, w.stage_right)
+
+        def clear(target: Int = target) -> None:
+            code.clear(target, w.stage_row)
+
+        code.either(inside, copy, clear)

@@ -1,0 +1,318 @@
+"""Two-dimensional convolution, forward and with respect to its input, as an implicit matrix product.
+
+Pictures are NHWC, kernels HWIO, so for one kernel cell the channels of a pixel are one contiguous run and
+neighbouring pixels are rows of a matrix that lies in the picture itself: nothing is copied to columns. The
+input gradient of a convolution with strides is one such product per phase (the output pixels that share a
+remainder modulo the strides), so no multiplication with an inserted zero is ever made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.contract import (
+    BAND_BYTES,
+    PACK_BYTES,
+    SMALL,
+    Operands,
+    contraction,
+    contraction_row,
+    cut_depth,
+    slots,
+)
+from symgraph.kernels.conv_geometry import (
+    Lattice,
+    Padding,
+    Pair,
+    Tap,
+    View,
+    check_geometry,
+    lattice,
+    output_shape,
+    phase_taps,
+    run_length,
+)
+from symgraph.kernels.depthwise import depthwise_input_gradient_rows, depthwise_rows
+from symgraph.kernels.machine import Address, Row
+from symgraph.kernels.simd import Block, choose_block
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """B of a convolution: its place, sizes per group, byte steps along depth, columns and groups."""
+
+    address: Address
+    depth: int
+    columns: int
+    groups: int
+    depth_step: int
+    column_step: int
+    group_step: int
+
+
+def conv2d_rows(
+    x: Buffer,
+    w: Buffer,
+    out: Buffer,
+    *,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    bias: Buffer | None = None,
+    activation: str = "linear",
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for ``out = activation(cross_correlation(x, w) + bias)``.
+
+    Parameters
+    ----------
+    x, w, out : Buffer
+        Contiguous [N, H, W, C], [kh, kw, C / groups, F] and [N, OH, OW, F]; float32 or float64.
+    strides, dilation : (int, int)
+    padding : ((top, bottom), (left, right))
+    bias : Buffer, optional
+        Contiguous [F].
+    activation : {'linear', 'relu'}
+    """
+    check_geometry(x, w, out, strides, padding, dilation, groups)
+    kh, kw, depth, features = w.shape
+    if depth == 1 and groups > 1:
+        return depthwise_rows(
+            x,
+            w,
+            out,
+            strides=strides,
+            padding=padding,
+            dilation=dilation,
+            bias=bias,
+            activation=activation,
+            threads=threads,
+            scratch=scratch,
+        )
+    size = x.dtype.itemsize
+    (top, _), (left, _) = padding
+    taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, (ky * kw + kx) * depth * features * size)
+            for ky in range(kh) for kx in range(kw)]  # fmt: skip
+    columns = features // groups
+    weights = Weights(w.address, depth, columns, groups, features * size, size, columns * size)
+    return tap_rows(x, weights, taps, lattice(out), strides, bias, activation, threads, scratch)
+
+
+def conv2d_input_gradient_rows(
+    grad: Buffer,
+    w: Buffer,
+    out: Buffer,
+    *,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for the gradient of `conv2d_rows` with respect to x: `grad` has its out's shape, `out` its x's."""
+    check_geometry(out, w, grad, strides, padding, dilation, groups)
+    kh, kw, columns, features = w.shape
+    if columns == 1 and groups > 1:
+        return depthwise_input_gradient_rows(
+            grad,
+            w,
+            out,
+            strides=strides,
+            padding=padding,
+            dilation=dilation,
+            threads=threads,
+            scratch=scratch,
+        )
+    size = grad.dtype.itemsize
+    depth = features // groups
+    weights = Weights(w.address, depth, columns, groups, size, features * size, depth * size)
+    rows = []
+    for phase_y in range(min(strides[0], out.shape[1])):
+        for phase_x in range(min(strides[1], out.shape[2])):
+            ys = phase_taps(kh, phase_y + padding[0][0], strides[0], dilation[0])
+            xs = phase_taps(kw, phase_x + padding[1][0], strides[1], dilation[1])
+            taps = [Tap(y, x, (ky * kw + kx) * columns * features * size) for ky, y in ys for kx, x in xs]
+            pixels = lattice(out, (phase_y, phase_x), strides)
+            rows += tap_rows(grad, weights, taps, pixels, (1, 1), None, "linear", threads, scratch)
+    return rows
+
+
+def tap_rows(
+    a: Buffer,
+    weights: Weights,
+    taps: Sequence[Tap],
+    out: Lattice,
+    steps: Pair,
+    bias: Buffer | None,
+    activation: str,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for ``out[n, y, x] = sum over taps of a[n, y * sy + tap.y, x * sx + tap.x] @ w[tap]``.
+
+    Pixels outside `a` count as zeros; bias and activation follow.
+    """
+    samples, height, width, channels = a.shape
+    if out.samples * out.height * out.width * weights.columns == 0:
+        return []
+    size = a.dtype.itemsize
+    pixel = channels * size
+    if weights.depth * samples * height * width == 0:
+        taps = []
+    view = View.of(taps, out, steps, height, width)
+    values: Operands = {
+        "a": a.address, "b": weights.address, "c": out.address, "bias": bias.address if bias else 0,
+        "samples": out.samples, "lines": out.height, "length": out.width,
+        "a_sample": height * width * pixel, "a_row": steps[0] * width * pixel, "a_step": steps[1] * pixel,
+        "a_depth": size, "c_sample": out.sample, "c_row": out.row, "c_step": out.step,
+        "depth": weights.depth, "groups": weights.groups, "columns": weights.columns,
+        "b_depth": weights.depth_step, "b_column": weights.column_step, "b_group": weights.group_step,
+        "a_group": weights.depth * size,
+    }  # fmt: skip
+    if view.padded:
+        values |= view.staging(a, steps)
+    else:
+        _merge_lines(values)
+    offsets = view.offsets(taps, a)
+    block = choose_block(values["length"], weights.columns, a.dtype)
+    panels = weights.groups * -(-weights.columns // block.width)
+    values["chunk"], values["panel_chunk"] = cut_depth(weights.depth, len(taps), panels, block)
+    run_taps = 1 if values["chunk"] < weights.depth else run_length(offsets, weights.depth * size)
+    values["run_taps"] = run_taps
+    _cut_rows(values, block, view, threads)
+    _cut_tiles(values, block, len(taps), threads)
+    tiles = values["parts_rows"] * values["parts_columns"]
+    pack = len(taps) * values["chunk"] * values["panel_chunk"] * block.width + block.lanes * block.width
+    values["pack"], values["pack_slot"] = slots(scratch, tiles, pack * size)
+    if view.padded:
+        lines = (values["lines_per_band"] - 1) * steps[0] + values["stage_extra"] + 1
+        values["stage"], values["stage_slot"] = slots(scratch, tiles, lines * values["stage_row"])
+    kernel = contraction(
+        block,
+        "pad" if view.padded else "none",
+        "columns" if weights.depth_step == size else "rows",
+        activation,
+    )
+    return [contraction_row(kernel, values, offsets[::run_taps], [t.offset for t in taps])]
+
+
+def _merge_lines(values: Operands) -> None:
+    """Make one long line of lines, and of samples, that follow each other without a gap on both sides."""
+    if (
+        values["a_row"] == values["length"] * values["a_step"]
+        and values["c_row"] == values["length"] * values["c_step"]
+    ):
+        values["length"] *= values["lines"]
+        values["lines"] = 1
+        length = values["length"]
+        if (
+            values["a_sample"] == length * values["a_step"]
+            and values["c_sample"] == length * values["c_step"]
+        ):
+            values["length"] *= values["samples"]
+            values["samples"] = 1
+
+
+def _cut_rows(values: Operands, block: Block, view: View, threads: int) -> None:
+    """Choose bands of lines, or of one line, whose part of A stays in the cache."""
+    row = values["stage_row"] * values["stage_step"] if view.padded else values["a_row"]
+    lines = max(1, BAND_BYTES // max(1, row))
+    wanted = -(-values["lines"] * values["samples"] // (4 * threads))
+    values["lines_per_band"] = min(values["lines"], lines, max(1, wanted))
+    blocks = -(-values["length"] // block.rows)
+    if view.padded:
+        values["blocks_per_band"] = blocks
+        return
+    most = max(1, BAND_BYTES // max(1, values["a_step"] * block.rows))
+    if values["lines"] * values["samples"] < 4 * threads:
+        most = min(most, max(1, -(-blocks // (4 * threads))))
+    values["blocks_per_band"] = min(blocks, most)
+
+
+def _cut_tiles(values: Operands, block: Block, taps: int, threads: int) -> None:
+    """Share the work: by rows where there are many, else by columns, so that little is packed twice."""
+    panels = values["groups"] * -(-values["columns"] // block.width)
+    pixels = values["samples"] * values["lines"] * values["length"]
+    bands = -(-values["lines"] // values["lines_per_band"])
+    blocks = -(-values["length"] // block.rows)
+    units = values["samples"] * bands * -(-blocks // values["blocks_per_band"])
+    work = pixels * values["columns"] * values["groups"] * max(1, values["depth"] * taps)
+    values["parts_rows"] = values["parts_columns"] = 1
+    if threads == 1 or work < SMALL:
+        return
+    if pixels < 1024 * threads and panels >= threads:
+        values["parts_columns"] = threads
+    else:
+        # Every tile packs B for itself: the more there is to pack, the fewer tiles.
+        packed = taps * values["chunk"] * values["panel_chunk"] * block.width * block.size
+        values["parts_rows"] = min(units, (4 if packed <= PACK_BYTES // 4 else 2) * threads)
+
+
+def conv2d(
+    x: np.ndarray,
+    w: np.ndarray,
+    strides: Pair = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    bias: np.ndarray | None = None,
+    activation: str = "linear",
+    threads: int | None = None,
+) -> np.ndarray:
+    """``activation(cross_correlation(x, w) + bias)``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C)
+    w : ndarray, shape (kh, kw, C / groups, F)
+    padding : ((top, bottom), (left, right))
+    bias : ndarray, shape (F,), optional
+    activation : {'linear', 'relu'}
+
+    Returns
+    -------
+    ndarray, shape (N, OH, OW, F)
+        With ``OH = (H + top + bottom - (kh - 1) * dilation - 1) // stride + 1``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes or dtypes that do not belong together.
+    """
+    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+    size = output_shape(x.shape[1:3], w.shape[:2], strides, padding, dilation)
+    out = np.empty((x.shape[0], *size, w.shape[3]), x.dtype)
+    extra = () if bias is None else (np.ascontiguousarray(bias, x.dtype),)
+
+    def plan(x: Buffer, w: Buffer, out: Buffer, *bias: Buffer, **options: Any) -> list[Row]:
+        return conv2d_rows(x, w, out, bias=bias[0] if bias else None, **options)
+
+    launch(plan, x, w, out, *extra, threads=threads, strides=strides, padding=padding, dilation=dilation,
+           groups=groups, activation=activation)  # fmt: skip
+    return out
+
+
+def conv2d_input_gradient(
+    grad: np.ndarray,
+    w: np.ndarray,
+    shape: tuple[int, ...],
+    strides: Pair = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Gradient of `conv2d` with respect to x, of shape `shape`; `grad` is the output's, (N, OH, OW, F)."""
+    grad, w = np.ascontiguousarray(grad), np.ascontiguousarray(w)
+    out = np.empty(shape, grad.dtype)
+    launch(conv2d_input_gradient_rows, grad, w, out, threads=threads, strides=strides, padding=padding,
+           dilation=dilation, groups=groups)  # fmt: skip
+    return out

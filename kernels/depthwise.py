@@ -1,0 +1,346 @@
+"""Depthwise convolution: every channel has its own small kernel, so vectors run along the channels.
+
+With a channel multiplier the input is stretched first (channel c is repeated), after which every output
+channel has an input channel of its own; the input gradient sums the repeats at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+from llvmlite import ir
+
+from symgraph.kernels.buffer import Buffer, Scratch
+from symgraph.kernels.contract import BAND_BYTES, SMALL, Operands, emit_padded_lines, slots
+from symgraph.kernels.conv_geometry import Lattice, Padding, Pair, Tap, View, lattice, phase_taps
+from symgraph.kernels.emit import Code, Int, float_type, vector_type, zero
+from symgraph.kernels.jit import Kernel, ir_kernel
+from symgraph.kernels.machine import Row
+from symgraph.kernels.partials import partial_sum_row
+from symgraph.kernels.simd import ACTIVATIONS
+
+_PIXELS = 8
+_NAMES = (
+    "a", "b", "c", "bias", "stage", "stage_slot", "tiles", "samples", "lines", "lines_per_band", "length",
+    "channels", "a_sample", "a_line", "a_row", "a_step", "b_sample", "b_line", "c_sample", "c_row", "c_step",
+    "c_part", "taps", "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
+    "stage_left", "stage_middle", "stage_right",
+)  # fmt: skip
+# A band's body gets: code, words, unit number, first unit, sample, first line, lines, A and A's line step.
+_Body = Callable[[Code, SimpleNamespace, Int, Int, Int, Int, Int, Int, Int], None]
+
+
+def _bands(builder: ir.IRBuilder, function: ir.Function, padded: bool, body: _Body) -> None:
+    """The frame of both kernels: a tile's bands of lines, A's part of each staged where it has borders."""
+    code = Code(builder, function)
+    w = code.words(_NAMES)
+    w.stage += code.tile * w.stage_slot
+    bands = (w.lines + w.lines_per_band - 1) // w.lines_per_band
+    first, end = code.share(code.tile, w.tiles, w.samples * bands)
+    with code.loop(end, first) as unit:
+        sample, line = unit // bands, unit % bands * w.lines_per_band
+        count = code.minimum(w.lines_per_band, w.lines - line)
+        source = w.a + sample * w.a_sample
+        if padded:
+            emit_padded_lines(code, w, source, line, count)
+            a, a_line = w.stage, w.stage_step * w.stage_row
+        else:
+            a, a_line = source + line * w.a_line, w.a_line
+        body(code, w, unit, first, sample, line, count, a, a_line)
+    code.finish()
+
+
+def _vectors(code: Code, channels: Int, lanes: int, body: Callable[[Int, ir.Value | None], None]) -> None:
+    whole = channels - channels % lanes
+    with code.loop(whole, step=lanes) as c:
+        body(c, None)
+    with code.when(whole < channels):
+        body(whole, code.first_lanes(channels - whole, lanes))
+
+
+@cache
+def _forward(dtype: str, pixels: int, padded: bool, activation: str) -> Kernel:
+    """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour."""
+    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
+
+    def body(
+        code: Code,
+        w: SimpleNamespace,
+        unit: Int,
+        first: Int,
+        sample: Int,
+        line: Int,
+        count: Int,
+        a: Int,
+        a_line: Int,
+    ) -> None:
+        builder = code.builder
+        sums = [code.variable(vector) for _ in range(pixels)]
+        blocks = (w.length + (pixels - 1)) // pixels
+        with code.loop(count) as y, code.loop(blocks) as i:
+            start = code.minimum(i * pixels, w.length - pixels)
+            here = a + y * a_line + start * w.a_step
+            there = w.c + sample * w.c_sample + (line + y) * w.c_row + start * w.c_step
+
+            def channels(c: Int, mask: ir.Value | None) -> None:
+                for total in sums:
+                    builder.store(zero(vector), total)
+                with code.when(w.bias.differs(0)):
+                    value = code.load(w.bias + c * size, vector, mask)
+                    for total in sums:
+                        builder.store(value, total)
+                with code.loop(w.taps) as tap:
+                    weight = code.load(w.b + code.word(w.taps + tap + len(_NAMES)) + c * size, vector, mask)
+                    place = here + code.word(tap + len(_NAMES)) + c * size
+                    for p, total in enumerate(sums):
+                        value = code.load(place + w.a_step * p, vector, mask)
+                        builder.store(code.multiply_add(value, weight, builder.load(total)), total)
+                for p, total in enumerate(sums):
+                    value = ACTIVATIONS[activation](code, builder.load(total))
+                    code.store(value, there + w.c_step * p + c * size, mask)
+
+            _vectors(code, w.channels, vector.count, channels)
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        _bands(builder, function, padded, body)
+
+    name = f"depthwise_conv2d[{dtype}, {pixels}{', pad' if padded else ''}, {activation}]"
+    return ir_kernel(name, emit, (dtype, pixels, padded, activation))
+
+
+@cache
+def _weight_gradient(dtype: str, padded: bool) -> Kernel:
+    """Kernel: sums of A times the output's gradient over a tile's bands, one partial result per tile."""
+    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
+    chains = 4
+
+    def body(
+        code: Code,
+        w: SimpleNamespace,
+        unit: Int,
+        first: Int,
+        sample: Int,
+        line: Int,
+        count: Int,
+        a: Int,
+        a_line: Int,
+    ) -> None:
+        builder = code.builder
+        sums = [code.variable(vector) for _ in range(chains)]
+        grad = w.b + sample * w.b_sample + line * w.b_line
+        step = w.channels * size
+        whole = w.length - w.length % chains
+
+        def channels(c: Int, mask: ir.Value | None) -> None:
+            def add(total: ir.Value, x: Int, g: Int) -> None:
+                product = (code.load(x, vector, mask), code.load(g, vector, mask))
+                builder.store(code.multiply_add(*product, builder.load(total)), total)
+
+            with code.loop(w.taps) as tap:
+                target = w.c + code.tile * w.c_part + (tap * w.channels + c) * size
+                for total in sums:
+                    builder.store(zero(vector), total)
+                with code.when(unit.differs(first)):
+                    builder.store(code.load(target, vector, mask), sums[0])
+                with code.loop(count) as y:
+                    x = a + code.word(tap + len(_NAMES)) + y * a_line + c * size
+                    g = grad + y * w.b_line + c * size
+                    with code.loop(whole, step=chains) as p:
+                        for j, total in enumerate(sums):
+                            add(total, x + (p + j) * w.a_step, g + (p + j) * step)
+                    with code.loop(w.length, whole) as p:
+                        add(sums[0], x + p * w.a_step, g + p * step)
+                values = [builder.load(total) for total in sums]
+                total = builder.fadd(builder.fadd(values[0], values[1]), builder.fadd(values[2], values[3]))
+                code.store(total, target, mask)
+
+        _vectors(code, w.channels, vector.count, channels)
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        _bands(builder, function, padded, body)
+
+    name = f"depthwise_weight_gradient[{dtype}{', pad' if padded else ''}]"
+    return ir_kernel(name, emit, (dtype, padded))
+
+
+@cache
+def _repeat(dtype: str, fold: bool) -> Kernel:
+    """Kernel: repeat each of `count` values `times` times side by side, or (`fold`) sum groups of `times`."""
+    size, kind = np.dtype(dtype).itemsize, float_type(dtype)
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        code = Code(builder, function)
+        w = code.words(("source", "target", "count", "times", "tiles"))
+        first, end = code.share(code.tile, w.tiles, w.count)
+        total = code.variable(kind)
+        with code.loop(end, first) as i:
+            if fold:
+                builder.store(zero(kind), total)
+                with code.loop(w.times) as j:
+                    value = code.load(w.source + (i * w.times + j) * size, kind)
+                    builder.store(builder.fadd(builder.load(total), value), total)
+                code.store(builder.load(total), w.target + i * size)
+            else:
+                value = code.load(w.source + i * size, kind)
+                with code.loop(w.times) as j:
+                    code.store(value, w.target + (i * w.times + j) * size)
+        code.finish()
+
+    return ir_kernel(f"{'fold' if fold else 'repeat'}_channels[{dtype}]", emit, (dtype, fold))
+
+
+def _repeat_row(source: Buffer, target: Buffer, times: int, threads: int, fold: bool = False) -> Row:
+    count = target.size if fold else source.size
+    tiles = min(4 * threads, max(1, count)) if threads > 1 and count * times > 1 << 16 else 1
+    return Row(_repeat(source.dtype.name, fold), (source.address, target.address, count, times, tiles), tiles)
+
+
+def _stretched(x: Buffer, channels: int, threads: int, scratch: Scratch) -> tuple[Buffer, list[Row]]:
+    """`x` with its channels repeated to `channels`, and the rows that do it."""
+    if x.shape[3] == channels or x.size == 0:
+        return x, []
+    wide = scratch((*x.shape[:3], channels), x.dtype)
+    return wide, [_repeat_row(x, wide, channels // x.shape[3], threads)]
+
+
+def depthwise_rows(
+    x: Buffer,
+    w: Buffer,
+    out: Buffer,
+    *,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair,
+    bias: Buffer | None,
+    activation: str,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for a convolution with one input channel per group; operands as in `conv.conv2d_rows`."""
+    kh, kw, _, features = w.shape
+    x, rows = _stretched(x, features, threads, scratch)
+    (top, _), (left, _) = padding
+    taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, (ky * kw + kx) * features * x.dtype.itemsize)
+            for ky in range(kh) for kx in range(kw)]  # fmt: skip
+    return rows + _tap_rows(x, w, taps, lattice(out), strides, bias, activation, threads, scratch)
+
+
+def depthwise_input_gradient_rows(
+    grad: Buffer,
+    w: Buffer,
+    out: Buffer,
+    *,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for the gradient of `depthwise_rows` with respect to x, one product per phase of the strides."""
+    kh, kw, _, features = w.shape
+    wide = (
+        out if out.shape[3] == features or out.size == 0 else scratch((*out.shape[:3], features), out.dtype)
+    )
+    rows: list[Row] = []
+    for phase_y in range(min(strides[0], out.shape[1])):
+        for phase_x in range(min(strides[1], out.shape[2])):
+            ys = phase_taps(kh, phase_y + padding[0][0], strides[0], dilation[0])
+            xs = phase_taps(kw, phase_x + padding[1][0], strides[1], dilation[1])
+            taps = [Tap(y, x, (ky * kw + kx) * features * out.dtype.itemsize) for ky, y in ys for kx, x in xs]
+            pixels = lattice(wide, (phase_y, phase_x), strides)
+            rows += _tap_rows(grad, w, taps, pixels, (1, 1), None, "linear", threads, scratch)
+    if wide is not out:
+        rows.append(_repeat_row(wide, out, features // out.shape[3], threads, fold=True))
+    return rows
+
+
+def _tap_rows(
+    a: Buffer,
+    w: Buffer,
+    taps: Sequence[Tap],
+    out: Lattice,
+    steps: Pair,
+    bias: Buffer | None,
+    activation: str,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    channels = w.shape[3]
+    if out.samples * out.height * out.width * channels == 0:
+        return []
+    taps = taps if a.size else []
+    view = View.of(taps, out, steps, a.shape[1], a.shape[2])
+    values = _operands(a, view, steps, out.samples, out.height, out.width, taps, threads)
+    values |= {"b": w.address, "c": out.address, "bias": bias.address if bias else 0,
+               "c_sample": out.sample, "c_row": out.row, "c_step": out.step}  # fmt: skip
+    kernel = _forward(a.dtype.name, min(_PIXELS, out.width), view.padded, activation)
+    return [_row(kernel, values, view, [*view.offsets(taps, a), *(t.offset for t in taps)], scratch)]
+
+
+def _operands(
+    a: Buffer,
+    view: View,
+    steps: Pair,
+    samples: int,
+    lines: int,
+    length: int,
+    taps: Sequence[Tap],
+    threads: int,
+) -> Operands:
+    _, height, width, channels = a.shape
+    pixel = channels * a.dtype.itemsize
+    band = max(1, BAND_BYTES // max(1, steps[0] * width * pixel))
+    values: Operands = {
+        "a": a.address, "samples": samples, "lines": lines, "length": length, "channels": channels,
+        "lines_per_band": min(lines, band, max(1, -(-samples * lines // (4 * threads)))),
+        "a_sample": height * width * pixel, "a_line": steps[0] * width * pixel, "a_step": steps[1] * pixel,
+        "taps": len(taps),
+    }  # fmt: skip
+    if view.padded:
+        values |= view.staging(a, steps)
+    units = samples * -(-lines // values["lines_per_band"])
+    # A multiply-add costs about eight times what it does in a matrix product: there is a load for each.
+    small = threads == 1 or samples * lines * length * channels * max(1, len(taps)) < SMALL // 8
+    values["tiles"] = 1 if small else min(units, 4 * threads)
+    return values
+
+
+def _row(kernel: Kernel, values: Operands, view: View, offsets: Sequence[int], scratch: Scratch) -> Row:
+    if view.padded:
+        lines = (values["lines_per_band"] - 1) * values["stage_step"] + view.extra + 1
+        values["stage"], values["stage_slot"] = slots(scratch, values["tiles"], lines * values["stage_row"])
+    return Row(kernel, (*(values.get(name, 0) for name in _NAMES), *offsets), values["tiles"])
+
+
+def depthwise_weight_gradient_rows(
+    x: Buffer,
+    grad: Buffer,
+    out: Buffer,
+    *,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for the gradient of `depthwise_rows` with respect to w; x and grad are not empty."""
+    kh, kw, _, features = out.shape
+    x, rows = _stretched(x, features, threads, scratch)
+    (top, _), (left, _) = padding
+    taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, 0) for ky in range(kh) for kx in range(kw)]
+    pixels = lattice(grad)
+    view = View.of(taps, pixels, strides, x.shape[1], x.shape[2])
+    values = _operands(x, view, strides, pixels.samples, pixels.height, pixels.width, taps, threads)
+    values |= {"b": grad.address, "b_sample": pixels.sample, "b_line": pixels.row}
+    tiles = values["tiles"]
+    target = out if tiles == 1 else scratch((tiles, *out.shape), out.dtype)
+    values |= {"c": target.address, "c_part": out.nbytes}
+    rows.append(
+        _row(_weight_gradient(x.dtype.name, view.padded), values, view, view.offsets(taps, x), scratch)
+    )
+    if tiles > 1:
+        rows.append(partial_sum_row(x.dtype.name, target.address, tiles, 1, out.size, out.address, 0))
+    return rows

@@ -1,0 +1,188 @@
+"""From Python or LLVM IR to machine code at an address: the only file that calls numba's compiler.
+
+A `Kernel` is one C entry `int64 entry(int64 *operands, int64 tile)`. It is compiled when its address is first
+asked for, stored on disk under a key made of everything that shapes its code, and loaded from there next
+time. Kernels never raise and never allocate: they return 0, or a positive status that `Kernel.errors` words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from symgraph.kernels import cache as disk
+from symgraph.kernels.target import TARGET
+
+__all__ = ["FLAGS", "INT", "Kernel", "helper", "intrinsic", "ir_kernel", "numba_kernel", "types"]
+
+INT = ir.IntType(64)
+ENTRY_TYPE = ir.FunctionType(INT, [INT.as_pointer(), INT])
+# No nnan/ninf: NaN and Inf have to come through as in the references.
+FLAGS = {"contract", "reassoc", "nsz", "arcp"}
+_SIGNATURE = types.int64(types.CPointer(types.int64), types.int64)
+_lock = threading.RLock()
+
+
+def helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a function as callable from numba kernels (compiled into each of them)."""
+    return numba.njit(error_model="numpy", fastmath=FLAGS, nogil=True)(function)
+
+
+@cache
+def _source_digest() -> str | None:
+    """Hash of this package's sources, versions and target: part of every key. None without sources."""
+    digest = hashlib.sha256()
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    if not files:
+        return None
+    for file in files:
+        digest.update(file.name.encode() + file.read_bytes())
+    for part in (numba.__version__, llvmlite.__version__, TARGET.cpu, TARGET.features, sorted(FLAGS)):
+        digest.update(repr(part).encode())
+    return digest.hexdigest()
+
+
+class Kernel:
+    """A machine-code entry, compiled on demand.
+
+    Attributes
+    ----------
+    name : str
+        What listings show, e.g. ``conv2d_forward[float32, relu]``.
+    errors : mapping of int to str
+        Meaning of each positive status that the entry can return.
+    compile_seconds : float or None
+        Time spent compiling in this process; None when not loaded yet, 0.0 when it came from the disk cache.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        key: object,
+        build: Callable[[str], str],
+        source: Callable[[], str],
+        errors: Mapping[int, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.errors = dict(errors or {})
+        self.compile_seconds: float | None = None
+        self._key = key
+        self._build = build
+        self._source = source
+        self._address = 0
+        self._engine: llvm.ExecutionEngine | None = None
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self.name}>"
+
+    @property
+    def symbol(self) -> str:
+        """The entry's name in object code: unique by content, so that no two kernels collide."""
+        content = f"{self.name}|{self._key!r}|{_source_digest()}"
+        return "sg_" + hashlib.sha256(content.encode()).hexdigest()[:40]
+
+    @property
+    def address(self) -> int:
+        """Address of the entry; compiles or loads it the first time."""
+        if not self._address:
+            with _lock:
+                if not self._address:
+                    self._load()
+        return self._address
+
+    def llvm(self) -> str:
+        """The kernel's optimised LLVM IR, as text."""
+        return self._build(self.symbol)
+
+    def assembly(self) -> str:
+        """The kernel's assembly for this machine's processor, as text."""
+        return TARGET.machine().emit_assembly(_parse(self._build(self.symbol)))
+
+    def source(self) -> str:
+        """The Python source that the kernel was made from."""
+        return self._source()
+
+    def _load(self) -> None:
+        symbol = self.symbol
+        folder = disk.cache_folder() if _source_digest() else None
+        code = disk.load(folder, symbol)
+        start = time.perf_counter()
+        self.compile_seconds = 0.0
+        if code is None:
+            code = TARGET.machine().emit_object(_parse(self._build(symbol)))
+            self.compile_seconds = time.perf_counter() - start
+            disk.store(folder, symbol, code)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), TARGET.machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        self._address = self._engine.get_function_address(symbol)
+
+
+def _parse(text: str) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return module
+
+
+def numba_kernel(
+    name: str, function: Callable[..., Any], key: object = (), errors: Mapping[int, str] | None = None
+) -> Kernel:
+    """A kernel written in Python: ``function(operands, tile) -> status``, compiled by numba.
+
+    `operands` is a pointer to int64 (addresses and sizes), `tile` an int64. `key` holds everything the
+    function's closure was made from (dtype, block sizes, ...): it tells apart kernels of the same name.
+    """
+
+    def build(symbol: str) -> str:
+        with _lock:
+            compiled = numba.cfunc(_SIGNATURE, error_model="numpy", fastmath=FLAGS)(function)
+            module = llvm.parse_assembly(compiled.inspect_llvm())
+            for defined in module.functions:
+                if defined.name.startswith("cfunc."):
+                    defined.name = symbol
+            return str(module)
+
+    return Kernel(name, key, build, lambda: inspect.getsource(function), errors)
+
+
+def ir_kernel(
+    name: str,
+    emit: Callable[[ir.IRBuilder, ir.Function], None],
+    key: object,
+    errors: Mapping[int, str] | None = None,
+) -> Kernel:
+    """A kernel written as LLVM IR.
+
+    ``emit(builder, function)`` fills the entry's body and ends with a return.
+    """
+
+    def build(symbol: str) -> str:
+        module = ir.Module(name=symbol)
+        module.triple = llvm.get_default_triple()
+        function = ir.Function(module, ENTRY_TYPE, name=symbol)
+        emit(ir.IRBuilder(function.append_basic_block("entry")), function)
+        return _optimised(str(module))
+
+    return Kernel(name, key, build, lambda: inspect.getsource(emit), errors)
+
+
+def _optimised(text: str) -> str:
+    """`text` after LLVM's standard -O2 pipeline for the target."""
+    module = _parse(text)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    builder = llvm.create_pass_builder(TARGET.machine(), options)
+    builder.getModulePassManager().run(module, builder)
+    return str(module)

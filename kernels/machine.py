@@ -1,0 +1,316 @@
+"""The Program machine: one small loop that walks a table of kernel calls without the interpreter.
+
+A `Row` is a kernel, its operands and a number of tiles. Rows run one after the other; the tiles of a row run
+on several threads, each thread taking the next tile that nobody has taken. Tiles are cut when the table is
+made, so results do not depend on which thread runs which tile.
+
+Operands are int64 words: sizes, float bits, and addresses. An address is written as an `Address` (base,
+offset) and made absolute at every call from the bases of that call, so one table serves many calls at once,
+each on a
+lease.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba.core import config as numba_config
+from numba.np.ufunc import parallel as numba_parallel
+
+from symgraph.kernels.jit import INT, Kernel, intrinsic, numba_kernel, types
+from symgraph.kernels.memory import fetch_add, load_int, store_int
+
+# The words of a context, the machine's only argument.
+(
+    _ROWS, _ROW_COUNT, _OPERANDS, _PATCHES, _PATCH_COUNT, _BASES, _PARALLEL_FOR, _WORKER, _THREADS, _DEADLINE,
+    _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _GUARDED, _ENTRY, _OPERAND, _TILES, _REGION, _DIMS, _STEPS, _SLICE,
+    _SIZE,
+) = range(23)  # fmt: skip
+_DONE, _PAUSED, _FAILED = 0, 1, 2
+_ROW_WORDS = 3
+# How long the machine runs before Python may look for Ctrl-C: 40 to 100 ms on processors of 2 to 5 GHz.
+_SLICE_CYCLES = 200_000_000 if platform.machine().lower() in ("x86_64", "amd64") else 0
+
+
+class Address(NamedTuple):
+    """A place in memory: `offset` bytes into base number `base` of the call."""
+
+    base: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kernel call: entry, operands (int, or Address), and how many tiles it is cut into.
+
+    `node` is whatever the maker of the row wants to find again (for errors, listings and profiles).
+    """
+
+    kernel: Kernel
+    operands: tuple[int | Address, ...]
+    tiles: int = 1
+    node: Any = None
+
+
+class KernelError(ValueError):
+    """A kernel stopped with a positive status.
+
+    `row` is its row, `status` the code, the message its meaning.
+    """
+
+    def __init__(self, row: Row, status: int) -> None:
+        meaning = row.kernel.errors.get(status, f"status {status}")
+        super().__init__(f"{row.kernel.name}: {meaning}")
+        self.row = row
+        self.status = status
+
+
+@intrinsic
+def _call_entry(typing, entry, operands, tile):
+    def emit(context, builder, signature, args):
+        kind = ir.FunctionType(INT, [INT.as_pointer(), INT]).as_pointer()
+        operands = builder.inttoptr(args[1], INT.as_pointer())
+        return builder.call(builder.inttoptr(args[0], kind), [operands, args[2]])
+
+    return types.int64(types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
+def _parallel_for(typing, function, worker, args_at, dims_at, steps_at, threads):
+    """Call numba's `parallel_for` by address.
+
+    Its arguments: function, args, dims, steps, data, inner_ndim, array_count, num_threads.
+    """
+
+    def emit(context, builder, signature, args):
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte] * 5 + [INT] * 3).as_pointer()
+        pointers = [builder.inttoptr(a, byte) for a in args[1:5]]
+        null = ir.Constant(byte, None)
+        call = builder.inttoptr(args[0], kind)
+        builder.call(call, [*pointers, null, INT(0), INT(1), args[5]])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6), emit
+
+
+@intrinsic
+def cycles(typing):
+    """The processor's time-stamp counter; 0 where user code may not read it."""
+
+    def emit(context, builder, signature, args):
+        if not _SLICE_CYCLES:
+            return INT(0)
+        kind = ir.FunctionType(INT, [])
+        name = "llvm.readcyclecounter"
+        known = builder.module.globals.get(name)
+        return builder.call(known or ir.Function(builder.module, kind, name=name), [])
+
+    return types.int64(), emit
+
+
+def _worker(args, dims):
+    """Take tiles of the current row until none is left, one fails, or the deadline has passed."""
+    region = args[0]
+    tiles = load_int(region + 8 * _TILES)
+    entry = load_int(region + 8 * _ENTRY)
+    operands = load_int(region + 8 * _OPERAND)
+    deadline = load_int(region + 8 * _DEADLINE)
+    while load_int(region + 8 * _STATUS) == 0 and (deadline == 0 or cycles() < deadline):
+        tile = fetch_add(region + 8 * _NEXT_TILE, 1)
+        if tile >= tiles:
+            break
+        status = _call_entry(entry, operands, tile)
+        if status != 0:
+            store_int(region + 8 * _STATUS, status)
+    return 0
+
+
+def _machine(context, resume):
+    """Run all rows, or go on from the cursor. The context's words are listed at the top of this file."""
+    here = context[_REGION]
+    operands = context[_OPERANDS]
+    if resume == 0:
+        for i in range(context[_PATCH_COUNT]):
+            patch = context[_PATCHES] + 24 * i
+            base = load_int(context[_BASES] + 8 * load_int(patch + 8))
+            store_int(operands + 8 * load_int(patch), base + load_int(patch + 16))
+        context[_CURSOR] = 0
+        context[_NEXT_TILE] = 0
+        context[_STATUS] = 0
+    guarded = context[_GUARDED]
+    limit = context[_SLICE]
+    if limit != 0:
+        limit += cycles()
+    context[_DEADLINE] = limit
+    clocks = context[_CLOCKS]
+    for i in range(context[_CURSOR], context[_ROW_COUNT]):
+        if i >= guarded:
+            limit = 0
+            context[_DEADLINE] = 0
+        if limit != 0 and cycles() >= limit:
+            context[_CURSOR] = i
+            return _PAUSED
+        row = context[_ROWS] + 8 * _ROW_WORDS * i
+        entry = load_int(row)
+        operand = operands + 8 * load_int(row + 8)
+        tiles = load_int(row + 16)
+        start = cycles() if clocks != 0 else 0
+        if tiles == 1:
+            context[_STATUS] = _call_entry(entry, operand, 0)
+        else:
+            context[_ENTRY] = entry
+            context[_OPERAND] = operand
+            context[_TILES] = tiles
+            if context[_THREADS] == 1:
+                _call_entry(context[_WORKER], here + 8 * _REGION, 0)
+            else:
+                threads = min(context[_THREADS], tiles)
+                store_int(here + 8 * _DIMS, threads)
+                _parallel_for(
+                    context[_PARALLEL_FOR],
+                    context[_WORKER],
+                    here + 8 * _REGION,
+                    here + 8 * _DIMS,
+                    here + 8 * _STEPS,
+                    threads,
+                )
+        if clocks != 0:
+            store_int(clocks + 8 * i, load_int(clocks + 8 * i) + cycles() - start)
+        if load_int(here + 8 * _STATUS) != 0:
+            context[_CURSOR] = i
+            return _FAILED
+        if tiles != 1:
+            if load_int(here + 8 * _NEXT_TILE) < tiles:
+                context[_CURSOR] = i
+                return _PAUSED
+            store_int(here + 8 * _NEXT_TILE, 0)
+    return _DONE
+
+
+WORKER = numba_kernel("worker", _worker)
+MACHINE = numba_kernel("machine", _machine)
+
+
+@cache
+def _entry() -> Callable[[int, int], int]:
+    """The machine as a C function of (context address, 0). ctypes lets go of the GIL while it runs."""
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(MACHINE.address)
+
+
+@cache
+def _pool() -> tuple[int, threading.Lock | None]:
+    """Start numba's thread pool.
+
+    The address of its `parallel_for`, and a launch lock where the layer needs one.
+    """
+    numba_parallel._launch_threads()
+    layer = numba_parallel.threading_layer()
+    library = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}[layer]
+    module = __import__(f"numba.np.ufunc.{library}", fromlist=["parallel_for"])
+    return module.parallel_for, threading.Lock() if layer == "workqueue" else None
+
+
+def threading_layer() -> str:
+    """The name of numba's threading layer in use: omp, tbb or workqueue."""
+    _pool()
+    return str(numba_parallel.threading_layer())
+
+
+def default_threads() -> int:
+    """Threads used where nothing else is said: `SYMGRAPH_NUM_THREADS`, else numba's number."""
+    named = os.environ.get("SYMGRAPH_NUM_THREADS")
+    most = int(getattr(numba_config, "NUMBA_NUM_THREADS"))  # noqa: B009
+    return max(1, min(int(named), most)) if named else most
+
+
+class Table:
+    """Rows made flat: what the machine walks. Immutable; every call runs on a `Lease` of it.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    threads : int
+        Threads that share the tiles of a row.
+    guarded : int, optional
+        From this row on the machine does not stop at a deadline (the update rows).
+    """
+
+    def __init__(self, rows: Sequence[Row], threads: int, guarded: int | None = None) -> None:
+        self.rows = tuple(rows)
+        self.threads = threads
+        self.guarded = len(self.rows) if guarded is None else guarded
+        table: list[tuple[int, int, int]] = []
+        words: list[int] = []
+        patches: list[tuple[int, int, int]] = []
+        for row in self.rows:
+            table.append((row.kernel.address, len(words), row.tiles))
+            for operand in row.operands:
+                if isinstance(operand, Address):
+                    patches.append((len(words), operand.base, operand.offset))
+                    words.append(0)
+                else:
+                    words.append(operand)
+        self.table = np.array(table, np.int64).reshape(-1, _ROW_WORDS)
+        self.words = np.array(words, np.int64)
+        self.patches = np.array(patches, np.int64).reshape(-1, 3)
+
+
+class Lease:
+    """The private state of one running call of a `Table`: operands with addresses, cursor, status."""
+
+    def __init__(self, table: Table, bases: int, clocks: np.ndarray | None = None) -> None:
+        self.table = table
+        self.bases = np.zeros(bases, np.int64)
+        self.words = table.words.copy()
+        self.context = np.zeros(_SIZE, np.int64)
+        parallel_for, self._lock = _pool()
+        context = self.context
+        context[_ROWS] = table.table.ctypes.data
+        context[_ROW_COUNT] = len(table.rows)
+        context[_OPERANDS] = self.words.ctypes.data
+        context[_PATCHES] = table.patches.ctypes.data
+        context[_PATCH_COUNT] = len(table.patches)
+        context[_BASES] = self.bases.ctypes.data
+        context[_PARALLEL_FOR] = parallel_for
+        context[_WORKER] = WORKER.address
+        context[_THREADS] = table.threads
+        context[_GUARDED] = table.guarded
+        context[_REGION] = context.ctypes.data
+        context[_CLOCKS] = 0 if clocks is None else clocks.ctypes.data
+        context[_SLICE] = _SLICE_CYCLES
+        self._address = int(context.ctypes.data)
+
+    def run(self) -> None:
+        """Run the table on the addresses in `bases`.
+
+        Raises
+        ------
+        KernelError
+            A kernel returned a positive status; no later row has run.
+        KeyboardInterrupt
+            Ctrl-C between two slices of the run, before the guarded rows.
+        """
+        entry = _entry()
+        resume = 0
+        while True:
+            if self._lock is None:
+                state = entry(self._address, resume)
+            else:
+                with self._lock:
+                    state = entry(self._address, resume)
+            if state == _DONE:
+                return
+            if state == _FAILED:
+                context = self.context
+                raise KernelError(self.table.rows[int(context[_CURSOR])], int(context[_STATUS]))
+            resume = 1

@@ -1,0 +1,218 @@
+"""Kernels that go along one axis in order: places of extremes, the k greatest, running sums and products."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from llvmlite import ir
+
+from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.machine import Row
+from symgraph.kernels.nest import Writer, load, natural_lanes, store
+from symgraph.kernels.operand import CONTIGUOUS, Operand, each_row, extra_word, row_access, row_nest
+from symgraph.kernels.reduce_kernel import accumulator_dtype
+from symgraph.kernels.vector import Vec, highest, lowest, repeat_while, where
+
+
+def _better(kind: str, a: Vec, b: Vec) -> Vec:
+    """Whether `a` comes strictly before `b`: greater (or less), and NaN before all numbers."""
+    first = a > b if kind == "argmax" else a < b
+    return first | (a.is_nan() & ~b.is_nan())
+
+
+def _halves(value: Vec) -> tuple[Vec, Vec]:
+    half = value.lanes // 2
+    parts = []
+    for start in (0, half):
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), half), list(range(start, start + half)))
+        empty = ir.Constant(value.value.type, ir.Undefined)
+        parts.append(Vec(value.builder, value.builder.shuffle_vector(value.value, empty, lanes), value.dtype))
+    return parts[0], parts[1]
+
+
+def _first_best(kind: str, value: Vec, index: Vec) -> Vec:
+    """The index of the best lane; the lowest of equals."""
+    while value.lanes > 1:
+        (a, b), (i, j) = _halves(value), _halves(index)
+        same = a.equals(b) | (a.is_nan() & b.is_nan())
+        second = _better(kind, b, a) | (same & (j < i))
+        value, index = where(second, b, a), where(second, j, i)
+    return Vec(index.builder, index.builder.extract_element(index.value, ir.IntType(32)(0)), "int64")
+
+
+@cache
+def _argreduce_kernel(kind: str, dtype: str, access: str, lanes: int) -> Kernel:
+    stored = dtype
+    dtype = "uint8" if dtype == "bool" else dtype
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        worst = lowest(dtype) if kind == "argmax" else highest(dtype)
+        numbers = writer.lane_numbers(lanes, "int64")
+        with each_row(writer, [(stored, access), ("int64", CONTIGUOUS)], lanes) as ((x, out), count):
+            best = writer.variable(writer.splat(writer.integer(0).constant(worst, dtype), lanes))
+            where_best = writer.variable(numbers)
+            with writer.loop(0, count, lanes) as at:
+                mask = writer.tail_mask(count - at, lanes)
+                full = (at + lanes <= count).value
+                (value,) = writer.choose(full, lambda: [x.read(at)], lambda: [x.read(at, mask)])
+                value = value.cast(dtype)
+                better = mask & _better(kind, value, best.get())
+                best.set(where(better, value, best.get()))
+                where_best.set(where(better, numbers + writer.splat(at, lanes), where_best.get()))
+            store(_first_best(kind, best.get(), where_best.get()), out.place(writer.integer(0)))
+        builder.ret(INT(0))
+
+    return ir_kernel(f"{kind}[{dtype}]", emit, (kind, stored, access, lanes))
+
+
+def argreduce_rows(
+    kind: str, x: Buffer, out: Buffer, axis: int, *, threads: int, scratch: Scratch
+) -> list[Row]:
+    """Rows for the index of the greatest or least element along an axis.
+
+    Parameters
+    ----------
+    kind : {'argmax', 'argmin'}
+    x : Buffer
+        Any dtype and strides; the axis must not be empty. NaN wins, and the first of equals.
+    out : Buffer
+        int64, the axes of `x` without `axis`.
+    """
+    axis %= len(x.shape)
+    if out.size == 0:
+        return []
+    dtype, access = row_access(x, axis)
+    lanes = natural_lanes([dtype, "int32"], access != CONTIGUOUS)
+    kernel = _argreduce_kernel(kind, dtype, access, lanes)
+    cost = 20.0 + x.shape[axis] * x.dtype.itemsize * (0.1 if access == CONTIGUOUS else 0.4)
+    return row_nest(kernel, [x, _with_axis(out, axis)], axis, cost, threads)
+
+
+def _with_axis(out: Buffer, axis: int) -> Buffer:
+    """`out` with an axis of length 1 put in."""
+    shape = (*out.shape[:axis], 1, *out.shape[axis:])
+    strides = (*out.strides[:axis], out.dtype.itemsize, *out.strides[axis:])
+    return Buffer(out.base, out.offset, shape, strides, out.dtype)
+
+
+@cache
+def _cumulative_kernel(kind: str, dtype: str) -> Kernel:
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        wide = accumulator_dtype(kind[3:], dtype)
+        with each_row(writer, [(dtype, "strided")] * 2, 0) as ((x, out), count):
+            total = writer.variable(writer.integer(0).constant(0 if kind == "cumsum" else 1, wide))
+            with writer.loop(0, count) as at:
+                value = load(x.place(at), dtype).cast(wide)
+                total.set(total.get() + value if kind == "cumsum" else total.get() * value)
+                store(total.get().cast(dtype), out.place(at))
+        builder.ret(INT(0))
+
+    return ir_kernel(f"{kind}[{dtype}]", emit, (kind, dtype))
+
+
+def cumulative_rows(
+    kind: str, x: Buffer, out: Buffer, axis: int, *, threads: int, scratch: Scratch
+) -> list[Row]:
+    """Rows for running sums or products along an axis.
+
+    Parameters
+    ----------
+    kind : {'cumsum', 'cumprod'}
+    x, out : Buffer
+        One shape and dtype, any strides; `out` may be `x`. Float32 is accumulated in float64.
+    """
+    axis %= len(x.shape)
+    if x.size == 0:
+        return []
+    return row_nest(
+        _cumulative_kernel(kind, x.dtype.name), [x, out], axis, 5.0 + 1.5 * x.shape[axis], threads
+    )
+
+
+@cache
+def _top_k_kernel(dtype: str) -> Kernel:
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        operands = [(dtype, "strided")] * 2 + [("int32", "strided")]
+        k = extra_word(writer, 0)
+        with each_row(writer, operands, 0) as ((x, values, indices), count), writer.loop(0, count) as at:
+            _insert(writer, x, values, indices, at, k)
+        builder.ret(INT(0))
+
+    return ir_kernel(f"top_k[{dtype}]", emit, dtype)
+
+
+def _insert(writer: Writer, x: Operand, values: Operand, indices: Operand, at: Vec, k: Vec) -> None:
+    """Put element `at` into the sorted list of at most `k` that the outputs hold so far."""
+    builder = writer.builder
+    value = load(x.place(at), x.dtype)
+    full = at >= k
+    filled = Vec(builder, builder.select(full.value, k.value, at.value), "int64")
+    # A full list is entered only by what beats its last element, which falls out.
+    last = load(values.place(where(full, k - 1, 0)), x.dtype)
+    with writer.when(~full | _better("argmax", value, last)):
+        start = where(full, k - 1, filled)
+
+        def smaller_before(j: Vec) -> Vec:
+            before = load(values.place(where(j > 0, j - 1, 0)), x.dtype)
+            return (j > 0) & _better("argmax", value, before)
+
+        def move(j: Vec) -> list[Vec]:
+            for operand in (values, indices):
+                store(load(operand.place(j - 1), operand.dtype), operand.place(j))
+            return [j - 1]
+
+        (place,) = repeat_while(smaller_before, move, [start])
+        store(value, values.place(place))
+        store(at.cast("int32"), indices.place(place))
+
+
+def top_k_rows(
+    x: Buffer, values: Buffer, indices: Buffer, k: int, *, threads: int, scratch: Scratch
+) -> list[Row]:
+    """Rows for the `k` greatest elements along the last axis, in falling order.
+
+    Parameters
+    ----------
+    x : Buffer
+        Any dtype and strides; NaN counts as greatest, and of equals the lower index comes first.
+    values : Buffer
+        ``[..., k]`` of x's dtype.
+    indices : Buffer
+        ``[..., k]`` int32.
+    k : int
+        At most the length of the last axis.
+    """
+    if k == 0 or values.size == 0:
+        return []
+    axis = len(x.shape) - 1
+    return row_nest(
+        _top_k_kernel(x.dtype.name), [x, values, indices], axis, 10.0 + 2.0 * x.shape[axis], threads, [k]
+    )
+
+
+def argreduce(kind: str, x: np.ndarray, axis: int = -1, threads: int | None = None) -> np.ndarray:
+    """Index of the greatest (argmax) or least (argmin) element of a numpy array along an axis."""
+    axis %= x.ndim
+    out = np.empty(x.shape[:axis] + x.shape[axis + 1 :], "int64")
+    launch(lambda x, out, **options: argreduce_rows(kind, x, out, axis, **options), x, out, threads=threads)
+    return out
+
+
+def cumulative(kind: str, x: np.ndarray, axis: int = -1, threads: int | None = None) -> np.ndarray:
+    """Running sums (cumsum) or products (cumprod) of a numpy array along an axis."""
+    out = np.empty_like(x)
+    launch(lambda x, out, **options: cumulative_rows(kind, x, out, axis, **options), x, out, threads=threads)
+    return out
+
+
+def top_k(x: np.ndarray, k: int, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` greatest elements along the last axis of a numpy array, and their int32 indices."""
+    values = np.empty((*x.shape[:-1], k), x.dtype)
+    indices = np.empty(values.shape, "int32")
+    launch(top_k_rows, x, values, indices, threads=threads, k=k)
+    return values, indices

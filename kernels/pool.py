@@ -1,0 +1,360 @@
+"""Two-dimensional max and average pooling of NHWC pictures and their gradients, vectors along the channels.
+
+Padding cells never count. The gradients gather: every input cell adds up the windows that cover it, so
+windows may overlap, nothing is written twice, and results do not depend on the number of tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+from llvmlite import ir
+
+from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.conv_geometry import Padding, Pair, output_shape
+from symgraph.kernels.emit import Code, Int, float_type, vector_type, zero
+from symgraph.kernels.jit import Kernel, ir_kernel
+from symgraph.kernels.machine import Address, Row
+
+_NAMES = ("x", "out", "index", "samples", "height", "width", "channels", "out_height", "out_width", "kh",
+          "kw", "sy", "sx", "top", "left", "tiles")  # fmt: skip
+
+
+def _window(code: Code, place: Int, stride: Int, before: Int, cells: Int, size: Int) -> tuple[Int, Int, Int]:
+    """Where window number `place` starts (maybe outside), and its first and end cell that lie inside."""
+    start = place * stride - before
+    return start, code.maximum(0, code.number(0) - start), code.minimum(cells, size - start)
+
+
+def _covering(code: Code, place: Int, stride: Int, before: Int, cells: Int, count: Int) -> tuple[Int, Int]:
+    """First and end number of the windows that cover input cell `place`."""
+    shifted = place + before
+    first = code.select(shifted < cells, 0, (shifted - cells + stride) // stride)
+    return first, code.minimum(count, shifted // stride + 1)
+
+
+def _channels(
+    code: Code, w: SimpleNamespace, lanes: int, body: Callable[[Int, ir.Value | None], None]
+) -> None:
+    """Run `body` (channel, mask) for all channels by vectors; the mask is for the last, partial one."""
+    whole = w.channels - w.channels % lanes
+    with code.loop(whole, step=lanes) as c:
+        body(c, None)
+    with code.when(whole < w.channels):
+        body(whole, code.first_lanes(w.channels - whole, lanes))
+
+
+@cache
+def _forward(kind: str, dtype: str, index: str) -> Kernel:
+    """Kernel: pool windows; `kind` is max or average, `index` the dtype of the stored position or empty."""
+    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
+    lanes = vector.count
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        code = Code(builder, function)
+        w = code.words(_NAMES)
+        first, end = code.share(code.tile, w.tiles, w.samples * w.out_height)
+        with code.loop(end, first) as line, code.loop(w.out_width) as ox:
+            rows = _window(code, line % w.out_height, w.sy, w.top, w.kh, w.height)
+            columns = _window(code, ox, w.sx, w.left, w.kw, w.width)
+            corner = (line // w.out_height * w.height + rows[0]) * w.width + columns[0]
+            target = (line * w.out_width + ox) * w.channels
+            cells = _Window(code, w, corner, rows[1:], columns[1:], dtype)
+
+            def pool(c: Int, mask: ir.Value | None) -> None:
+                if kind == "max":
+                    value, position = cells.maximum(c, mask, index)
+                    if index:
+                        at = w.index + (target + c) * np.dtype(index).itemsize
+                        code.store(position, at, mask)
+                else:
+                    value = cells.average(c, mask)
+                code.store(value, w.out + (target + c) * size, mask)
+
+            _channels(code, w, lanes, pool)
+        code.finish()
+
+    name = f"{kind}_pool2d[{dtype}{', ' if index else ''}{index}]"
+    return ir_kernel(name, emit, (kind, dtype, index))
+
+
+class _Window:
+    """The inside cells of one window, while its kernel is written."""
+
+    def __init__(
+        self,
+        code: Code,
+        w: SimpleNamespace,
+        corner: Int,
+        rows: tuple[Int, Int],
+        columns: tuple[Int, Int],
+        dtype: str,
+    ) -> None:
+        self.code, self.w, self.corner, self.rows, self.columns = code, w, corner, rows, columns
+        self.size, self.vector = np.dtype(dtype).itemsize, vector_type(dtype)
+
+    def _cell(self, ky: Int, kx: Int, c: Int, mask: ir.Value | None) -> ir.Value:
+        pixel = self.corner + ky * self.w.width + kx
+        return self.code.load(self.w.x + (pixel * self.w.channels + c) * self.size, self.vector, mask)
+
+    def maximum(self, c: Int, mask: ir.Value | None, index: str) -> tuple[ir.Value, ir.Value]:
+        """The first largest cell, where a NaN is larger than everything, and its number in the window."""
+        code, builder = self.code, self.code.builder
+        integer = ir.IntType(8 * np.dtype(index or "u1").itemsize)
+        best, number = code.variable(self.vector), code.variable(ir.VectorType(integer, self.vector.count))
+
+        def numbered(ky: Int, kx: Int) -> ir.Value:
+            value = (ky * self.w.kw + kx).value
+            narrow = value if integer.width == 64 else builder.trunc(value, integer)
+            return code.splat(narrow, self.vector.count)
+
+        builder.store(self._cell(self.rows[0], self.columns[0], c, mask), best)
+        builder.store(numbered(self.rows[0], self.columns[0]), number)
+        with code.loop(self.rows[1], self.rows[0]) as ky, code.loop(self.columns[1], self.columns[0]) as kx:
+            value, held = self._cell(ky, kx, c, mask), builder.load(best)
+            first_nan = builder.and_(
+                builder.fcmp_unordered("uno", value, value), builder.fcmp_ordered("ord", held, held)
+            )
+            better = builder.or_(builder.fcmp_ordered(">", value, held), first_nan)
+            builder.store(builder.select(better, value, held), best)
+            if index:
+                builder.store(builder.select(better, numbered(ky, kx), builder.load(number)), number)
+        return builder.load(best), builder.load(number)
+
+    def average(self, c: Int, mask: ir.Value | None) -> ir.Value:
+        """The mean of the inside cells."""
+        code, builder = self.code, self.code.builder
+        total = code.variable(self.vector)
+        builder.store(zero(self.vector), total)
+        with code.loop(self.rows[1], self.rows[0]) as ky, code.loop(self.columns[1], self.columns[0]) as kx:
+            builder.store(builder.fadd(builder.load(total), self._cell(ky, kx, c, mask)), total)
+        return builder.fdiv(builder.load(total), _count(code, self.rows, self.columns, self.vector))
+
+
+def _count(code: Code, rows: tuple[Int, Int], columns: tuple[Int, Int], vector: ir.VectorType) -> ir.Value:
+    """The number of inside cells, in all lanes."""
+    cells = (rows[1] - rows[0]) * (columns[1] - columns[0])
+    return code.splat(code.builder.sitofp(cells.value, vector.element), vector.count)
+
+
+@cache
+def _gradient(kind: str, dtype: str, index: str) -> Kernel:
+    """Kernel: `x` holds the output's gradient (pooled size), `out` gets the input's."""
+    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
+    lanes = vector.count
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        code = Code(builder, function)
+        w = code.words(_NAMES)
+        first, end = code.share(code.tile, w.tiles, w.samples * w.height)
+        total = code.variable(vector)
+        with code.loop(end, first) as line, code.loop(w.width) as x:
+            y, sample = line % w.height, line // w.height
+            rows = _covering(code, y, w.sy, w.top, w.kh, w.out_height)
+            columns = _covering(code, x, w.sx, w.left, w.kw, w.out_width)
+
+            def gather(c: Int, mask: ir.Value | None) -> None:
+                builder.store(zero(vector), total)
+                with code.loop(rows[1], rows[0]) as oy, code.loop(columns[1], columns[0]) as ox:
+                    pixel = ((sample * w.out_height + oy) * w.out_width + ox) * w.channels + c
+                    value = code.load(w.x + pixel * size, vector, mask)
+                    row = _window(code, oy, w.sy, w.top, w.kh, w.height)
+                    column = _window(code, ox, w.sx, w.left, w.kw, w.width)
+                    if kind == "max":
+                        mine = _chosen(
+                            code, w.index, pixel, index, lanes, mask, (y - row[0]) * w.kw + (x - column[0])
+                        )
+                        value = builder.select(mine, value, zero(vector))
+                    else:
+                        value = builder.fdiv(value, _count(code, row[1:], column[1:], vector))
+                    builder.store(builder.fadd(builder.load(total), value), total)
+                code.store(builder.load(total), w.out + ((line * w.width + x) * w.channels + c) * size, mask)
+
+            _channels(code, w, lanes, gather)
+        code.finish()
+
+    return ir_kernel(f"{kind}_pool2d_gradient[{dtype}]", emit, (kind, dtype, index))
+
+
+def _chosen(
+    code: Code, base: Int, pixel: Int, index: str, lanes: int, mask: ir.Value | None, number: Int
+) -> ir.Value:
+    """In which lanes the stored position is `number`."""
+    bytes_ = np.dtype(index).itemsize
+    integer = ir.IntType(8 * bytes_)
+    stored = code.load(base + pixel * bytes_, ir.VectorType(integer, lanes), mask)
+    return code.builder.icmp_signed(
+        "==", stored, code.splat(code.builder.trunc(number.value, integer), lanes)
+    )
+
+
+def _plan(
+    kernel: Kernel,
+    x: Buffer,
+    out: Buffer,
+    index: Buffer | None,
+    full: Buffer,
+    pooled: Buffer,
+    pool: Pair,
+    strides: Pair,
+    padding: Padding,
+    threads: int,
+) -> list[Row]:
+    """One row; `full` is the operand of input size, `pooled` the one of output size."""
+    samples, height, width, channels = full.shape
+    expected = (samples, *output_shape((height, width), pool, strides, padding), channels)
+    if pooled.shape != expected:
+        raise ValueError(f"pool2d: expected a pooled shape of {expected}, got {pooled.shape}")
+    for axis, (size, before) in enumerate(((height, padding[0][0]), (width, padding[1][0]))):
+        last = (pooled.shape[1 + axis] - 1) * strides[axis] - before
+        if pooled.size and (before >= pool[axis] or last >= size):
+            raise ValueError(f"pool2d: padding {padding} leaves windows of size {pool} without any cell")
+    for buffer in (x, out, index):
+        if buffer is not None and not buffer.contiguous:
+            raise ValueError("pool2d: expected contiguous operands")
+    if out.size == 0:
+        return []
+    lines = out.shape[0] * out.shape[1]
+    tiles = 1 if threads == 1 or full.size < 1 << 16 else min(lines, 4 * threads)
+    address: Address | int = index.address if index else 0
+    operands = (x.address, out.address, address, samples, height, width, channels, *pooled.shape[1:3], *pool,
+                *strides, padding[0][0], padding[1][0], tiles)  # fmt: skip
+    return [Row(kernel, operands, tiles)]
+
+
+def index_dtype(pool: Pair) -> np.dtype:
+    """The dtype that holds a position in the window: uint8, or int32 for more than 255 cells."""
+    return np.dtype(np.uint8 if pool[0] * pool[1] <= 255 else np.int32)
+
+
+def max_pool2d_rows(
+    x: Buffer,
+    out: Buffer,
+    index: Buffer | None,
+    *,
+    pool: Pair,
+    strides: Pair,
+    padding: Padding,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for max pooling.
+
+    Parameters
+    ----------
+    x, out : Buffer
+        Contiguous [N, H, W, C] and [N, OH, OW, C]; float32 or float64. A NaN in a window wins.
+    index : Buffer, optional
+        Contiguous, of out's shape, uint8 or int32 (see `index_dtype`): the row-major number of the first
+        largest cell in its window.
+    padding : ((top, bottom), (left, right))
+        Cells that never win.
+    """
+    float_type(x.dtype)
+    kernel = _forward("max", x.dtype.name, index.dtype.name if index else "")
+    return _plan(kernel, x, out, index, x, out, pool, strides, padding, threads)
+
+
+def max_pool2d_gradient_rows(
+    grad: Buffer,
+    index: Buffer,
+    out: Buffer,
+    *,
+    pool: Pair,
+    strides: Pair,
+    padding: Padding,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for the gradient of `max_pool2d_rows`: each output's gradient goes to its window's chosen cell."""
+    float_type(grad.dtype)
+    kernel = _gradient("max", grad.dtype.name, index.dtype.name)
+    return _plan(kernel, grad, out, index, out, grad, pool, strides, padding, threads)
+
+
+def average_pool2d_rows(
+    x: Buffer, out: Buffer, *, pool: Pair, strides: Pair, padding: Padding, threads: int, scratch: Scratch
+) -> list[Row]:
+    """Rows for average pooling: the mean of a window's cells inside the picture (TensorFlow's rule)."""
+    float_type(x.dtype)
+    return _plan(_forward("average", x.dtype.name, ""), x, out, None, x, out, pool, strides, padding, threads)
+
+
+def average_pool2d_gradient_rows(
+    grad: Buffer, out: Buffer, *, pool: Pair, strides: Pair, padding: Padding, threads: int, scratch: Scratch
+) -> list[Row]:
+    """Rows for the gradient of `average_pool2d_rows`."""
+    float_type(grad.dtype)
+    return _plan(
+        _gradient("average", grad.dtype.name, ""), grad, out, None, out, grad, pool, strides, padding, threads
+    )
+
+
+_NONE: Padding = ((0, 0), (0, 0))
+
+
+def max_pool2d(
+    x: np.ndarray,
+    pool: Pair,
+    strides: Pair | None = None,
+    padding: Padding = _NONE,
+    threads: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Max pooling of x (N, H, W, C): values (N, OH, OW, C) and each one's position in its window."""
+    strides = strides or pool
+    x = np.ascontiguousarray(x)
+    shape = (x.shape[0], *output_shape(x.shape[1:3], pool, strides, padding), x.shape[3])
+    out, index = np.empty(shape, x.dtype), np.empty(shape, index_dtype(pool))
+    launch(max_pool2d_rows, x, out, index, threads=threads, pool=pool, strides=strides, padding=padding)
+    return out, index
+
+
+def max_pool2d_gradient(
+    grad: np.ndarray,
+    index: np.ndarray,
+    shape: tuple[int, ...],
+    pool: Pair,
+    strides: Pair | None = None,
+    padding: Padding = _NONE,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Gradient of `max_pool2d` with respect to x, whose shape is `shape`."""
+    grad, index = np.ascontiguousarray(grad), np.ascontiguousarray(index)
+    out = np.empty(shape, grad.dtype)
+    launch(max_pool2d_gradient_rows, grad, index, out, threads=threads, pool=pool, strides=strides or pool,
+           padding=padding)  # fmt: skip
+    return out
+
+
+def average_pool2d(
+    x: np.ndarray,
+    pool: Pair,
+    strides: Pair | None = None,
+    padding: Padding = _NONE,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Average pooling of x (N, H, W, C) to (N, OH, OW, C); padding cells are not counted."""
+    strides = strides or pool
+    x = np.ascontiguousarray(x)
+    out = np.empty((x.shape[0], *output_shape(x.shape[1:3], pool, strides, padding), x.shape[3]), x.dtype)
+    launch(average_pool2d_rows, x, out, threads=threads, pool=pool, strides=strides, padding=padding)
+    return out
+
+
+def average_pool2d_gradient(
+    grad: np.ndarray,
+    shape: tuple[int, ...],
+    pool: Pair,
+    strides: Pair | None = None,
+    padding: Padding = _NONE,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Gradient of `average_pool2d` with respect to x, whose shape is `shape`."""
+    grad = np.ascontiguousarray(grad)
+    out = np.empty(shape, grad.dtype)
+    launch(average_pool2d_gradient_rows, grad, out, threads=threads, pool=pool, strides=strides or pool,
+           padding=padding)  # fmt: skip
+    return out

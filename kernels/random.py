@@ -1,0 +1,297 @@
+"""Random numbers from a counter: element i is a function of (key, stream, i), however the work is cut.
+
+The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
+SC 2011). Block b of a stream is the generator's value for the counter (b, stream), both of 64 bits. Sixteen
+blocks make a group: their first words are 16 neighbouring elements, their second words the next 16, and so
+on (for float64 drawn to full precision: pairs of words). So every step is a whole vector on any processor,
+and the numbers are the same on all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from symgraph.kernels import exponential, trigonometric
+from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.machine import Address, Row
+from symgraph.kernels.memory import float_bits
+from symgraph.kernels.nest import Writer, load, store
+from symgraph.kernels.operand import WORTH_A_THREAD, lesser
+from symgraph.kernels.vector import FLOATS, ITEMSIZE, Vec, highest, lowest, minimum, polynomial, where
+
+KINDS = ("uniform", "normal", "bernoulli", "truncated_normal", "bits")
+BLOCKS = 16
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+_OUT, _SEED, _SIZE, _GROUPS, _GROUPS_PER_TILE, _PARAMETERS = range(6)
+# sqrt(2) erfinv(x) / x as a polynomial in -log(1 - x**2), for abs(x) <= erf(sqrt(2)).
+_QUANTILE = {
+    "float32": (1.2533141, 3.2811826e-1, 1.6323265e-2, -3.2750685e-3, -2.1723766e-4, 9.1313326e-5,
+                -6.4514697e-6),
+    "float64": (1.2533141373155006, 0.3281168738691656, 0.01633323614857299, -0.0033023324298255387,
+                -0.00018108044600144638, 6.591809026203675e-05, 2.857772458675353e-06, -1.433759542567816e-06,
+                -5.065920658302115e-08, 3.052268219723774e-08, 2.051758619443179e-09, -1.123778058395917e-09,
+                6.721957106304881e-11, 9.220782960638093e-12, -1.0360583913419258e-12),
+}  # fmt: skip
+_WITHIN_TWO = math.erf(math.sqrt(2.0))
+
+
+def philox(counter: list[Vec], key: tuple[Vec, Vec]) -> list[Vec]:
+    """Philox4x32-10: four uint32 vectors from a counter of four and a key of two."""
+    first, second, third, fourth = counter
+    key_0, key_1 = key
+    for _ in range(_ROUNDS):
+        high_0, low_0 = _multiply(first, _MULTIPLIERS[0])
+        high_1, low_1 = _multiply(third, _MULTIPLIERS[1])
+        first, second, third, fourth = high_1 ^ second ^ key_0, low_1, high_0 ^ fourth ^ key_1, low_0
+        key_0, key_1 = key_0 + _WEYL[0], key_1 + _WEYL[1]
+    return [first, second, third, fourth]
+
+
+def _multiply(x: Vec, factor: int) -> tuple[Vec, Vec]:
+    """Upper and lower half of the 64-bit product."""
+    product = x.cast("uint64") * factor
+    return (product >> 32).cast("uint32"), product.cast("uint32")
+
+
+class _Numbers(NamedTuple):
+    """Words of a group and the kernel's parameters, as the distributions take them."""
+
+    words: list[Vec]
+    dtype: str
+    parameter: Callable[[int, str], Vec]
+
+    @property
+    def wide(self) -> bool:
+        """Whether an element takes two words."""
+        return self.dtype == "float64"
+
+    def integers(self) -> list[Vec]:
+        """One uint32 vector per 16 elements, or one uint64 where elements are float64."""
+        if not self.wide:
+            return self.words
+        pairs = zip(self.words[::2], self.words[1::2], strict=True)
+        return [(a.cast("uint64") << 32) | b.cast("uint64") for a, b in pairs]
+
+    def units(self) -> list[Vec]:
+        """Floats in [0, 1): multiples of 2**-24 or 2**-53."""
+        if self.wide:
+            return [(x >> 11).cast("float64") * 2.0**-53 for x in self.integers()]
+        return [(x >> 8).cast("float32") * 2.0**-24 for x in self.words]
+
+    def centred(self) -> list[Vec]:
+        """Floats in (-1, 1), symmetric about 0."""
+        if self.wide:
+            return [2.0 * x + (2.0**-53 - 1.0) for x in self.units()]
+        return [2.0 * x + (2.0**-24 - 1.0) for x in self.units()]
+
+
+def _bits(numbers: _Numbers) -> list[Vec]:
+    return [w.cast("int64") for w in numbers.words]
+
+
+def _uniform(numbers: _Numbers) -> list[Vec]:
+    dtype = numbers.dtype
+    if dtype in FLOATS:
+        low, width, last = (numbers.parameter(i, dtype) for i in range(3))
+        return [minimum(u.multiply_add(width, low), last) for u in numbers.units()]
+    low, width = numbers.parameter(0, "int64"), numbers.parameter(1, "int64").unsigned()
+    # The upper half of a 64-bit product spreads 2**32 words evenly over `width` values.
+    offsets = [((w.cast("uint64") * width) >> 32) for w in numbers.words]
+    return [(Vec(low.builder, offset.value, "int64") + low).cast(dtype) for offset in offsets]
+
+
+def _bernoulli(numbers: _Numbers) -> list[Vec]:
+    threshold, possible = numbers.parameter(0, "uint32"), numbers.parameter(1, "uint32").truth()
+    return [((w <= threshold) & possible).cast(numbers.dtype) for w in numbers.words]
+
+
+def _normal(numbers: _Numbers) -> list[Vec]:
+    """Box and Muller (1958): a radius from one uniform number, an angle from another, two normal numbers."""
+    dtype = numbers.dtype
+    mean, deviation = numbers.parameter(0, dtype), numbers.parameter(1, dtype)
+    form = exponential.FORMAT[dtype]
+    size = 8 * ITEMSIZE[dtype]
+    results = []
+    integers = numbers.integers()
+    for chance, turn in zip(integers[::2], integers[1::2], strict=True):
+        # (0, 1]: the half step keeps 0 out, so that the logarithm is finite.
+        unit = chance.cast(dtype).multiply_add(2.0**-size, 2.0 ** (-size - 1))
+        radius = deviation * (-2.0 * exponential.log_positive(unit)).sqrt()
+        signed = Vec(turn.builder, turn.value, form.integer)
+        # The two upper bits (rounded) are the quadrant, the rest a signed angle within it.
+        quadrant = (signed + (1 << (size - 3))) >> (size - 2)
+        angle = (signed - (quadrant << (size - 2))).cast(dtype) * (math.pi / 2 * 2.0 ** (2 - size))
+        sine, cosine = trigonometric.sin_cos(angle)
+        odd = (quadrant & 1).differs(0)
+        sine, cosine = where(odd, cosine, sine), where(odd, sine, cosine)
+        sine = where((quadrant & 2).differs(0), -sine, sine)
+        cosine = where(((quadrant + 1) & 2).differs(0), -cosine, cosine)
+        results += [radius.multiply_add(cosine, mean), radius.multiply_add(sine, mean)]
+    return results
+
+
+def _truncated_normal(numbers: _Numbers) -> list[Vec]:
+    """A normal number within two deviations: the inverse of its distribution function."""
+    dtype = numbers.dtype
+    mean, deviation = numbers.parameter(0, dtype), numbers.parameter(1, dtype)
+    results = []
+    for unit in numbers.centred():
+        x = unit * _WITHIN_TWO
+        tail = -exponential.log_positive(1.0 - x * x)
+        quantile = exponential.clamp(x * polynomial(tail, _QUANTILE[dtype]), -2.0, 2.0)
+        results.append(quantile.multiply_add(deviation, mean))
+    return results
+
+
+_DISTRIBUTIONS: dict[str, Callable[[_Numbers], list[Vec]]] = {
+    "uniform": _uniform,
+    "normal": _normal,
+    "bernoulli": _bernoulli,
+    "truncated_normal": _truncated_normal,
+    "bits": _bits,
+}
+
+
+def _group_size(kind: str, dtype: str) -> int:
+    """Elements that a group of blocks makes: four or two from each."""
+    return BLOCKS * (2 if dtype == "float64" and kind not in ("bernoulli", "bits") else 4)
+
+
+@cache
+def _kernel(kind: str, dtype: str) -> Kernel:
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        _emit(Writer(builder, function), kind, dtype)
+
+    return ir_kernel(f"random_{kind}[{dtype}]", emit, (kind, dtype))
+
+
+def _emit(writer: Writer, kind: str, dtype: str) -> None:
+    builder = writer.builder
+    seed = writer.word(_SEED)
+    key, stream = (_halves(writer, load(seed + 8 * i, "uint64")) for i in range(2))
+
+    def parameter(number: int, wanted: str) -> Vec:
+        at = _PARAMETERS + number
+        scalar = writer.float_word(at) if wanted in FLOATS else writer.word(at)
+        return writer.splat(scalar.cast(wanted), BLOCKS)
+
+    group = writer.tile * writer.word(_GROUPS_PER_TILE)
+    last = lesser(group + writer.word(_GROUPS_PER_TILE), writer.word(_GROUPS))
+    step = _group_size(kind, dtype)
+    numbers = writer.lane_numbers(BLOCKS, "uint64")
+    with writer.loop(group, last) as at:
+        block = numbers + writer.splat((at * BLOCKS).unsigned(), BLOCKS)
+        counter = [block.cast("uint32"), (block >> 32).cast("uint32"), *stream]
+        drawn = _Numbers(philox(counter, (key[0], key[1])), dtype, parameter)
+        values = _DISTRIBUTIONS[kind](drawn)
+        place = writer.word(_OUT) + at * (step * ITEMSIZE[dtype])
+        left = writer.word(_SIZE) - at * step
+        places = [place + i * BLOCKS * ITEMSIZE[dtype] for i in range(len(values))]
+        with builder.if_else((left >= step).value) as (then, otherwise):
+            with then:
+                for value, target in zip(values, places, strict=True):
+                    store(value, target)
+            with otherwise:
+                for i, (value, target) in enumerate(zip(values, places, strict=True)):
+                    rest = left - i * BLOCKS
+                    store(value, target, writer.tail_mask(where(rest > 0, rest, 0), BLOCKS))
+    builder.ret(INT(0))
+
+
+def _halves(writer: Writer, number: Vec) -> list[Vec]:
+    """Lower and upper 32 bits of a 64-bit scalar, in every lane."""
+    return [writer.splat((number >> shift).cast("uint32"), BLOCKS) for shift in (0, 32)]
+
+
+def _parameter_words(kind: str, dtype: str, parameters: tuple[float, ...]) -> list[int]:
+    if kind == "bernoulli":
+        (chance,) = parameters
+        threshold = min(max(math.ceil(chance * 2.0**32), 0), 2**32)
+        return [max(threshold - 1, 0), int(threshold > 0)]
+    if kind == "uniform" and dtype not in FLOATS:
+        first, end = (int(p) for p in parameters)
+        if not (lowest(dtype) <= first < end <= highest(dtype) + 1 and end - first <= 2**32):
+            raise ValueError(
+                f"random uniform {dtype}: expected low < high within the dtype, got {first} and {end}"
+            )
+        return [first, end - first]
+    if kind == "uniform":
+        low, high = parameters
+        # Rounding must not reach the excluded end.
+        last = float(np.nextafter(np.dtype(dtype).type(high), np.dtype(dtype).type(low)))
+        return [float_bits(low), float_bits(high - low), float_bits(last if high > low else low)]
+    return [float_bits(p) for p in parameters]
+
+
+def random_rows(
+    kind: str,
+    out: Buffer,
+    seed: Buffer,
+    parameters: tuple[float, ...] = (),
+    *,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows that fill `out` with random numbers.
+
+    Parameters
+    ----------
+    kind : {'uniform', 'normal', 'bernoulli', 'truncated_normal', 'bits'}
+        With parameters (low, high), (mean, deviation), (probability of 1), (mean, deviation) and none.
+        Uniform numbers lie in [low, high), of floats and of integers; truncated normal ones within two
+        deviations.
+    out : Buffer
+        Contiguous. Uniform: any dtype but bool; normal kinds: floats; bernoulli: any dtype; bits: int64 (32
+        random bits each).
+    seed : Buffer
+        uint64 or int64 [2], read when the row runs: the key, and the number of the stream. Different
+        streams are independent.
+
+    Raises
+    ------
+    ValueError
+        A range that the integer dtype does not hold.
+    """
+    assert out.contiguous, "random numbers are written in order"
+    dtype = out.dtype.name
+    if out.size == 0:
+        return []
+    step = _group_size(kind, dtype)
+    groups = -(-out.size // step)
+    cost = step * (0.5 if kind in ("uniform", "bernoulli", "bits") else 1.0)
+    tiles = 1 if threads == 1 else max(1, min(4 * threads, groups, int(groups * cost / WORTH_A_THREAD)))
+    per_tile = -(-groups // tiles)
+    words: list[int | Address] = [out.address, seed.address, out.size, groups, per_tile]
+    words += _parameter_words(kind, dtype, parameters)
+    return [Row(_kernel(kind, dtype), tuple(words), -(-groups // per_tile))]
+
+
+def random(
+    kind: str,
+    shape: int | tuple[int, ...],
+    dtype: str = "float32",
+    parameters: tuple[float, ...] = (),
+    *,
+    key: int,
+    stream: int = 0,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Random numbers as a numpy array; see `random_rows` for kinds and parameters."""
+    out = np.empty(shape, dtype)
+    seed = np.array([key, stream], "uint64")
+    launch(
+        lambda out, seed, **options: random_rows(kind, out, seed, parameters, **options),
+        out,
+        seed,
+        threads=threads,
+    )
+    return out

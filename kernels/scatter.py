@@ -1,0 +1,158 @@
+"""Adding by indices: the gradients of gathers. Every sum is made by one tile, in the order of the indices."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from llvmlite import ir
+
+from symgraph.kernels.buffer import Buffer, Scratch, contiguous_strides
+from symgraph.kernels.copies import contiguous_copy, fill_rows
+from symgraph.kernels.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.machine import Address, Row
+from symgraph.kernels.nest import Writer, load, store
+from symgraph.kernels.operand import WORTH_A_THREAD, each_row, extra_word, lesser, row_nest
+from symgraph.kernels.subscript import OUT_OF_RANGE, checked, row_place
+from symgraph.kernels.target import TARGET
+from symgraph.kernels.vector import ITEMSIZE, Vec
+
+_UPDATES, _INDICES, _OUT, _POSITIONS, _WIDTH, _CHUNK = range(6)
+
+
+@cache
+def _scatter_kernel(dtype: str, index_dtype: str, parts: int, mode: str) -> Kernel:
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        lanes, size = TARGET.lanes(ITEMSIZE[dtype]), ITEMSIZE[dtype]
+        first = writer.tile * writer.word(_CHUNK)
+        count = lesser(writer.word(_WIDTH) - first, writer.word(_CHUNK))
+        with writer.loop(0, writer.word(_POSITIONS)) as at:
+            place = row_place(writer, index_dtype, parts, mode, at)
+            source = writer.word(_UPDATES) + (at * writer.word(_WIDTH) + first) * size
+            _add(writer, dtype, lanes, source, writer.word(_OUT) + place + first * size, count)
+        builder.ret(INT(0))
+
+    return ir_kernel(f"scatter_add[{dtype}]", emit, (dtype, index_dtype, parts, mode), OUT_OF_RANGE)
+
+
+def _add(writer: Writer, dtype: str, lanes: int, source: Vec, target: Vec, count: Vec) -> None:
+    """``target[:count] += source[:count]``: whole vectors, then single elements."""
+    size = ITEMSIZE[dtype]
+    whole = count - count.remainder(lanes)
+    with writer.loop(0, whole, lanes) as at:
+        store(
+            load(target + at * size, dtype, lanes) + load(source + at * size, dtype, lanes),
+            target + at * size,
+        )
+    with writer.loop(whole, count) as at:
+        store(load(target + at * size, dtype) + load(source + at * size, dtype), target + at * size)
+
+
+def _scatter(
+    indices: Buffer, updates: Buffer, out: Buffer, parts: int, mode: str, threads: int, scratch: Scratch
+) -> list[Row]:
+    assert out.contiguous, "scatter-add needs a contiguous output"
+    rows: list[Row] = []
+    indices = contiguous_copy(indices, rows, threads, scratch)
+    updates = contiguous_copy(updates, rows, threads, scratch)
+    width = int(np.prod(out.shape[parts:], dtype=np.int64))
+    positions = indices.size // parts
+    strides = contiguous_strides(out.shape, out.dtype.itemsize)
+    work = positions * (3.0 + 0.1 * width * out.dtype.itemsize)
+    # Tiles own columns: every sum is made by one tile, in the order of the indices.
+    tiles = min(threads, width // 64, int(work / WORTH_A_THREAD)) if threads > 1 else 1
+    chunk = width if tiles <= 1 else -(-width // tiles // 16) * 16
+    words: list[int | Address] = [
+        updates.address,
+        indices.address,
+        out.address,
+        positions,
+        width,
+        chunk,
+        0,
+        0,
+    ]
+    words += [w for i in range(parts) for w in (out.shape[i], strides[i])]
+    kernel = _scatter_kernel(out.dtype.name, indices.dtype.name, parts, mode)
+    return [*rows, Row(kernel, tuple(words), -(-width // chunk))]
+
+
+def scatter_add_rows(
+    indices: Buffer,
+    updates: Buffer,
+    out: Buffer,
+    *,
+    clear: bool = False,
+    mode: str = "raise",
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for ``out[indices[i...], b...] += updates[i..., b...]``, the gradient of a gather along axis 0.
+
+    Sums are made in the order of the indices whatever the number of threads. `out` is contiguous; with
+    `clear` it is zeroed first. float32, float64, int32 or int64.
+    """
+    rows = fill_rows(out, 0, threads=threads, scratch=scratch) if clear else []
+    if updates.size == 0 or out.size == 0:
+        return rows
+    return rows + _scatter(indices, updates, out, 1, mode, threads, scratch)
+
+
+def scatter_nd_add_rows(
+    indices: Buffer,
+    updates: Buffer,
+    out: Buffer,
+    *,
+    clear: bool = False,
+    mode: str = "raise",
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for ``out[(*indices[i...], b...)] += updates[i..., b...]``, the gradient of `gather_nd_rows`."""
+    rows = fill_rows(out, 0, threads=threads, scratch=scratch) if clear else []
+    if updates.size == 0 or out.size == 0:
+        return rows
+    return rows + _scatter(indices, updates, out, indices.shape[-1], mode, threads, scratch)
+
+
+@cache
+def along_kernel(dtype: str, index_dtype: str, add: bool, mode: str) -> Kernel:
+    """Elements along an axis taken from, or (`add`) added to, the places that indices name."""
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        size = extra_word(writer, 0)
+        operands = [(index_dtype, "strided"), (dtype, "strided"), (dtype, "strided")]
+        with each_row(writer, operands, 0) as ((indices, whole, picked), count), writer.loop(0, count) as at:
+            index = checked(writer, load(indices.place(at), index_dtype).cast("int64"), size, mode)
+            if add:
+                place = whole.place(index)
+                store(load(place, dtype) + load(picked.place(at), dtype), place)
+            else:
+                store(load(whole.place(index), dtype), picked.place(at))
+        builder.ret(INT(0))
+
+    name = "scatter_add_along_axis" if add else "take_along_axis"
+    return ir_kernel(f"{name}[{dtype}]", emit, (dtype, index_dtype, add, mode), OUT_OF_RANGE)
+
+
+def scatter_add_along_axis_rows(
+    indices: Buffer,
+    updates: Buffer,
+    out: Buffer,
+    axis: int,
+    *,
+    clear: bool = False,
+    mode: str = "raise",
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for ``out[.., indices[.., j, ..], ..] += updates[.., j, ..]``, the gradient of taking."""
+    axis %= len(out.shape)
+    rows = fill_rows(out, 0, threads=threads, scratch=scratch) if clear else []
+    if updates.size == 0 or out.size == 0:
+        return rows
+    kernel = along_kernel(out.dtype.name, indices.dtype.name, True, mode)
+    cost = 5.0 + 2.0 * indices.shape[axis]
+    return rows + row_nest(kernel, [indices, out, updates], axis, cost, threads, [out.shape[axis]])

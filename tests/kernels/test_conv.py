@@ -1,0 +1,178 @@
+"""Convolution and its gradients against float64 sums over explicit windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+
+from symgraph.kernels.conv import conv2d, conv2d_input_gradient
+from symgraph.kernels.conv_geometry import output_shape
+from symgraph.kernels.conv_gradient import conv2d_weight_gradient
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+def windows(x, kernel, strides, padding, dilation):
+    """[N, OH, OW, C, kh, kw] in float64: what each output pixel sees."""
+    x = np.pad(x.astype(np.float64), ((0, 0), *padding, (0, 0)))
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if any(size < span for size, span in zip(x.shape[1:3], spans, strict=True)):
+        return np.zeros((x.shape[0], 0, 0, x.shape[3], *kernel))
+    seen = sliding_window_view(x, spans, axis=(1, 2))
+    return seen[:, :: strides[0], :: strides[1], :, :: dilation[0], :: dilation[1]]
+
+
+def reference(x, w, strides, padding, dilation, groups):
+    kh, kw, depth, features = w.shape
+    seen = windows(x, (kh, kw), strides, padding, dilation)
+    seen = seen.reshape(*seen.shape[:3], groups, depth, kh, kw)
+    w = w.astype(np.float64).reshape(kh, kw, depth, groups, features // groups)
+    return np.einsum("nyxgdij,ijdgf->nyxgf", seen, w).reshape(*seen.shape[:3], features)
+
+
+def reference_input_gradient(grad, w, shape, strides, padding, dilation, groups):
+    kh, kw, depth, features = w.shape
+    (top, bottom), (left, right) = padding
+    n, height, width, _ = shape
+    oh, ow = grad.shape[1:3]
+    wide = np.zeros((n, height + top + bottom, width + left + right, groups, depth))
+    grad = grad.astype(np.float64).reshape(n, oh, ow, groups, features // groups)
+    w = w.astype(np.float64).reshape(kh, kw, depth, groups, features // groups)
+    for i, j in np.ndindex(kh, kw):
+        ys, xs = i * dilation[0] + np.arange(oh) * strides[0], j * dilation[1] + np.arange(ow) * strides[1]
+        wide[:, ys[:, None], xs[None]] += np.einsum("nyxgf,dgf->nyxgd", grad, w[i, j])
+    return wide[:, top : top + height, left : left + width].reshape(shape)
+
+
+def reference_weight_gradient(x, grad, shape, strides, padding, dilation, groups):
+    kh, kw, depth, features = shape
+    seen = windows(x, (kh, kw), strides, padding, dilation)
+    seen = seen.reshape(*seen.shape[:3], groups, depth, kh, kw)
+    grad = grad.astype(np.float64).reshape(*grad.shape[:3], groups, features // groups)
+    return np.einsum("nyxgdij,nyxgf->ijdgf", seen, grad).reshape(shape)
+
+
+def close(got, expected, dtype):
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=TOLERANCE[dtype])
+
+
+def check_all(
+    shape,
+    kernel,
+    features,
+    dtype,
+    threads,
+    strides=(1, 1),
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    groups=1,
+):
+    rng = np.random.default_rng(0)
+    options = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+    x = rng.standard_normal(shape).astype(dtype)
+    w = rng.standard_normal((*kernel, shape[3] // groups, features)).astype(dtype)
+    bias = rng.standard_normal(features).astype(dtype)
+    expected = reference(x, w, **options)
+    close(conv2d(x, w, threads=threads, **options), expected, dtype)
+    got = conv2d(x, w, bias=bias, activation="relu", threads=threads, **options)
+    close(got, np.maximum(expected + bias, 0), dtype)
+    grad = rng.standard_normal(expected.shape).astype(dtype)
+    got = conv2d_input_gradient(grad, w, x.shape, threads=threads, **options)
+    close(got, reference_input_gradient(grad, w, x.shape, **options), dtype)
+    got = conv2d_weight_gradient(x, grad, w.shape, threads=threads, **options)
+    close(got, reference_weight_gradient(x, grad, w.shape, **options), dtype)
+
+
+pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+border = st.tuples(st.integers(0, 3), st.integers(0, 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 19)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    depth=st.integers(1, 5),
+    columns=st.integers(1, 9),
+    groups=st.integers(1, 3),
+    strides=pair,
+    dilation=pair,
+    padding=st.tuples(border, border),
+    dtype=st.sampled_from(["float32", "float64"]),
+    threads=st.integers(1, 2),
+)
+def test_any_geometry(sizes, kernel, depth, columns, groups, strides, dilation, padding, dtype, threads):
+    shape = (*sizes, depth * groups)
+    if 0 in output_shape(sizes[1:], kernel, strides, padding, dilation):
+        return
+    check_all(shape, kernel, columns * groups, dtype, threads, strides, padding, dilation, groups)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "features", "options"),
+    [
+        ((9, 26, 26, 32), (3, 3), 64, {}),
+        ((5, 28, 28, 1), (3, 3), 32, {}),
+        ((3, 14, 15, 96), (3, 3), 130, {"padding": ((1, 1), (1, 1))}),
+        ((1, 7, 7, 300), (3, 3), 200, {"padding": ((1, 1), (1, 1))}),
+        ((2, 23, 17, 40), (1, 1), 72, {"strides": (2, 2)}),
+        ((4, 16, 16, 64), (1, 1), 48, {}),
+        ((2, 31, 33, 3), (7, 7), 20, {"strides": (2, 2), "padding": ((3, 3), (3, 3))}),
+        ((3, 20, 21, 24), (3, 3), 48, {"groups": 4, "padding": ((1, 1), (1, 1))}),
+        ((6, 20, 21, 40), (3, 3), 40, {"groups": 40, "padding": ((1, 1), (1, 1))}),
+        ((6, 20, 21, 10), (3, 3), 30, {"groups": 10, "strides": (2, 2), "padding": ((0, 1), (0, 1))}),
+    ],
+)
+def test_layers_of_real_networks(shape, kernel, features, options, threads):
+    check_all(shape, kernel, features, "float32", threads, **options)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 1)])
+def test_empty_depth_and_batch(kernel):
+    bias = np.array([1.0, -2.0], np.float32)
+    got = conv2d(np.zeros((2, 4, 4, 0), np.float32), np.zeros((*kernel, 0, 2), np.float32), bias=bias)
+    assert np.array_equal(got, np.broadcast_to(bias, got.shape))
+    x, w = np.zeros((0, 4, 4, 2), np.float32), np.ones((*kernel, 2, 2), np.float32)
+    out = conv2d(x, w)
+    assert out.shape[0] == 0
+    assert np.array_equal(conv2d_weight_gradient(x, out, w.shape), np.zeros_like(w))
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_come_through(bad, groups):
+    x = np.ones((1, 6, 6, 4), np.float32)
+    x[0, 3, 3, 2] = bad
+    w = np.ones((3, 3, 4 // groups, 4), np.float32)
+    got = conv2d(x, w, padding=((1, 1), (1, 1)), groups=groups, activation="relu")
+    with np.errstate(invalid="ignore"):
+        expected = np.maximum(reference(x, w, (1, 1), ((1, 1), (1, 1)), (1, 1), groups), 0)
+    assert np.array_equal(got, expected.astype(np.float32), equal_nan=True)
+
+
+def test_results_do_not_depend_on_the_run():
+    rng = np.random.default_rng(3)
+    x, grad = (
+        rng.standard_normal((16, 20, 20, 16), np.float32),
+        rng.standard_normal((16, 18, 18, 24), np.float32),
+    )
+    first = conv2d_weight_gradient(x, grad, (3, 3, 16, 24), threads=2)
+    for _ in range(5):
+        assert np.array_equal(first, conv2d_weight_gradient(x, grad, (3, 3, 16, 24), threads=2))
+
+
+def test_unfit_operands_are_refused():
+    x, w = np.zeros((1, 5, 5, 3), np.float32), np.zeros((3, 3, 4, 2), np.float32)
+    with pytest.raises(ValueError, match="3 input channels"):
+        conv2d(x, w)
+    with pytest.raises(TypeError, match="one dtype"):
+        conv2d(x, np.zeros((3, 3, 3, 2), np.float64))
+    with pytest.raises(TypeError, match="float32 or float64"):
+        conv2d(x.astype(int), w.astype(int))
+    with pytest.raises(ValueError, match="expected an output of shape"):
+        conv2d_input_gradient(np.zeros((1, 9, 9, 2), np.float32), np.zeros((3, 3, 3, 2), np.float32), x.shape)

@@ -1,0 +1,190 @@
+"""The Program machine: order, tiles, addresses, errors, interruption, on each threading layer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
+from symgraph.kernels.jit import Kernel, numba_kernel
+from symgraph.kernels.machine import Address, KernelError, Lease, Row, Table, default_threads, threading_layer
+from symgraph.kernels.memory import as_float, float_bits, load_int, store_int, vector_at
+
+
+def _append(operands, tile):  # type: ignore[no-untyped-def]
+    """Write operand 1 to the next free place of a list at operand 0."""
+    place = operands[0]
+    count = load_int(place) + 1
+    store_int(place, count)
+    store_int(place + 8 * count, operands[1])
+    return 0
+
+
+def _fill(operands, tile):  # type: ignore[no-untyped-def]
+    values = vector_at(operands[0], operands[1], np.float64)
+    tiles = operands[3]
+    for i in range(tile * operands[1] // tiles, (tile + 1) * operands[1] // tiles):
+        values[i] = as_float(operands[2]) + tile
+    return 0
+
+
+def _fail(operands, tile):  # type: ignore[no-untyped-def]
+    return 3 if tile == operands[0] else 0
+
+
+APPEND = numba_kernel("append", _append, "test")
+FILL = numba_kernel("fill", _fill, "test")
+FAIL = numba_kernel("fail", _fail, "test", {3: "index out of range"})
+
+
+def run(rows: list[Row], arrays: list[np.ndarray], threads: int = 2) -> None:
+    lease = Lease(Table(rows, threads), len(arrays))
+    lease.bases[:] = [a.ctypes.data for a in arrays]
+    lease.run()
+
+
+def test_rows_run_in_order() -> None:
+    log = np.zeros(20, np.int64)
+    run([Row(APPEND, (Address(0, 0), i)) for i in range(10)], [log])
+    np.testing.assert_array_equal(log[:11], [10, *range(10)])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("tiles", [1, 2, 3, 17])
+def test_every_tile_runs_once(threads: int, tiles: int) -> None:
+    values = np.full(1000, np.nan)
+    run([Row(FILL, (Address(0, 0), 1000, float_bits(0.5), tiles), tiles)], [values], threads)
+    edges = [t * 1000 // tiles for t in range(tiles + 1)]
+    expected = np.concatenate([np.full(b - a, 0.5 + t) for t, (a, b) in enumerate(pairwise(edges))])
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_addresses_are_base_and_offset() -> None:
+    one, two = np.zeros(4), np.zeros(4)
+    run([Row(FILL, (Address(1, 16), 2, float_bits(7.0), 1))], [one, two])
+    np.testing.assert_array_equal(one, 0)
+    np.testing.assert_array_equal(two, [0, 0, 7, 7])
+
+
+@pytest.mark.parametrize("tiles", [1, 5])
+def test_an_error_stops_and_names_the_row(tiles: int) -> None:
+    log = np.zeros(4, np.int64)
+    rows = [
+        Row(APPEND, (Address(0, 0), 1)),
+        Row(FAIL, (tiles - 1,), tiles, "the node"),
+        Row(APPEND, (Address(0, 0), 2)),
+    ]
+    with pytest.raises(KernelError, match="fail: index out of range") as caught:
+        run(rows, [log])
+    assert caught.value.row.node == "the node"
+    np.testing.assert_array_equal(log, [1, 1, 0, 0])
+
+
+def test_a_lease_runs_again_after_an_error() -> None:
+    table = Table([Row(FAIL, (0,), 2)], 2)
+    lease = Lease(table, 0)
+    for _ in range(3):
+        with pytest.raises(KernelError):
+            lease.run()
+
+
+def test_launch_gives_scratch() -> None:
+    def plan(x: Buffer, *, threads: int, scratch) -> list[Row]:  # type: ignore[no-untyped-def]
+        spare = scratch((3,), np.float64)
+        assert spare.contiguous and spare.base != x.base
+        return [Row(FILL, (b.address, 3, float_bits(2.0), 1)) for b in (spare, x)]
+
+    values = np.zeros(3)
+    launch(plan, values)
+    np.testing.assert_array_equal(values, 2)
+
+
+def test_buffers() -> None:
+    b = Buffer(0, 8, (2, 3, 4), contiguous_strides((2, 3, 4), 4), np.dtype("float32"))
+    assert b.strides == (48, 16, 4) and b.contiguous and b.size == 24 and b.nbytes == 96
+    assert b.address == Address(0, 8)
+    assert not b.transpose((1, 0, 2)).contiguous
+    assert b.reshape((6, 4)).strides == (16, 4)
+    assert b.broadcast((5, 2, 3, 4)).strides == (0, 48, 16, 4)
+    assert Buffer(0, 0, (2, 0, 3), (7, 7, 7), np.dtype("uint8")).contiguous
+
+
+def test_threads_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMGRAPH_NUM_THREADS", "1")
+    assert default_threads() == 1
+    monkeypatch.setenv("SYMGRAPH_NUM_THREADS", "100000")
+    assert 1 <= default_threads() < 100000
+    assert threading_layer() in ("omp", "tbb", "workqueue")
+
+
+CONCURRENT = """
+import threading, numpy as np
+from symgraph import backend as K
+x = K.placeholder((None, 300))
+f = K.function([x], [K.tanh(x) * 2, K.sum(x, axis=0)])
+feeds = [np.random.default_rng(i).standard_normal((400, 300)).astype("float32") for i in range(6)]
+wanted = [f([v]) for v in feeds]
+wrong = []
+def work(i):
+    for _ in range(30):
+        if not all(np.array_equal(a, b) for a, b in zip(f([feeds[i]]), wanted[i])):
+            wrong.append(i)
+threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+[t.start() for t in threads]; [t.join() for t in threads]
+from symgraph.kernels.machine import threading_layer
+print(threading_layer(), wrong)
+"""
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_threads_call_at_once_on_each_layer(layer: str) -> None:
+    environment = dict(os.environ, NUMBA_THREADING_LAYER=layer)
+    done = subprocess.run(
+        [sys.executable, "-c", CONCURRENT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.stdout.strip() == f"{layer} []", done.stderr
+
+
+INTERRUPT = """
+import os, signal, threading, time, numpy as np
+from symgraph.graph.leaves import Variable, placeholder
+from symgraph.graph.ops import math, matmul
+from symgraph.compiler.function import Function
+x = placeholder((2000, 2000))
+v = Variable(np.float32(0))
+y = x
+for _ in range(400):
+    y = math.tanh(matmul.matmul(y, x))
+f = Function([x], y, updates=[(v, v + 1)])
+value = np.eye(2000, dtype=np.float32)
+f.program((2000, 2000))
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+start = time.time()
+try:
+    f(value)
+    print("not interrupted")
+except KeyboardInterrupt:
+    print("interrupted", time.time() - start < 5, float(v.get_value()))
+"""
+
+
+def test_ctrl_c_stops_between_rows_and_updates_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.stdout.strip() == "interrupted True 0.0", done.stderr
+
+
+def test_kernels_have_names() -> None:
+    assert isinstance(APPEND, Kernel)
+    assert repr(APPEND) == "<Kernel append>"

@@ -1,0 +1,142 @@
+"""Matrix products against numpy in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symgraph.kernels.buffer import launch
+from symgraph.kernels.emit import Code, float_type, vector_type
+from symgraph.kernels.jit import ir_kernel
+from symgraph.kernels.machine import Lease, Row, Table
+from symgraph.kernels.matmul import matmul, matmul_rows
+from symgraph.kernels.simd import transpose
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+LAYOUTS = ("plain", "transposed", "strided")
+
+
+def operand(rng, shape, dtype, layout):
+    """Random values in one of three layouts of the last two axes."""
+    if layout == "transposed":
+        return rng.standard_normal((*shape[:-2], shape[-1], shape[-2])).astype(dtype).swapaxes(-1, -2)
+    if layout == "strided":
+        return rng.standard_normal((*shape[:-1], 2 * shape[-1] + 1)).astype(dtype)[..., : 2 * shape[-1] : 2]
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def close(got, expected, dtype):
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=TOLERANCE[dtype])
+
+
+def check(m, k, n, dtype, threads, layouts=("plain", "plain"), batch=()):
+    rng = np.random.default_rng(0)
+    a, b = operand(rng, (*batch, m, k), dtype, layouts[0]), operand(rng, (*batch, k, n), dtype, layouts[1])
+    bias = rng.standard_normal(n).astype(dtype)
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    close(matmul(a, b, threads=threads), expected, dtype)
+    close(matmul(a, b, bias, "relu", threads=threads), np.maximum(expected + bias, 0), dtype)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    m=st.integers(0, 40),
+    k=st.integers(0, 40),
+    n=st.integers(0, 70),
+    batch=st.lists(st.integers(0, 3), max_size=4),
+    dtype=st.sampled_from(["float32", "float64"]),
+    layouts=st.tuples(st.sampled_from(LAYOUTS), st.sampled_from(LAYOUTS)),
+    threads=st.integers(1, 2),
+)
+def test_any_shape(m, k, n, batch, dtype, layouts, threads):
+    check(m, k, n, dtype, threads, layouts, tuple(batch))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("layouts", [(a, b) for a in LAYOUTS[:2] for b in LAYOUTS[:2]])
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(128, 2311, 65), (37, 700, 515), (900, 129, 33), (1, 3000, 700), (700, 3000, 1), (260, 1100, 300)],
+)
+def test_sizes_beyond_one_chunk(m, k, n, layouts, threads):
+    check(m, k, n, "float32", threads, layouts)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_batches(threads):
+    rng = np.random.default_rng(1)
+    heads = rng.standard_normal((3, 50, 4, 24)).astype(np.float32).transpose(0, 2, 1, 3)
+    keys = rng.standard_normal((3, 50, 4, 24)).astype(np.float32).transpose(0, 2, 3, 1)
+    close(matmul(heads, keys, threads=threads), heads.astype(np.float64) @ keys, "float32")
+    one = rng.standard_normal((24, 30)).astype(np.float32)
+    close(matmul(heads, one, threads=threads), heads.astype(np.float64) @ one, "float32")
+    close(matmul(one.T, keys[0], threads=threads), one.T.astype(np.float64) @ keys[0], "float32")
+
+
+@pytest.mark.parametrize("depth", [0, 5, 5000])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_accumulate(depth, threads):
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((30, depth)), rng.standard_normal((depth, 21))
+    out = rng.standard_normal((30, 21))
+    expected = out + a @ b
+    launch(matmul_rows, a, b, out, threads=threads, accumulate=True)
+    close(out, expected, "float64")
+
+
+def test_output_with_gaps_between_lines():
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((40, 6)), rng.standard_normal((6, 11))
+    held = np.full((40, 20), 7.0)
+    launch(matmul_rows, a, b, held[:, 4:15], threads=2)
+    close(held[:, 4:15], a @ b, "float64")
+    assert (held[:, :4] == 7).all()
+    assert (held[:, 15:] == 7).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_nan_and_infinity_come_through(bad, activation):
+    a, b = np.ones((20, 9), np.float32), np.ones((9, 33), np.float32)
+    a[13, 4] = bad
+    b[2, 30] = bad
+    with np.errstate(invalid="ignore"):
+        expected = a @ b
+    if activation == "relu":
+        expected = np.maximum(expected, 0)
+    assert np.array_equal(matmul(a, b, activation=activation), expected, equal_nan=True)
+
+
+def test_unfit_operands_are_refused():
+    a = np.zeros((3, 4), np.float32)
+    with pytest.raises(ValueError, match="do not fit"):
+        matmul(a, a)
+    with pytest.raises(TypeError, match="one dtype"):
+        matmul(a, np.zeros((4, 2)))
+    with pytest.raises(TypeError, match="float32 or float64"):
+        matmul(a.astype(np.float16), a.T.astype(np.float16))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_transposition_in_registers(dtype):
+    kind = vector_type(dtype)
+    line = kind.count * np.dtype(dtype).itemsize
+
+    def emit(builder, function):
+        code = Code(builder, function)
+        w = code.words(("source", "target"))
+        rows = [code.load(w.source + i * line, kind) for i in range(kind.count)]
+        for i, column in enumerate(transpose(code, rows)):
+            code.store(column, w.target + i * line)
+        code.finish()
+
+    assert kind.element == float_type(dtype)
+    square = np.arange(kind.count**2, dtype=dtype).reshape(kind.count, kind.count)
+    out = np.empty_like(square)
+    lease = Lease(Table([Row(ir_kernel("turn", emit, dtype), (square.ctypes.data, out.ctypes.data))], 1), 0)
+    lease.run()
+    assert np.array_equal(out, square.T)

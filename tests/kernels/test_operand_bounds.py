@@ -1,0 +1,105 @@
+"""Kernels touch nothing outside their operands: operands end, or begin, at a page that may not be touched."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+
+import numpy as np
+import pytest
+
+from symgraph.kernels.buffer import launch
+from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
+from symgraph.kernels.conv_geometry import output_shape
+from symgraph.kernels.conv_gradient import conv2d_weight_gradient_rows
+from symgraph.kernels.matmul import matmul_rows
+from symgraph.kernels.pool import (
+    average_pool2d_gradient_rows,
+    average_pool2d_rows,
+    max_pool2d_gradient_rows,
+    max_pool2d_rows,
+)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
+PAGE = mmap.PAGESIZE
+NO_ACCESS = 0
+
+
+class Fence:
+    """Makes arrays that touch a closed page on one side; a stray access ends the process."""
+
+    def __init__(self, at_end: bool) -> None:
+        self.at_end = at_end
+        self.library = ctypes.CDLL(None, use_errno=True)
+        self.library.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        self.maps: list[mmap.mmap] = []
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        pages = -(-values.nbytes // PAGE) + 2
+        memory = mmap.mmap(-1, pages * PAGE)
+        self.maps.append(memory)
+        whole = np.frombuffer(memory, np.uint8)
+        start = whole.ctypes.data
+        for closed in (start, start + (pages - 1) * PAGE):
+            assert self.library.mprotect(closed, PAGE, NO_ACCESS) == 0
+        first = (pages - 1) * PAGE - values.nbytes if self.at_end else PAGE
+        held = whole[first : first + values.nbytes].view(values.dtype).reshape(values.shape)
+        held[...] = values
+        return held
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("depth", "features", "groups", "strides", "padding"),
+    [
+        (3, 5, 1, (1, 1), ((0, 0), (0, 0))),
+        (17, 33, 1, (1, 1), ((1, 1), (1, 1))),
+        (8, 16, 1, (2, 2), ((0, 1), (0, 1))),
+        (2, 3, 5, (1, 2), ((1, 0), (0, 1))),
+        (1, 1, 19, (1, 1), ((1, 1), (1, 1))),
+        (1, 2, 9, (2, 1), ((0, 0), (0, 0))),
+    ],
+)
+def test_convolutions(depth, features, groups, strides, padding, dtype, at_end):
+    fence, rng = Fence(at_end), np.random.default_rng(0)
+    for kernel, size in (((3, 3), (9, 14)), ((1, 1), (5, 7)), ((2, 4), (6, 21))):
+        x = fence(rng.standard_normal((2, *size, depth * groups)).astype(dtype))
+        w = fence(rng.standard_normal((*kernel, depth, features * groups)).astype(dtype))
+        out = fence(
+            np.zeros((2, *output_shape(size, kernel, strides, padding), features * groups), dtype),
+        )
+        options = {"strides": strides, "padding": padding, "groups": groups, "threads": 2}
+        launch(conv2d_rows, x, w, out, **options)
+        launch(conv2d_input_gradient_rows, out, w, fence(x), **options)
+        launch(conv2d_weight_gradient_rows, x, out, fence(w), **options)
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(1, 7, 5), (7, 1, 33), (13, 40, 16), (29, 3, 50), (5, 5, 1), (40, 21, 70)]
+)
+def test_matrix_products(m, k, n, dtype, at_end):
+    fence, rng = Fence(at_end), np.random.default_rng(0)
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    for left in (fence(a), fence(np.ascontiguousarray(a.T)).T):
+        for right in (fence(b), fence(np.ascontiguousarray(b.T)).T):
+            out = fence(np.zeros((m, n), dtype))
+            launch(matmul_rows, left, right, out, threads=2)
+            np.testing.assert_allclose(out, a @ b, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize("channels", [1, 7, 16, 19])
+def test_pooling(channels, at_end):
+    fence, rng = Fence(at_end), np.random.default_rng(0)
+    x = fence(rng.standard_normal((2, 7, 9, channels)).astype(np.float32))
+    options = {"pool": (2, 3), "strides": (2, 2), "padding": ((1, 0), (1, 1)), "threads": 2}
+    shape = (2, *output_shape((7, 9), (2, 3), (2, 2), ((1, 0), (1, 1))), channels)
+    out, index = fence(np.zeros(shape, np.float32)), fence(np.zeros(shape, np.uint8))
+    launch(max_pool2d_rows, x, out, index, **options)
+    launch(max_pool2d_gradient_rows, out, index, fence(x), **options)
+    launch(average_pool2d_rows, x, out, **options)
+    launch(average_pool2d_gradient_rows, out, fence(x), **options)
