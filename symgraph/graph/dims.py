@@ -1,0 +1,229 @@
+"""Sizes of axes that may be unknown until data come: integer polynomials over unknown sizes.
+
+A dimension is an `int` or an `Expression` such as ``N``, ``2*N`` or ``N*T``. Expressions are canonical, so
+equal polynomials compare equal; what cannot be a polynomial (a floor division, a minimum) is an atom of its
+own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+_serial = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A size known only at run time. Equal only to itself."""
+
+    name: str = field(default="?", compare=False)
+    serial: int = field(default_factory=lambda: next(_serial))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A non-polynomial function of dimensions: floordiv, min, max."""
+
+    function: str
+    arguments: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        if self.function == "floordiv":
+            return f"({self.arguments[0]})//{self.arguments[1]}"
+        return f"{self.function}({', '.join(map(str, self.arguments))})"
+
+
+Atom: TypeAlias = Unknown | Call
+Monomial: TypeAlias = tuple[Atom, ...]
+
+
+def _order(atom: Atom) -> tuple[int, int, str]:
+    return (0, atom.serial, "") if isinstance(atom, Unknown) else (1, 0, repr(atom))
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A polynomial: ((monomial, coefficient), ...), sorted, no zero coefficients, never a plain integer."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __add__(self, other: Dim) -> Dim:
+        return _sum([*self.terms, *_terms(other)])
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + -1 * other
+
+    def __rsub__(self, other: Dim) -> Dim:
+        return -1 * self + other
+
+    def __mul__(self, other: Dim) -> Dim:
+        return _sum(
+            (tuple(sorted(a + b, key=_order)), x * y)
+            for (a, x), (b, y) in itertools.product(self.terms, _terms(other))
+        )
+
+    def __floordiv__(self, other: Dim) -> Dim:
+        return quotient(self, other)
+
+    def __rfloordiv__(self, other: Dim) -> Dim:
+        return quotient(other, self)
+
+    def __neg__(self) -> Dim:
+        return -1 * self
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the size {self} is not known until the graph runs, so it has no truth value")
+
+    def __index__(self) -> int:
+        raise TypeError(f"the size {self} is not known until the graph runs, so it is no Python integer")
+
+    def __str__(self) -> str:
+        return "+".join(_term_text(monomial, factor) for monomial, factor in self.terms).replace("+-", "-")
+
+
+Dim: TypeAlias = int | Expression
+
+
+def _term_text(monomial: Monomial, factor: int) -> str:
+    parts = [] if factor in (1, -1) and monomial else [str(abs(factor))]
+    return ("-" if factor < 0 else "") + "*".join(parts + [str(atom) for atom in monomial])
+
+
+def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
+    if isinstance(dim, Expression):
+        return dim.terms
+    return (((), int(dim)),) if dim else ()
+
+
+def _sum(terms: Iterable[tuple[Monomial, int]]) -> Dim:
+    total: dict[Monomial, int] = {}
+    for monomial, factor in terms:
+        total[monomial] = total.get(monomial, 0) + factor
+    kept = [(m, f) for m, f in total.items() if f]
+    if not kept:
+        return 0
+    if len(kept) == 1 and kept[0][0] == ():
+        return kept[0][1]
+    kept.sort(key=lambda term: (-len(term[0]), [_order(a) for a in term[0]]))
+    return Expression(tuple(kept))
+
+
+def _atom(atom: Atom) -> Expression:
+    return Expression((((atom,), 1),))
+
+
+def unknown(name: str = "?") -> Expression:
+    """A new unknown size, shown as `name`."""
+    return _atom(Unknown(name))
+
+
+def quotient(a: Dim, b: Dim) -> Dim:
+    """Floor of a / b, in closed form where b divides a term by term."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b
+    divisor = _terms(b)
+    if len(divisor) == 1:
+        exact = [_divide_term(term, divisor[0]) for term in _terms(a)]
+        if all(term is not None for term in exact):
+            return _sum(term for term in exact if term is not None)
+    return _atom(Call("floordiv", (a, b)))
+
+
+def _divide_term(term: tuple[Monomial, int], divisor: tuple[Monomial, int]) -> tuple[Monomial, int] | None:
+    left = list(term[0])
+    for atom in divisor[0]:
+        if atom not in left:
+            return None
+        left.remove(atom)
+    return (tuple(left), term[1] // divisor[1]) if term[1] % divisor[1] == 0 else None
+
+
+def smaller(a: Dim, b: Dim) -> Dim:
+    """Minimum of two dimensions."""
+    if isinstance(a, int) and isinstance(b, int):
+        return min(a, b)
+    return a if a == b else _atom(Call("min", (a, b)))
+
+
+def larger(a: Dim, b: Dim) -> Dim:
+    """Maximum of two dimensions."""
+    if isinstance(a, int) and isinstance(b, int):
+        return max(a, b)
+    return a if a == b else _atom(Call("max", (a, b)))
+
+
+def product(dims: Iterable[Dim]) -> Dim:
+    """Product of dimensions: the number of elements of a shape."""
+    total: Dim = 1
+    for dim in dims:
+        total = total * dim
+    return total
+
+
+_FUNCTIONS: dict[str, Callable[[int, int], int]] = {
+    "floordiv": lambda a, b: a // b,
+    "min": min,
+    "max": max,
+}
+
+
+def evaluate(dim: Dim, sizes: Mapping[Unknown, int]) -> int:
+    """The value of `dim` for known `sizes`. KeyError names an unknown that has no size."""
+    if isinstance(dim, int):
+        return dim
+    total = 0
+    for monomial, factor in dim.terms:
+        for atom in monomial:
+            if isinstance(atom, Unknown):
+                factor *= sizes[atom]
+            else:
+                factor *= _FUNCTIONS[atom.function](*(evaluate(a, sizes) for a in atom.arguments))
+        total += factor
+    return total
+
+
+def unknowns(dim: Dim) -> Iterator[Unknown]:
+    """The unknown sizes that `dim` is made of."""
+    for monomial, _ in _terms(dim):
+        for atom in monomial:
+            if isinstance(atom, Unknown):
+                yield atom
+            else:
+                for argument in atom.arguments:
+                    yield from unknowns(argument)
+
+
+def bind(dim: Dim, size: int, sizes: dict[Unknown, int]) -> bool:
+    """Learn from the fact that `dim` is `size`; False where they contradict each other.
+
+    ``a*N + b`` with one unknown left is solved; anything with more unknowns is left for other facts.
+    """
+    if isinstance(dim, int):
+        return dim == size
+    missing = {u for u in unknowns(dim) if u not in sizes}
+    if not missing:
+        return evaluate(dim, sizes) == size
+    if len(missing) > 1:
+        return True
+    name = missing.pop()
+    at_zero = evaluate(dim, {**sizes, name: 0})
+    slope = evaluate(dim, {**sizes, name: 1}) - at_zero
+    if slope == 0 or (size - at_zero) % slope:
+        return False
+    sizes[name] = (size - at_zero) // slope
+    return evaluate(dim, sizes) == size
+
+
+def shape_text(shape: Sequence[Dim]) -> str:
+    """A shape as a reader writes it: ``(N, 28, 28)``."""
+    inner = ", ".join(str(d) for d in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"

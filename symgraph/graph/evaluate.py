@@ -1,0 +1,115 @@
+"""The graph's meaning, computed by the ops' numpy references.
+
+Slow, simple, and what kernels are checked against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.dims import Expression, Unknown, bind
+from symgraph.graph.dims import evaluate as evaluate_dim
+from symgraph.graph.leaves import DimValue, Placeholder
+from symgraph.graph.op import Op
+from symgraph.graph.tensor import Tensor, topological
+from symgraph.graph.types import TensorType, Type
+
+
+def evaluate(
+    outputs: Sequence[Tensor],
+    feeds: Mapping[Tensor, Any] | None = None,
+    watch: Callable[[Tensor, Any], None] | None = None,
+) -> list[Any]:
+    """Values of `outputs` where placeholders (or any nodes) have the values of `feeds`.
+
+    Parameters
+    ----------
+    watch : callable, optional
+        Called with every node and its value, in order.
+
+    Raises
+    ------
+    ValueError
+        A feed is missing, or sizes contradict each other.
+    """
+    values: dict[int, Any] = {}
+    sizes: dict[Unknown, int] = {}
+    for tensor, value in (feeds or {}).items():
+        array = np.asarray(value, tensor.dtype)
+        values[id(tensor)] = array
+        bind_shape(tensor, array.shape, sizes)
+    for node in topological(outputs, stop=list(feeds or {})):
+        if id(node) not in values:
+            values[id(node)] = _value(node, [values[id(i)] for i in node.inputs], sizes)
+        if watch is not None:
+            watch(node, values[id(node)])
+    return [values[id(t)] for t in outputs]
+
+
+def _value(node: Tensor, inputs: list[Any], sizes: dict[Unknown, int]) -> Any:
+    check_requirements(node, sizes)
+    if isinstance(node.op, DimValue):
+        return node.op.value(sizes)
+    if isinstance(node.op, Placeholder):
+        raise ValueError(f"no value was fed for {node!r}")
+    return concrete_op(node.op, sizes).reference(*inputs)
+
+
+def concrete_op(op: Op, sizes: Mapping[Unknown, int]) -> Op:
+    """The op with every dimension in its fields evaluated."""
+    if not is_dataclass(op):
+        return op
+    changed = {}
+    for field in fields(op):
+        value = getattr(op, field.name)
+        known = _concrete(value, sizes)
+        if known is not value:
+            changed[field.name] = known
+    return replace(op, **changed) if changed else op
+
+
+def _concrete(value: Any, sizes: Mapping[Unknown, int]) -> Any:
+    """`value` with expressions replaced by integers; the same object where there are none."""
+    if isinstance(value, Expression):
+        return evaluate_dim(value, sizes)
+    if isinstance(value, tuple):
+        known = tuple(_concrete(v, sizes) for v in value)
+        return known if any(a is not b for a, b in zip(known, value, strict=True)) else value
+    return value
+
+
+def bind_shape(tensor: Tensor, shape: Sequence[int], sizes: dict[Unknown, int]) -> None:
+    """Learn unknown sizes from the shape of a value for `tensor`. ValueError where it does not fit."""
+    label = tensor.name or repr(tensor)
+    if len(shape) != tensor.ndim:
+        raise ValueError(
+            f"input {label}: expected {tensor.ndim} dimensions {tensor.type}, got shape {tuple(shape)}"
+        )
+    for axis, (dim, size) in enumerate(zip(tensor.shape, shape, strict=True)):
+        if not bind(dim, size, sizes):
+            known = f" (= {evaluate_dim(dim, sizes)} by the other inputs)" if not isinstance(dim, int) else ""
+            raise ValueError(
+                f"input {label}: expected size {dim}{known} on axis {axis}, got shape {tuple(shape)}"
+            )
+
+
+def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:
+    """Check the equalities that the node's shape rule took for granted. ValueError names layer and line."""
+    for a, b in node.op.requires(*(i.type for i in node.inputs)):
+        left, right = evaluate_dim(a, sizes), evaluate_dim(b, sizes)
+        if left != right:
+            raise ValueError(
+                f"{node.origins[0]}: {node.op} got inputs of shapes "
+                f"{' and '.join(str(concrete_shape(i.type, sizes)) for i in node.inputs)}: "
+                f"sizes {a} = {left} and {b} = {right} have to be equal"
+            )
+
+
+def concrete_shape(kind: Type, sizes: Mapping[Unknown, int]) -> tuple[int, ...]:
+    """The shape of a tensor type for known sizes."""
+    assert isinstance(kind, TensorType)
+    return tuple(evaluate_dim(d, sizes) for d in kind.shape)

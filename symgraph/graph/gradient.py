@@ -1,0 +1,123 @@
+"""Reverse-mode differentiation: the gradient of a graph is a graph, so it can be differentiated again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgraph.graph.leaves import constant
+from symgraph.graph.op import Part
+from symgraph.graph.origin import layer_scope
+from symgraph.graph.tensor import Tensor, call, topological
+from symgraph.graph.types import TensorType, TupleType, is_float
+
+_DISCONNECTED = ("none", "zero", "raise")
+
+
+def gradients(
+    loss: Tensor, wrt: Sequence[Tensor], grad: Tensor | None = None, disconnected: str = "none"
+) -> list[Tensor | None]:
+    """Gradients of `loss` with respect to each tensor of `wrt`.
+
+    Parameters
+    ----------
+    loss : Tensor
+        Any shape; a loss that is no scalar is summed first, as in Keras.
+    wrt : sequence of Tensor
+        Float tensors of the graph: variables, placeholders, or any node between.
+    grad : Tensor, optional
+        Gradient of something with respect to `loss` (its shape and dtype); ones where not given.
+    disconnected : {'none', 'zero', 'raise'}
+        What to give for a tensor that `loss` does not depend on: None, zeros, or a ValueError that names it.
+
+    Returns
+    -------
+    list of Tensor or None
+        Same shapes and dtypes as `wrt`.
+    """
+    if disconnected not in _DISCONNECTED:
+        raise ValueError(f"gradients: disconnected has to be one of {_DISCONNECTED}, got {disconnected!r}")
+    if not is_float(loss.dtype):
+        raise TypeError(f"gradients: expected a float loss, got {loss.dtype}")
+    for tensor in wrt:
+        if not is_float(tensor.dtype):
+            raise TypeError(f"gradients: {tensor!r} is not a float tensor, so it has no gradient")
+    if grad is None:
+        one = constant(1, loss.dtype)
+        grad = call("broadcast_to", one, loss.shape) if loss.ndim else one
+    found = _accumulate(loss, grad, wrt)
+    return [_finish(found.get(id(tensor)), tensor, loss, disconnected) for tensor in wrt]
+
+
+def _finish(grad: Tensor | None, tensor: Tensor, loss: Tensor, disconnected: str) -> Tensor | None:
+    if grad is None and disconnected == "raise":
+        raise ValueError(f"gradients: {loss!r} does not depend on {tensor!r}")
+    if grad is None and disconnected == "zero":
+        return call("zeros_like", tensor)
+    return grad
+
+
+def _accumulate(loss: Tensor, grad: Tensor, wrt: Sequence[Tensor]) -> dict[int, Tensor]:
+    """The gradient of every node between `wrt` and `loss`, by node id."""
+    order = topological([loss])
+    wanted = _depending(order, wrt)
+    totals: dict[int, Tensor] = {id(loss): grad}
+    by_part: dict[int, list[Tensor | None]] = {}
+    for node in reversed(order):
+        if id(node) not in wanted:
+            continue
+        here: Tensor | list[Tensor | None] | None
+        here = by_part.get(id(node)) if isinstance(node.type, TupleType) else totals.get(id(node))
+        if here is None or not node.inputs:
+            continue
+        if isinstance(node.op, Part):
+            assert isinstance(here, Tensor)
+            _add_part(by_part, node, here)
+            continue
+        with layer_scope(node.layer) if node.layer else _no_scope():
+            flows = node.op.gradient(node.inputs, node, here)
+            for source, flow in zip(node.inputs, flows, strict=True):
+                if flow is not None and id(source) in wanted:
+                    _check(node, source, flow)
+                    before = totals.get(id(source))
+                    totals[id(source)] = flow if before is None else before + flow
+    return totals
+
+
+class _no_scope:
+    """A scope that leaves the layer as it is."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def _add_part(by_part: dict[int, list[Tensor | None]], node: Tensor, grad: Tensor) -> None:
+    whole = node.inputs[0]
+    assert isinstance(node.op, Part) and isinstance(whole.type, TupleType)
+    slots = by_part.setdefault(id(whole), [None] * len(whole.type.items))
+    before = slots[node.op.index]
+    slots[node.op.index] = grad if before is None else before + grad
+
+
+def _depending(order: Sequence[Tensor], wrt: Sequence[Tensor]) -> set[int]:
+    """Ids of the nodes through which gradients have to flow to reach `wrt`."""
+    wanted = {id(t) for t in wrt}
+    for node in order:
+        if id(node) not in wanted and any(id(i) in wanted for i in node.inputs):
+            wanted.add(id(node))
+    return wanted
+
+
+def _check(node: Tensor, source: Tensor, flow: Tensor) -> None:
+    """A gradient has the type of what it belongs to: anything else is a fault of the op."""
+    assert isinstance(source.type, TensorType), f"{node.op}: gradient for a tuple"
+    same_rank = flow.ndim == source.ndim and flow.dtype == source.dtype
+    clash = same_rank and any(
+        isinstance(a, int) and isinstance(b, int) and a != b
+        for a, b in zip(flow.shape, source.shape, strict=True)
+    )
+    assert same_rank and not clash, (
+        f"{node.op}: gradient of type {flow.type} for an input of type {source.type}"
+    )

@@ -1,0 +1,257 @@
+"""The nodes that graphs start from: placeholders, variables and constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from symgraph.globals import floatx
+from symgraph.graph.dims import Dim, Unknown, evaluate, unknown, unknowns
+from symgraph.graph.op import Op
+from symgraph.graph.origin import Origin, current
+from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import TensorType, Type, dtype_name, is_float
+
+_ALIGNMENT = 64
+
+
+def aligned_empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """An uninitialised C-ordered array whose data start on a cache line."""
+    kind = np.dtype(dtype)
+    size = int(np.prod(tuple(shape), dtype=np.int64)) * kind.itemsize
+    raw = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % _ALIGNMENT
+    array: np.ndarray = raw[start : start + size].view(kind).reshape(tuple(shape))
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Placeholder(Op):
+    """An input, fed at every call.
+
+    `static` placeholders (the learning phase) are part of the choice of Program: each value compiles its own.
+    """
+
+    type: TensorType
+    static: bool = False
+    leaf: ClassVar[bool] = True
+    pure: ClassVar[bool] = False
+
+    def infer(self, *types: Any) -> Type:
+        """The declared type."""
+        return self.type
+
+
+class Storage:
+    """The memory of a variable. The array never moves, so compiled programs may hold its address."""
+
+    __slots__ = ("array", "name")
+
+    def __init__(self, value: np.ndarray, name: str | None) -> None:
+        self.array = aligned_empty(value.shape, value.dtype)
+        self.array[...] = value
+        self.name = name
+
+
+@dataclass(frozen=True, eq=False)
+class VariableRead(Op):
+    """The present value of a variable."""
+
+    storage: Storage
+    leaf: ClassVar[bool] = True
+    pure: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return "variable"
+
+    def infer(self, *types: Any) -> Type:
+        """The type of the stored array."""
+        return TensorType(self.storage.array.dtype.name, self.storage.array.shape)
+
+    def reference(self, *arrays: Any) -> Any:
+        """A copy of the stored array."""
+        return self.storage.array.copy()
+
+
+class Variable(Tensor):
+    """A tensor with a value that lives on between calls.
+
+    Attributes
+    ----------
+    default_update : Tensor or None
+        New value that every Function which reads this variable stores after its own outputs (random states).
+    constraint : callable or None
+        Keras' projection, applied by optimizers after an update.
+    """
+
+    __slots__ = ("constraint", "default_update", "trainable")
+
+    def __init__(
+        self, value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None
+    ) -> None:
+        array = np.asarray(value, None if dtype is None else dtype_name(dtype))
+        op = VariableRead(Storage(array.astype(dtype_name(array.dtype), copy=False), name))
+        super().__init__(op, (), op.infer(), current(), name)
+        self.default_update: Tensor | None = None
+        self.constraint = constraint
+        self.trainable = True
+
+    @property
+    def storage(self) -> Storage:
+        """Where the value lies."""
+        assert isinstance(self.op, VariableRead)
+        return self.op.storage
+
+    def get_value(self) -> np.ndarray:
+        """A copy of the value."""
+        return self.storage.array.copy()
+
+    def set_value(self, value: Any) -> None:
+        """Replace the value. ValueError where the shape differs; nothing is stored then."""
+        array = np.asarray(value)
+        target = self.storage.array
+        if array.shape != target.shape:
+            raise ValueError(
+                f"variable {self.name}: expected a value of shape {target.shape}, got {array.shape}"
+            )
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"variable {self.name}: expected numbers, got dtype {array.dtype}")
+        target[...] = array
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Op):
+    """A fixed array.
+
+    Equal only to a constant of the same dtype, shape and bits: 1, 1.0, True and -0.0 stay apart.
+    """
+
+    array: np.ndarray
+    leaf: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"constant {self.array[()]}" if self.array.ndim == 0 else "constant"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Constant) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, tuple[int, ...], bytes]:
+        return self.array.dtype.name, self.array.shape, self.array.tobytes()
+
+    def infer(self, *types: Any) -> Type:
+        """The array's type."""
+        return TensorType(self.array.dtype.name, self.array.shape)
+
+    def reference(self, *arrays: Any) -> Any:
+        """The array."""
+        return self.array
+
+
+@dataclass(frozen=True)
+class DimValue(Op):
+    """A size as a scalar: known when a plan is made, so it costs nothing at run time."""
+
+    dim: Dim
+    dtype: str
+    leaf: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"size {self.dim}"
+
+    def infer(self, *types: Any) -> Type:
+        """A scalar."""
+        return TensorType(self.dtype, ())
+
+    def value(self, sizes: dict[Unknown, int]) -> np.ndarray:
+        """The size as an array, for known `sizes`."""
+        return np.asarray(evaluate(self.dim, sizes), self.dtype)
+
+
+def placeholder(
+    shape: Sequence[int | Dim | None] | None = None,
+    ndim: int | None = None,
+    dtype: str | None = None,
+    name: str | None = None,
+    static: bool = False,
+) -> Tensor:
+    """An input of a graph.
+
+    Parameters
+    ----------
+    shape : sequence of int, None or dimension
+        None stands for a size that data will tell; every None is a size of its own.
+    ndim : int, optional
+        Number of axes of unknown size, where no shape is given.
+    dtype : str, optional
+        Default: `K.floatx()`.
+    """
+    if shape is None:
+        if ndim is None:
+            raise ValueError("placeholder: give a shape or ndim")
+        shape = (None,) * ndim
+    label = "N" if name is None else f"N_{name}"
+    sizes: list[Dim] = []
+    for axis, size in enumerate(shape):
+        if size is None:
+            sizes.append(unknown(label if axis == 0 else f"{label}{axis}"))
+        elif isinstance(size, (int, np.integer)):
+            if size < 0:
+                raise ValueError(f"placeholder {name}: negative size {size} in shape {tuple(shape)}")
+            sizes.append(int(size))
+        else:
+            sizes.append(size)
+    op = Placeholder(TensorType(dtype_name(dtype or floatx()), tuple(sizes)), static)
+    return Tensor(op, (), op.type, current(), name)
+
+
+def constant(
+    value: Any, dtype: str | None = None, name: str | None = None, origins: tuple[Origin, ...] | None = None
+) -> Tensor:
+    """A fixed value. Python floats take `K.floatx()`, Python integers int32 (int64 where they do not fit)."""
+    array = np.asarray(value)
+    if dtype is None:
+        is_array = isinstance(value, (np.ndarray, np.generic))
+        if array.dtype.kind == "f" and not is_array:
+            dtype = floatx()
+        elif array.dtype.kind == "i" and not is_array:
+            fits = array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)
+            dtype = "int32" if fits else "int64"
+        else:
+            dtype = array.dtype.name
+    array = np.array(array, dtype=dtype_name(dtype), copy=True, order="C")
+    array.flags.writeable = False
+    return Constant(array)(name=name, origins=origins)
+
+
+def as_tensor(value: Any, like: str | None = None) -> Tensor:
+    """`value` as a tensor. Python scalars are weak: they take the dtype `like` of what they meet.
+
+    A Python float meeting an integer or bool dtype takes `K.floatx()`; an int meeting bool stays int32.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if like is not None and isinstance(value, (bool, int, float)):
+        if isinstance(value, bool):
+            return constant(value, "bool")
+        if isinstance(value, float):
+            return constant(value, like if is_float(like) else floatx())
+        return constant(value, "int32" if like == "bool" else like)
+    if value is None or isinstance(value, (str, bytes)):
+        raise TypeError(f"expected a tensor, an array or a number, got {value!r}")
+    return constant(value)
+
+
+def constant_value(tensor: Tensor) -> np.ndarray | None:
+    """The array of a constant node, None for any other node."""
+    return tensor.op.array if isinstance(tensor.op, Constant) else None
+
+
+def free_sizes(tensor: Tensor) -> set[Unknown]:
+    """The unknown sizes in a tensor's shape."""
+    return {u for dim in tensor.shape for u in unknowns(dim)}

@@ -1,0 +1,45 @@
+"""Hands the builder functions to tensors, whose operators need them.
+
+The one place where the circle is closed.
+"""
+
+from __future__ import annotations
+
+from symgraph.graph.ops import (
+    barrier,
+    conv,
+    create,
+    elementwise,
+    index,
+    math,
+    matmul,
+    nn,
+    pool,
+    random,
+    reduce,
+    shape,
+    slicing,
+    sort,
+)
+from symgraph.graph.tensor import install_operators
+
+_BUILDERS = {
+    elementwise: "add subtract multiply divide floor_divide mod power less less_equal greater greater_equal "
+    "equal logical_and logical_or logical_not where cast maximum minimum",
+    math: "negative absolute log exp sqrt relu sigmoid tanh softplus",
+    reduce: "sum mean max min prod cumsum",
+    matmul: "matmul",
+    shape: "reshape transpose broadcast_to concatenate",
+    slicing: "reverse",
+    create: "zeros_like",
+    index: "getitem gather take_along_axis",
+}
+
+install_operators(
+    {name: getattr(module, name) for module, names in _BUILDERS.items() for name in names.split()}
+)
+
+FAMILIES = (
+    barrier, conv, create, elementwise, index, math, matmul, nn, pool, random, reduce, shape, slicing, sort,
+)  # fmt: skip
+"""All op families, so that importing this module makes every op known."""

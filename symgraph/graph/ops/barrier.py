@@ -1,0 +1,68 @@
+"""Nodes that hand on their input unchanged: a second name for a tensor, and an end of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from symgraph.graph.leaves import as_tensor
+from symgraph.graph.op import Op, Sample
+from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import DTYPES, TensorType
+from symgraph.kernels.buffer import Buffer
+
+
+@dataclass(frozen=True)
+class Identity(Op):
+    """x itself, as a node of its own."""
+
+    aliases: ClassVar[bool] = True
+
+    def infer(self, *types: Any) -> TensorType:
+        """The input's type."""
+        (source,) = types
+        return TensorType(source.dtype, source.shape)
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """1."""
+        return (grad,)
+
+    def reference(self, *arrays: Any) -> Any:
+        """The input."""
+        return arrays[0]
+
+    def view(self, source: Buffer, shape: tuple[int, ...]) -> Buffer:
+        """The same memory."""
+        return source
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Every dtype, odd and empty shapes."""
+        for dtype in DTYPES:
+            for shape in ((), (0,), (7,), (3, 5)):
+                array = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
+                yield Sample(
+                    cls(), (array,), issubclass(cls, StopGradient) is False, ((0, 0),) if shape else ()
+                )
+
+
+@dataclass(frozen=True)
+class StopGradient(Identity):
+    """x itself, constant for every gradient."""
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """Not connected."""
+        return (None,)
+
+
+def identity(x: Any) -> Tensor:
+    """`x` as a node of its own."""
+    return Identity()(as_tensor(x))
+
+
+def stop_gradient(x: Any) -> Tensor:
+    """`x`, through which no gradient flows."""
+    return StopGradient()(as_tensor(x))

@@ -1,0 +1,198 @@
+"""Tensors made from nothing but sizes: constants of a shape, ranges, identity matrices, one-hot codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.globals import floatx
+from symgraph.graph.dims import Dim, shape_text
+from symgraph.graph.leaves import as_tensor, constant
+from symgraph.graph.op import Op, Sample
+from symgraph.graph.ops.elementwise import cast
+from symgraph.graph.ops.shape import broadcast_to
+from symgraph.graph.ops.sizes import as_dim, checked_shape, known
+from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_integer
+from symgraph.kernels.buffer import Buffer, Scratch
+from symgraph.kernels.index import arange_rows, eye_rows, one_hot_rows
+from symgraph.kernels.machine import Row
+
+
+class _Source(Op):
+    """An op without inputs."""
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """There are no inputs."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Arange(_Source):
+    """start, start + step, ... : `size` numbers."""
+
+    size: Dim
+    start: float
+    step: float
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"arange[{self.size}]"
+
+    def infer(self, *types: Any) -> TensorType:
+        """A vector."""
+        return TensorType(self.dtype, (self.size,))
+
+    def reference(self, *arrays: Any) -> Any:
+        """A product and a sum."""
+        return (self.start + self.step * np.arange(known(self.size))).astype(self.dtype)
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """One sweep."""
+        return arange_rows(outputs[0], self.start, self.step, threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Every number type, empty, backwards."""
+        for dtype in DTYPES[1:]:
+            yield Sample(cls(7, 3, 2, dtype), (), False)
+        yield Sample(cls(0, 0, 1, "int64"), (), False)
+        yield Sample(cls(19, 5, -3, "int32"), (), False)
+        yield Sample(cls(33, 0.5, 0.25, "float32"), (), False)
+
+
+@dataclass(frozen=True)
+class Eye(_Source):
+    """Ones on the main diagonal, zeros elsewhere."""
+
+    shape: tuple[Dim, Dim]
+    dtype: str
+
+    def infer(self, *types: Any) -> TensorType:
+        """A matrix."""
+        return TensorType(self.dtype, self.shape)
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy's eye."""
+        return np.eye(known(self.shape[0]), known(self.shape[1]), dtype=self.dtype)
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """One sweep."""
+        return eye_rows(outputs[0], threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Square, wide, tall and empty ones, every dtype."""
+        for dtype in DTYPES:
+            yield Sample(cls((4, 4), dtype), (), False)
+        for shape in ((3, 5), (7, 2), (0, 3), (1, 1)):
+            yield Sample(cls(shape, "float64"), (), False)
+
+
+@dataclass(frozen=True)
+class OneHot(Op):
+    """A vector with a 1 at place i for every index i; all zeros for an index outside [0, classes)."""
+
+    classes: Dim
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"one_hot[{self.classes}]"
+
+    def infer(self, *types: Any) -> TensorType:
+        """A new last axis."""
+        (indices,) = types
+        if not is_integer(indices.dtype):
+            raise TypeError(f"one_hot: expected integer indices, got {indices.dtype}")
+        return TensorType(self.dtype, (*indices.shape, self.classes))
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """Not connected."""
+        return (None,)
+
+    def reference(self, *arrays: Any) -> Any:
+        """A comparison with all classes."""
+        return (arrays[0][..., None] == np.arange(known(self.classes))).astype(self.dtype)
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """One sweep."""
+        return one_hot_rows(inputs[0], outputs[0], threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Indices outside of the classes too, every index type and dtype."""
+        for source in ("uint8", "int32", "int64"):
+            low = 0 if source == "uint8" else -2
+            for shape in ((7,), (3, 5), (0,), ()):
+                indices = np.asarray(rng.integers(low, 7, shape)).astype(source)
+                yield Sample(cls(5, "float32"), (indices,), False, ((0, 0),) if shape else ())
+        for dtype in DTYPES:
+            yield Sample(cls(4, dtype), (rng.integers(0, 4, (6,)),), False)
+
+
+def full(shape: Any, value: Any, dtype: str | None = None) -> Tensor:
+    """A tensor of one value: a number, or a scalar tensor. Takes no memory of its own."""
+    filled = (
+        as_tensor(value) if dtype is None else cast(as_tensor(value, dtype_name(dtype)), dtype_name(dtype))
+    )
+    if filled.ndim:
+        raise ValueError(f"full: expected a scalar value, got shape {shape_text(filled.shape)}")
+    return broadcast_to(filled, checked_shape(shape, "full"))
+
+
+def zeros(shape: Any, dtype: str | None = None) -> Tensor:
+    """Zeros of a shape; dtype is `K.floatx()` where not given."""
+    return full(shape, constant(0, dtype_name(dtype or floatx())))
+
+
+def ones(shape: Any, dtype: str | None = None) -> Tensor:
+    """Ones of a shape; dtype is `K.floatx()` where not given."""
+    return full(shape, constant(1, dtype_name(dtype or floatx())))
+
+
+def zeros_like(x: Any, dtype: str | None = None) -> Tensor:
+    """Zeros with the shape of `x`, and its dtype where none is given."""
+    x = as_tensor(x)
+    return zeros(x.shape, dtype or x.dtype)
+
+
+def ones_like(x: Any, dtype: str | None = None) -> Tensor:
+    """Ones with the shape of `x`, and its dtype where none is given."""
+    x = as_tensor(x)
+    return ones(x.shape, dtype or x.dtype)
+
+
+def eye(rows: Any, columns: Any = None, dtype: str | None = None) -> Tensor:
+    """A matrix with ones on the main diagonal; square where `columns` is not given."""
+    shape = checked_shape((rows, rows if columns is None else columns), "eye")
+    return Eye((shape[0], shape[1]), dtype_name(dtype or floatx()))()
+
+
+def arange(start: Any, stop: Any = None, step: int | float = 1, dtype: str = "int32") -> Tensor:
+    """Numbers from `start` (0 where only one bound is given) up to but without `stop`.
+
+    With a bound that is a dimension, start and step have to be 0 and 1.
+    """
+    start, stop = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise ValueError("arange: expected a step other than 0")
+    if all(isinstance(v, (int, float, np.number)) for v in (start, stop)):
+        size = max(0, int(np.ceil((stop - start) / step)))
+        return Arange(size, start + 0, step + 0, dtype_name(dtype))()
+    if start != 0 or step != 1:
+        raise ValueError("arange: up to a size that is not known, expected start 0 and step 1")
+    return Arange(as_dim(stop, "arange"), 0, 1, dtype_name(dtype))()
+
+
+def one_hot(indices: Any, classes: Any, dtype: str | None = None) -> Tensor:
+    """A new last axis of size `classes`: 1 at the index, else 0. Indices outside give zeros."""
+    return OneHot(as_dim(classes, "one_hot"), dtype_name(dtype or floatx()))(as_tensor(indices))

@@ -1,0 +1,164 @@
+"""Matrix products: plain, batched, transposed, with a fused bias and activation; dot and tensordot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.dims import Dim, product, shape_text
+from symgraph.graph.leaves import as_tensor
+from symgraph.graph.op import Op, Sample
+from symgraph.graph.ops.activation import ACTIVATIONS
+from symgraph.graph.ops.elementwise import (
+    FLOATS,
+    broadcast_requirements,
+    broadcast_shapes,
+    cast,
+    sum_to,
+    together,
+)
+from symgraph.graph.tensor import Tensor, call
+from symgraph.graph.types import TensorType, is_float, normalize_axis
+from symgraph.kernels.buffer import Buffer, Scratch
+from symgraph.kernels.machine import Row
+from symgraph.kernels.matmul import matmul_rows
+
+
+@dataclass(frozen=True)
+class MatMul(Op):
+    """a @ b over the last two axes, leading axes broadcast; optionally + bias, then an activation.
+
+    Inputs are a [..., M, K], b [..., K, N] and, where passes fused it, bias [N].
+    """
+
+    activation: str = "linear"
+
+    def __str__(self) -> str:
+        return "matmul" if self.activation == "linear" else f"matmul[{self.activation}]"
+
+    def infer(self, *types: Any) -> TensorType:
+        """[..., M, N]."""
+        a, b = types[:2]
+        if a.ndim < 2 or b.ndim < 2:
+            raise ValueError(f"matmul: expected two tensors of at least 2 dimensions, got {a} and {b}")
+        if a.dtype != b.dtype or a.dtype not in FLOATS:
+            raise TypeError(f"matmul: expected two float tensors of one dtype, got {a.dtype} and {b.dtype}")
+        if isinstance(a.shape[-1], int) and isinstance(b.shape[-2], int) and a.shape[-1] != b.shape[-2]:
+            raise ValueError(
+                f"matmul: shapes {shape_text(a.shape)} and {shape_text(b.shape)} do not fit: "
+                f"expected the second to have {a.shape[-1]} rows, got {b.shape[-2]}"
+            )
+        for bias in types[2:]:
+            if bias.ndim != 1 or bias.dtype != a.dtype or bias.shape[0] not in (b.shape[-1],):
+                raise ValueError(f"matmul: expected a bias of shape ({b.shape[-1]},), got {bias}")
+        batch = broadcast_shapes([a.shape[:-2], b.shape[:-2]], "matmul")
+        return TensorType(a.dtype, (*batch, a.shape[-2], b.shape[-1]))
+
+    def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
+        """K of both, and the batch axes."""
+        a, b = types[:2]
+        if a.shape[-1] != b.shape[-2]:
+            yield a.shape[-1], b.shape[-2]
+        yield from broadcast_requirements([a.shape[:-2], b.shape[:-2]])
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """grad·bᵀ and aᵀ·grad. (Bias and activation are fused after differentiation.)"""
+        a, b = inputs
+        grad_a = sum_to(matmul(grad, _swap(b)), a)
+        grad_b = sum_to(matmul(_swap(a), grad), b)
+        return grad_a, grad_b
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy's matmul in float64."""
+        a, b = (x.astype(np.float64) for x in arrays[:2])
+        with np.errstate(all="ignore"):
+            y = np.matmul(a, b) + (arrays[2] if len(arrays) > 2 else 0.0)
+            return np.asarray(ACTIVATIONS[self.activation](y)).astype(arrays[0].dtype)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """A multiply and an add per term, one add per bias element, one per activation value."""
+        results = int(np.prod(outputs[0], dtype=object))
+        extra = (len(inputs) > 2) + (self.activation != "linear")
+        return results * (2 * inputs[0][-1] + extra)
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """A blocked product; transposed operands are read in place."""
+        out = outputs[0]
+        a, b = (x.broadcast((*out.shape[:-2], *x.shape[-2:])) for x in inputs[:2])
+        bias = inputs[2] if len(inputs) > 2 else None
+        return matmul_rows(a, b, out, bias=bias, activation=self.activation, threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Odd, empty and batched shapes, vectors as matrices."""
+        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            ((3, 4), (4, 5)), ((1, 7), (7, 1)), ((17, 33), (33, 9)), ((0, 3), (3, 2)), ((3, 0), (0, 2)),
+            ((2, 3, 4), (2, 4, 5)), ((2, 1, 3, 4), (5, 4, 2)), ((3, 4), (6, 4, 2)),
+        ]  # fmt: skip
+        for dtype in FLOATS:
+            for left, right in shapes:
+                arrays = (rng.standard_normal(left).astype(dtype), rng.standard_normal(right).astype(dtype))
+                yield Sample(cls(), arrays, True, ((0, 0),) if len(left) == len(right) == 2 else ())
+
+
+def _swap(x: Tensor) -> Tensor:
+    """`x` with its last two axes exchanged."""
+    return call("transpose", x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def matmul(a: Any, b: Any) -> Tensor:
+    """Matrix product over the last two axes.
+
+    One-dimensional operands count as a row and a column, as in numpy.
+    """
+    a, b = together(a, b)
+    if not is_float(a.dtype):
+        wide = "float64"
+        return cast(matmul(cast(a, wide), cast(b, wide)), a.dtype if a.dtype != "bool" else "int32")
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul: expected at least one dimension, got {a.type} and {b.type}")
+    if a.ndim == 1:
+        row = matmul(call("reshape", a, (1, *a.shape)), b)
+        return call("reshape", row, (*row.shape[:-2], row.shape[-1]) if b.ndim > 1 else row.shape[:-1])
+    if b.ndim == 1:
+        column = MatMul()(a, call("reshape", b, (*b.shape, 1)))
+        return call("reshape", column, column.shape[:-1])
+    return MatMul()(a, b)
+
+
+def dot(a: Any, b: Any) -> Tensor:
+    """Sum over the last axis of a and the second-last of b, all others side by side, as in numpy."""
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return call("multiply", a, b)
+    if b.ndim <= 2 and a.ndim <= 2:
+        return matmul(a, b)
+    return tensordot(a, b, ((a.ndim - 1,), (max(b.ndim - 2, 0),)))
+
+
+def tensordot(a: Any, b: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Tensor:
+    """Sum over pairs of axes: the last n of a and first n of b, or ``(axes of a, axes of b)``."""
+    a, b = as_tensor(a), as_tensor(b)
+    if isinstance(axes, int):
+        axes = (tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes)))
+    left = [normalize_axis(i, a.ndim) for i in axes[0]]
+    right = [normalize_axis(i, b.ndim) for i in axes[1]]
+    if len(left) != len(right):
+        raise ValueError(f"tensordot: expected as many axes of both tensors, got {axes[0]} and {axes[1]}")
+    kept_a = [i for i in range(a.ndim) if i not in left]
+    kept_b = [i for i in range(b.ndim) if i not in right]
+    rows = [a.shape[i] for i in kept_a]
+    columns = [b.shape[i] for i in kept_b]
+    inner = product(a.shape[i] for i in left)
+    flat_a = call("reshape", call("transpose", a, (*kept_a, *left)), (product(rows), inner))
+    flat_b = call(
+        "reshape",
+        call("transpose", b, (*right, *kept_b)),
+        (product(b.shape[i] for i in right), product(columns)),
+    )
+    return call("reshape", matmul(flat_a, flat_b), (*rows, *columns))

@@ -1,0 +1,453 @@
+"""Reductions over axes: sum, product, extrema, any and all, arg-extrema, cumulative sums."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from symgraph.globals import floatx
+from symgraph.graph.dims import product
+from symgraph.graph.leaves import DimValue, as_tensor, constant
+from symgraph.graph.op import Op, Sample
+from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast, equal, where
+from symgraph.graph.ops.math import sqrt, square
+from symgraph.graph.tensor import Tensor, call
+from symgraph.graph.types import TensorType, is_float, normalize_axes, normalize_axis
+from symgraph.kernels.buffer import Buffer, Scratch
+from symgraph.kernels.machine import Row
+from symgraph.kernels.order import argreduce_rows, cumulative_rows
+from symgraph.kernels.reduce import reduce_rows
+
+Axes = int | Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class Reduction(Op):
+    """Base of reductions: `axes` (sorted, from the front) disappear, or stay with size 1 under `keepdims`."""
+
+    axes: tuple[int, ...]
+    keepdims: bool = False
+    abstract: ClassVar[bool] = True
+    kind: ClassVar[str] = ""
+    function: ClassVar[Callable[..., Any]]
+    accepts: ClassVar[tuple[str, ...]] = ("int32", "int64", "float32", "float64")
+    allows_empty: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"{self.kind}[{','.join(map(str, self.axes))}]"
+
+    def infer(self, *types: Any) -> TensorType:
+        """The shape without the reduced axes."""
+        (source,) = types
+        if source.dtype not in self.accepts:
+            raise TypeError(f"{self}: expected a dtype of {', '.join(self.accepts)}, got {source.dtype}")
+        if self.axes and self.axes[-1] >= source.ndim:
+            raise ValueError(f"{self}: axis {self.axes[-1]} is out of range for shape {source}")
+        if not self.allows_empty and builtins.any(source.shape[a] == 0 for a in self.axes):
+            raise ValueError(f"{self}: no {self.kind} of an empty axis, got {source}")
+        kept = [
+            1 if a in self.axes else d
+            for a, d in enumerate(source.shape)
+            if self.keepdims or a not in self.axes
+        ]
+        return TensorType(source.dtype, tuple(kept))
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy's reduction, in float64 for floats."""
+        (x,) = arrays
+        wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+        return np.asarray(type(self).function(wide, axis=self.axes, keepdims=self.keepdims)).astype(x.dtype)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """One per element that is not the first of its group."""
+        return builtins.max(0, int(np.prod(inputs[0], dtype=object)) - int(np.prod(outputs[0], dtype=object)))
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """One pass over the input."""
+        out = self.squeezed(inputs[0], outputs[0])
+        return reduce_rows(self.kind, (), 0, inputs, out, self.axes, threads=threads, scratch=scratch)
+
+    def squeezed(self, source: Buffer, out: Buffer) -> Buffer:
+        """`out` without the kept axes of size 1: what the kernel is told."""
+        if not self.keepdims:
+            return out
+        kept = [a for a in range(len(source.shape)) if a not in self.axes]
+        return Buffer(
+            out.base,
+            out.offset,
+            tuple(out.shape[a] for a in kept),
+            tuple(out.strides[a] for a in kept),
+            out.dtype,
+        )
+
+    def expanded(self, value: Tensor, source: Tensor) -> Tensor:
+        """A result or its gradient with the reduced axes as size 1: it broadcasts against the input."""
+        if self.keepdims:
+            return value
+        shape = tuple(1 if a in self.axes else d for a, d in enumerate(source.shape))
+        return call("reshape", value, shape)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Every accepted dtype; last, first, middle, all axes; empty axes where they are allowed."""
+        shapes = [
+            ((5,), (0,)),
+            ((3, 17), (1,)),
+            ((33, 6), (0,)),
+            ((2, 5, 4), (1,)),
+            ((2, 3, 4, 5), (0, 1, 2)),
+        ]
+        shapes += [((3, 4), (0, 1)), ((1, 1), (1,)), ((0, 3), (1,)), ((2, 3, 4), (0, 2))]
+        if cls.allows_empty:
+            shapes += [((0,), (0,)), ((3, 0), (1,))]
+        for dtype in cls.accepts:
+            for index, (shape, axes) in enumerate(shapes):
+                yield Sample(
+                    cls(axes, bool(index % 2)), (cls.draw(rng, shape, dtype),), cls.smooth, ((0, 0),)
+                )
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """Random input without ties."""
+        if dtype == "bool":
+            return rng.random(shape) < 0.5
+        if not is_float(dtype):
+            return rng.integers(-4, 5, shape).astype(dtype)
+        return rng.uniform(0.5, 1.5, shape).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Sum(Reduction):
+    """Sum over axes; 0 for an empty one."""
+
+    kind: ClassVar[str] = "sum"
+    function: ClassVar[Callable[..., Any]] = np.sum
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """The same for every summand."""
+        return (call("broadcast_to", self.expanded(grad, inputs[0]), inputs[0].shape),)
+
+
+@dataclass(frozen=True)
+class Mean(Reduction):
+    """Arithmetic mean over axes."""
+
+    kind: ClassVar[str] = "mean"
+    function: ClassVar[Callable[..., Any]] = np.mean
+    accepts: ClassVar[tuple[str, ...]] = FLOATS
+    allows_empty: ClassVar[bool] = False
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """1/n for every element."""
+        (x,) = inputs
+        size = DimValue(product(x.shape[a] for a in self.axes), grad.dtype)()
+        return (call("broadcast_to", self.expanded(grad / size, x), x.shape),)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """The sum, and one division a result."""
+        return super().flops(inputs, outputs) + int(np.prod(outputs[0], dtype=object))
+
+
+@dataclass(frozen=True)
+class Product(Reduction):
+    """Product over axes; 1 for an empty one."""
+
+    kind: ClassVar[str] = "prod"
+    function: ClassVar[Callable[..., Any]] = np.prod
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """Product of the others: total / x, and the product without the zero where one x is zero."""
+        (x,) = inputs
+        zero = equal(x, 0)
+        rest = Product(self.axes, True)(where(zero, constant(1, x.dtype), x))
+        zeros = Sum(self.axes, True)(cast(zero, x.dtype))
+        none, one = equal(zeros, 0), equal(zeros, 1)
+        safe = where(zero, constant(1, x.dtype), x)
+        others = where(none, rest / safe, where(one & zero, rest, constant(0, x.dtype)))
+        return (self.expanded(grad, x) * others,)
+
+
+class _Extremum(Reduction):
+    allows_empty: ClassVar[bool] = False
+    accepts: ClassVar[tuple[str, ...]] = NUMBERS
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """To the extreme element; shared equally in a tie."""
+        (x,) = inputs
+        chosen = cast(equal(x, self.expanded(output, x)), grad.dtype)
+        return (chosen * (self.expanded(grad, x) / Sum(self.axes, True)(chosen)),)
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy's reduction."""
+        return np.asarray(type(self).function(arrays[0], axis=self.axes, keepdims=self.keepdims))
+
+
+@dataclass(frozen=True)
+class Max(_Extremum):
+    """The largest element; NaN where there is one."""
+
+    kind: ClassVar[str] = "max"
+    function: ClassVar[Callable[..., Any]] = np.max
+
+
+@dataclass(frozen=True)
+class Min(_Extremum):
+    """The smallest element; NaN where there is one."""
+
+    kind: ClassVar[str] = "min"
+    function: ClassVar[Callable[..., Any]] = np.min
+
+
+class _Logical(Reduction):
+    accepts: ClassVar[tuple[str, ...]] = ("bool",)
+    smooth: ClassVar[bool] = False
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """Not connected."""
+        return (None,)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """No floating-point operation."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Any_(_Logical):
+    """Whether any element is true."""
+
+    kind: ClassVar[str] = "any"
+    function: ClassVar[Callable[..., Any]] = np.any
+
+
+@dataclass(frozen=True)
+class All(_Logical):
+    """Whether all elements are true."""
+
+    kind: ClassVar[str] = "all"
+    function: ClassVar[Callable[..., Any]] = np.all
+
+
+@dataclass(frozen=True)
+class _ArgReduction(Op):
+    axis: int
+    abstract: ClassVar[bool] = True
+    kind: ClassVar[str] = ""
+    function: ClassVar[Callable[..., Any]]
+
+    def __str__(self) -> str:
+        return f"{self.kind}[{self.axis}]"
+
+    def infer(self, *types: Any) -> TensorType:
+        """int64 without the axis."""
+        (source,) = types
+        if not 0 <= self.axis < source.ndim:
+            raise ValueError(f"{self}: axis is out of range for {source}")
+        if source.shape[self.axis] == 0:
+            raise ValueError(f"{self}: no {self.kind} of an empty axis, got {source}")
+        return TensorType("int64", source.shape[: self.axis] + source.shape[self.axis + 1 :])
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy's function."""
+        return np.asarray(type(self).function(arrays[0], axis=self.axis))
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Any) -> Sequence[Tensor | None]:
+        """Not connected."""
+        return (None,)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """One comparison per element that is not the first of its group."""
+        return builtins.max(0, int(np.prod(inputs[0], dtype=object)) - int(np.prod(outputs[0], dtype=object)))
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """One pass."""
+        return argreduce_rows(self.kind, inputs[0], outputs[0], self.axis, threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Ties, NaN, every axis and dtype."""
+        for dtype in NUMBERS:
+            for shape, axis in (((7,), 0), ((3, 19), 1), ((19, 3), 0), ((2, 5, 3), 1), ((0, 3), 1)):
+                yield Sample(cls(axis), (rng.integers(0, 5, shape).astype(dtype),), False, ((0, 0),))
+        with_nan = rng.uniform(size=(4, 9))
+        with_nan[1, 3] = np.nan
+        yield Sample(cls(1), (with_nan,), False)
+
+
+@dataclass(frozen=True)
+class ArgMax(_ArgReduction):
+    """Index of the largest element (the first of equals; NaN wins)."""
+
+    kind: ClassVar[str] = "argmax"
+    function: ClassVar[Callable[..., Any]] = np.argmax
+
+
+@dataclass(frozen=True)
+class ArgMin(_ArgReduction):
+    """Index of the smallest element (the first of equals; NaN wins)."""
+
+    kind: ClassVar[str] = "argmin"
+    function: ClassVar[Callable[..., Any]] = np.argmin
+
+
+@dataclass(frozen=True)
+class _Cumulative(Op):
+    axis: int
+    abstract: ClassVar[bool] = True
+    kind: ClassVar[str] = ""
+    function: ClassVar[Callable[..., Any]]
+
+    def __str__(self) -> str:
+        return f"{self.kind}[{self.axis}]"
+
+    def infer(self, *types: Any) -> TensorType:
+        """The input's type."""
+        (source,) = types
+        if not 0 <= self.axis < source.ndim:
+            raise ValueError(f"{self}: axis is out of range for {source}")
+        if source.dtype not in Reduction.accepts:
+            raise TypeError(f"{self}: expected a dtype of {', '.join(Reduction.accepts)}, got {source.dtype}")
+        return TensorType(source.dtype, source.shape)
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy's function."""
+        return type(self).function(arrays[0], axis=self.axis, dtype=arrays[0].dtype)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """One per element but the first of each line."""
+        shape = inputs[0]
+        lines = int(np.prod(shape[: self.axis] + shape[self.axis + 1 :], dtype=object))
+        return lines * builtins.max(0, shape[self.axis] - 1)
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """One pass."""
+        return cumulative_rows(self.kind, inputs[0], outputs[0], self.axis, threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Every dtype and axis."""
+        for dtype in Reduction.accepts:
+            for shape, axis in (((7,), 0), ((3, 5), 1), ((5, 3), 0), ((2, 3, 4), 1), ((0,), 0), ((2, 0), 1)):
+                yield Sample(cls(axis), (Reduction.draw(rng, shape, dtype),), True, ((0, 0),))
+
+
+@dataclass(frozen=True)
+class CumSum(_Cumulative):
+    """Running sum along an axis."""
+
+    kind: ClassVar[str] = "cumsum"
+    function: ClassVar[Callable[..., Any]] = np.cumsum
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """The running sum from the other end."""
+        return (call("reverse", CumSum(self.axis)(call("reverse", grad, self.axis)), self.axis),)
+
+
+@dataclass(frozen=True)
+class CumProd(_Cumulative):
+    """Running product along an axis."""
+
+    kind: ClassVar[str] = "cumprod"
+    function: ClassVar[Callable[..., Any]] = np.cumprod
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """Running sum from the other end of grad·output, over x (x must not be 0, as in TensorFlow)."""
+        (x,) = inputs
+        back = call("reverse", CumSum(self.axis)(call("reverse", grad * output, self.axis)), self.axis)
+        return (back / x,)
+
+
+def _reduction(op: type[Reduction]) -> Callable[..., Tensor]:
+    def build(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        x = as_tensor(x)
+        if x.dtype not in op.accepts:
+            x = cast(x, op.accepts[0] if op.accepts[0] in ("bool", *FLOATS) else "int32")
+        return op(normalize_axes(axis, x.ndim), keepdims)(x)
+
+    build.__doc__ = (
+        f"{op.__doc__} `axis`: an axis, several, or None for all; `keepdims` leaves them with size 1."
+    )
+    build.__name__ = op.__name__.lower()
+    return build
+
+
+sum = _reduction(Sum)
+prod = _reduction(Product)
+any = _reduction(Any_)
+all = _reduction(All)
+
+
+def _extremum(op: type[Reduction]) -> Callable[..., Tensor]:
+    def build(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        x = as_tensor(x)
+        if x.dtype == "bool":
+            return cast(op(normalize_axes(axis, x.ndim), keepdims)(cast(x, "uint8")), "bool")
+        return op(normalize_axes(axis, x.ndim), keepdims)(x)
+
+    build.__doc__ = (
+        f"{op.__doc__} `axis`: an axis, several, or None for all; `keepdims` leaves them with size 1."
+    )
+    build.__name__ = op.__name__.lower()
+    return build
+
+
+max = _extremum(Max)
+min = _extremum(Min)
+
+
+def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Arithmetic mean over `axis`. Integers and bools are averaged in `K.floatx()`."""
+    x = as_tensor(x)
+    x = x if is_float(x.dtype) else cast(x, floatx())
+    return Mean(normalize_axes(axis, x.ndim), keepdims)(x)
+
+
+def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Mean squared distance from the mean (divided by n), over `axis`."""
+    x = as_tensor(x)
+    x = x if is_float(x.dtype) else cast(x, floatx())
+    return mean(square(x - mean(x, axis, True)), axis, keepdims)
+
+
+def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Square root of the variance over `axis`."""
+    return sqrt(var(x, axis, keepdims))
+
+
+def _arg(op: type[_ArgReduction]) -> Callable[..., Tensor]:
+    def build(x: Any, axis: int = -1) -> Tensor:
+        x = as_tensor(x)
+        x = cast(x, "uint8") if x.dtype == "bool" else x
+        return op(normalize_axis(axis, x.ndim))(x)
+
+    build.__doc__ = f"{op.__doc__}"
+    build.__name__ = op.__name__.lower()
+    return build
+
+
+argmax = _arg(ArgMax)
+argmin = _arg(ArgMin)
+
+
+def cumsum(x: Any, axis: int = 0) -> Tensor:
+    """Running sum along `axis`."""
+    x = as_tensor(x)
+    x = x if x.dtype in Reduction.accepts else cast(x, "int32")
+    return CumSum(normalize_axis(axis, x.ndim))(x)
+
+
+def cumprod(x: Any, axis: int = 0) -> Tensor:
+    """Running product along `axis`."""
+    x = as_tensor(x)
+    x = x if x.dtype in Reduction.accepts else cast(x, "int32")
+    return CumProd(normalize_axis(axis, x.ndim))(x)

@@ -1,0 +1,242 @@
+"""The nodes of the graph.
+
+A tensor is an op applied to tensors; it is immutable and knows where it comes from.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from symgraph.graph.dims import Dim
+from symgraph.graph.origin import Origin, current
+from symgraph.graph.types import TensorType, TupleType, Type
+
+if TYPE_CHECKING:
+    from symgraph.graph.op import Op
+
+_serial = itertools.count()
+_operators: dict[str, Callable[..., Any]] = {}
+
+
+class Tensor:
+    """The symbolic result of an op.
+
+    Attributes
+    ----------
+    op : Op
+    inputs : tuple of Tensor
+    type : TensorType or TupleType
+    origins : tuple of Origin
+        Source lines and layers that this node serves; several where a pass merged nodes.
+    name : str or None
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_keras_history",
+        "_keras_mask",
+        "_keras_shape",
+        "_uses_learning_phase",
+        "inputs",
+        "name",
+        "op",
+        "origins",
+        "serial",
+        "type",
+    )
+    # What layers note on the tensors that they make; unset on all others.
+    _keras_history: Any
+    _keras_mask: Any
+    _keras_shape: Any
+    _uses_learning_phase: bool
+    # numpy leaves mixed arithmetic to this class instead of looping over elements.
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Tensor, ...],
+        type: Type,
+        origins: tuple[Origin, ...] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.type = type
+        self.origins = origins or current()
+        self.name = name
+        self.serial = next(_serial)
+
+    @property
+    def tensor_type(self) -> TensorType:
+        """The type, known to be that of a single tensor."""
+        assert isinstance(self.type, TensorType), f"{self.op} has several results"
+        return self.type
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype, e.g. ``float32``."""
+        return self.tensor_type.dtype
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """Sizes of the axes: integers, or expressions of sizes that data will tell."""
+        return self.tensor_type.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.tensor_type.ndim
+
+    @property
+    def layer(self) -> str | None:
+        """The layer that wrote this node, None outside layers."""
+        return next((o.layer for o in self.origins if o.layer), None)
+
+    def __repr__(self) -> str:
+        label = f" {self.name!r}" if self.name else ""
+        return f"<Tensor{label} {self.op} {self.type}>"
+
+    def __iter__(self) -> Iterator[Tensor]:
+        first = self.shape[0] if self.ndim else 0
+        if not self.ndim or not isinstance(first, int):
+            raise TypeError(f"{self!r} cannot be iterated: the size of its first axis is not known")
+        return iter([self[i] for i in range(first)])
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is symbolic and has no truth value; use K.switch, or eval() it")
+
+    def __len__(self) -> int:
+        raise TypeError(f"{self!r} is symbolic and has no len(); use .shape, or K.shape")
+
+    def eval(self, feed: dict[Any, Any] | None = None) -> Any:
+        """The value, with placeholders fed from `feed` ({tensor or name: array})."""
+        return _operators["eval"](self, feed)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return call("getitem", self, key)
+
+    def __add__(self, other: Any) -> Tensor:
+        return call("add", self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return call("add", other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return call("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return call("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return call("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return call("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return call("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return call("divide", other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return call("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return call("floor_divide", other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return call("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return call("mod", other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return call("power", self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return call("power", other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return call("matmul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return call("matmul", other, self)
+
+    def __neg__(self) -> Tensor:
+        return call("negative", self)
+
+    def __abs__(self) -> Tensor:
+        return call("absolute", self)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return call("less", self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return call("less_equal", self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return call("greater", self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return call("greater_equal", self, other)
+
+    def __and__(self, other: Any) -> Tensor:
+        return call("logical_and", self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return call("logical_or", self, other)
+
+    def __invert__(self) -> Tensor:
+        return call("logical_not", self)
+
+
+def install_operators(functions: dict[str, Callable[..., Any]]) -> None:
+    """Give tensors their operators. Ops are built on tensors, so they are handed in from above, once."""
+    _operators.update(functions)
+
+
+def call(name: str, *arguments: Any) -> Tensor:
+    """Apply the builder function called `name`.
+
+    How op families use each other without importing each other.
+    """
+    result: Tensor = _operators[name](*arguments)
+    return result
+
+
+def topological(roots: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> list[Tensor]:
+    """All nodes that `roots` need, each after its inputs. Nothing above a node of `stop` is visited."""
+    cut = {id(t) for t in stop}
+    order: list[Tensor] = []
+    state: dict[int, bool] = {}
+    stack = list(reversed(list(roots)))
+    while stack:
+        node = stack[-1]
+        done = state.get(id(node))
+        if done is None:
+            state[id(node)] = False
+            if id(node) not in cut:
+                stack.extend(i for i in reversed(node.inputs) if id(i) not in state)
+        else:
+            stack.pop()
+            if not done:
+                state[id(node)] = True
+                order.append(node)
+    return order
+
+
+def consumers(order: Sequence[Tensor]) -> dict[int, list[Tensor]]:
+    """For each node (by id) the nodes of `order` that read it, one entry per use."""
+    readers: dict[int, list[Tensor]] = {id(node): [] for node in order}
+    for node in order:
+        for value in node.inputs:
+            if id(value) in readers:
+                readers[id(value)].append(node)
+    return readers
+
+
+__all__ = ["Tensor", "TupleType", "call", "consumers", "install_operators", "topological"]

@@ -1,0 +1,95 @@
+"""What a tensor is: its dtype and its shape, and the rules by which dtypes meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgraph.graph.dims import Dim, shape_text
+
+DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
+"""The dtypes of tensors, from narrowest to widest: where two meet, the wider one is the result."""
+
+
+def dtype_name(dtype: object) -> str:
+    """The canonical name of `dtype`.
+
+    Raises
+    ------
+    TypeError
+        `dtype` is none of bool, uint8, int32, int64, float32, float64. float16 is refused by name.
+    """
+    try:
+        name = str(np.dtype(dtype).name)  # type: ignore[call-overload]
+    except TypeError:
+        name = str(dtype)
+    if name == "float16":
+        raise TypeError("dtype float16 is not supported: no kernel computes in half precision; use float32")
+    if name not in DTYPES:
+        raise TypeError(f"dtype {name} is not supported: expected one of {', '.join(DTYPES)}")
+    return name
+
+
+def promote(*dtypes: str) -> str:
+    """The dtype in which `dtypes` meet: the widest, and any float is wider than any integer."""
+    return max(dtypes, key=DTYPES.index)
+
+
+def is_float(dtype: str) -> bool:
+    """Whether `dtype` is a floating-point type."""
+    return dtype.startswith("float")
+
+
+def is_integer(dtype: str) -> bool:
+    """Whether `dtype` is an integer type (bool is not)."""
+    return dtype in ("uint8", "int32", "int64")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """A dtype and a shape; any axis may have an unknown size."""
+
+    dtype: str
+    shape: tuple[Dim, ...]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{shape_text(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TupleType:
+    """The type of a node with several results: taken apart by the op `Part`, never seen by users."""
+
+    items: tuple[TensorType, ...]
+
+    def __str__(self) -> str:
+        return "(" + ", ".join(map(str, self.items)) + ")"
+
+
+Type = TensorType | TupleType
+
+
+def normalize_axis(axis: int, ndim: int, what: str = "axis") -> int:
+    """`axis` counted from the front. ValueError where it lies outside [-ndim, ndim)."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{what} {axis} is out of range for a tensor of {ndim} dimensions")
+    return axis % ndim
+
+
+def normalize_axes(axes: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """Axes counted from the front, sorted, each once; None means all of them."""
+    if axes is None:
+        return tuple(range(ndim))
+    if isinstance(axes, (int, np.integer)):
+        axes = (int(axes),)
+    chosen = sorted(normalize_axis(int(a), ndim) for a in axes)
+    if len(set(chosen)) != len(chosen):
+        raise ValueError(f"axis given twice: {tuple(axes)} for a tensor of {ndim} dimensions")
+    return tuple(chosen)
