@@ -1,0 +1,70 @@
+"""Bias and activation move into the matmul or convolution that they follow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from symgraph.graph.op import Op
+from symgraph.graph.ops.conv import Conv2D
+from symgraph.graph.ops.elementwise import Add
+from symgraph.graph.ops.math import Relu
+from symgraph.graph.ops.matmul import MatMul
+from symgraph.graph.ops.shape import Reshape
+from symgraph.graph.tensor import Tensor, consumers, topological
+from symgraph.passes.rewrite import replace_nodes, single_use
+
+_ACTIVATIONS: dict[type[Op], str] = {Relu: "relu"}
+
+
+def fuse_epilogues(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
+    """Matmul or conv2d, bias and activation become one node where nothing else reads between."""
+    readers = consumers(topological(roots))
+    results = {id(r) for r in roots}
+
+    def visit(old: Tensor, new: Tensor) -> Tensor:
+        better = None
+        if isinstance(new.op, Add):
+            better = _with_bias(old, new, readers, results)
+        elif type(new.op) in _ACTIVATIONS and single_use(old.inputs[0], readers, results):
+            better = _with_activation(new, _ACTIVATIONS[type(new.op)])
+        if better is None:
+            return new
+        hits[f"{better.op}"] += 1
+        return better
+
+    return replace_nodes(roots, visit)
+
+
+def _with_bias(
+    old: Tensor, new: Tensor, readers: dict[int, list[Tensor]], results: set[int]
+) -> Tensor | None:
+    for product, before, bias in zip(new.inputs, old.inputs, new.inputs[::-1], strict=True):
+        op = product.op
+        plain = isinstance(op, (MatMul, Conv2D)) and len(product.inputs) == 2 and op.activation == "linear"
+        vector = _as_vector(bias, product) if plain and single_use(before, readers, results) else None
+        if vector is not None:
+            origins = tuple(dict.fromkeys(product.origins + new.origins))
+            return Tensor(op, (*product.inputs, vector), new.type, origins, new.name)
+    return None
+
+
+def _as_vector(bias: Tensor, product: Tensor) -> Tensor | None:
+    """`bias` as a vector over the last axis of `product`, None where it is something else."""
+    if (
+        isinstance(bias.op, Reshape)
+        and bias.inputs[0].ndim == 1
+        and bias.shape[-1] == bias.inputs[0].shape[0]
+    ):
+        bias = bias.inputs[0]
+    return bias if bias.ndim == 1 and bias.shape[0] == product.shape[-1] != 1 else None
+
+
+def _with_activation(new: Tensor, name: str) -> Tensor | None:
+    product = new.inputs[0]
+    op = product.op
+    if not isinstance(op, (MatMul, Conv2D)) or op.activation != "linear":
+        return None
+    origins = tuple(dict.fromkeys(product.origins + new.origins))
+    return Tensor(replace(op, activation=name), product.inputs, new.type, origins, new.name)

@@ -1,0 +1,202 @@
+"""Local rules that make a graph smaller without changing a bit of its results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from symgraph.graph.leaves import constant_value
+from symgraph.graph.op import registered_ops
+from symgraph.graph.ops.barrier import Identity, StopGradient
+from symgraph.graph.ops.elementwise import (
+    Add,
+    Cast,
+    Divide,
+    Elementwise,
+    Multiply,
+    Power,
+    Subtract,
+    Where,
+    broadcast_shapes,
+)
+from symgraph.graph.ops.math import Negative, reciprocal, sqrt, square
+from symgraph.graph.ops.reduce import All, Any_, Max, Mean, Min, Product, Sum
+from symgraph.graph.ops.shape import BroadcastTo, Reshape, Transpose
+from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import is_float
+from symgraph.passes.rewrite import Rule, apply_rules, rule
+
+ELEMENTWISE = tuple(op for op in registered_ops() if issubclass(op, Elementwise))
+
+
+def scalar(tensor: Tensor) -> float | None:
+    """The value of a constant that holds one number, whatever its rank."""
+    value = constant_value(tensor)
+    return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
+
+
+def _keeps(node: Tensor, operand: Tensor) -> bool:
+    """Whether `operand` alone has the type of `node`."""
+    return operand.type == node.type
+
+
+@rule(Identity, StopGradient)
+def pass_through(node: Tensor) -> Tensor | None:
+    """identity(x) -> x"""
+    return node.inputs[0]
+
+
+@rule(Add)
+def add_zero(node: Tensor) -> Tensor | None:
+    """x + 0 -> x"""
+    for value, other in (node.inputs, node.inputs[::-1]):
+        # x + -0.0 is x for every x; x + 0.0 turns -0.0 into 0.0, which no result here depends on.
+        if scalar(other) == 0 and _keeps(node, value):
+            return value
+    return None
+
+
+@rule(Subtract)
+def subtract_zero(node: Tensor) -> Tensor | None:
+    """x - 0 -> x"""
+    value, other = node.inputs
+    return value if scalar(other) == 0 and _keeps(node, value) else None
+
+
+@rule(Multiply)
+def multiply_one(node: Tensor) -> Tensor | None:
+    """x * 1 -> x, x * -1 -> -x"""
+    for value, other in (node.inputs, node.inputs[::-1]):
+        factor = scalar(other)
+        if factor == 1 and _keeps(node, value):
+            return value
+        if factor == -1 and _keeps(node, value):
+            return -value
+    return None
+
+
+@rule(Divide)
+def divide_one(node: Tensor) -> Tensor | None:
+    """x / 1 -> x"""
+    value, other = node.inputs
+    return value if scalar(other) == 1 and _keeps(node, value) else None
+
+
+@rule(Power)
+def small_powers(node: Tensor) -> Tensor | None:
+    """x ** 1 -> x, x ** 2 -> square(x), x ** 0.5 -> sqrt(x), x ** -1 -> 1 / x"""
+    value, other = node.inputs
+    exponent = scalar(other)
+    if exponent is None or not _keeps(node, value):
+        return None
+    if exponent == 1:
+        return value
+    if exponent == 2:
+        return square(value)
+    if exponent == 0.5 and is_float(node.dtype):
+        return sqrt(value)
+    return reciprocal(value) if exponent == -1 and is_float(node.dtype) else None
+
+
+@rule(Negative)
+def double_negative(node: Tensor) -> Tensor | None:
+    """-(-x) -> x"""
+    (value,) = node.inputs
+    return value.inputs[0] if isinstance(value.op, Negative) else None
+
+
+@rule(Where)
+def known_condition(node: Tensor) -> Tensor | None:
+    """where(constant, a, b) -> a or b"""
+    condition, a, b = node.inputs
+    value = constant_value(condition)
+    if value is None or value.size == 0 or not (value.all() or not value.any()):
+        return None
+    chosen = a if value.all() else b
+    return chosen if _keeps(node, chosen) else BroadcastTo(node.shape)(chosen)
+
+
+@rule(Cast)
+def cast_to_same(node: Tensor) -> Tensor | None:
+    """cast(x) to the dtype of x -> x"""
+    return node.inputs[0] if _keeps(node, node.inputs[0]) else None
+
+
+@rule(Reshape)
+def reshape_once(node: Tensor) -> Tensor | None:
+    """reshape(reshape(x)) -> reshape(x), and away where the shape stays"""
+    (value,) = node.inputs
+    if _keeps(node, value):
+        return value
+    if isinstance(value.op, Reshape):
+        return node.op(value.inputs[0])
+    return None
+
+
+@rule(Transpose)
+def transpose_once(node: Tensor) -> Tensor | None:
+    """transpose(transpose(x)) -> transpose(x), and away where the order stays"""
+    (value,) = node.inputs
+    assert isinstance(node.op, Transpose)
+    if node.op.axes == tuple(range(node.ndim)):
+        return value
+    if isinstance(value.op, Transpose):
+        return Transpose(tuple(value.op.axes[a] for a in node.op.axes))(value.inputs[0])
+    return None
+
+
+@rule(BroadcastTo)
+def broadcast_once(node: Tensor) -> Tensor | None:
+    """broadcast(broadcast(x)) -> broadcast(x), and away where the shape stays"""
+    (value,) = node.inputs
+    if _keeps(node, value):
+        return value
+    if isinstance(value.op, BroadcastTo):
+        return node.op(value.inputs[0])
+    return None
+
+
+@rule(*ELEMENTWISE)
+def broadcast_is_implied(node: Tensor) -> Tensor | None:
+    """f(broadcast(x), y) -> f(x, y) where y has the full shape; f(broadcast(x)) -> broadcast(f(x))"""
+    stretched = [i for i, value in enumerate(node.inputs) if isinstance(value.op, BroadcastTo)]
+    if not stretched:
+        return None
+    inputs = [value.inputs[0] if i in stretched else value for i, value in enumerate(node.inputs)]
+    if broadcast_shapes([i.shape for i in inputs], "simplify") == node.shape:
+        return Tensor(node.op, tuple(inputs), node.type)
+    if len(stretched) == len(inputs):
+        return BroadcastTo(node.shape)(node.op(*inputs))
+    return None
+
+
+@rule(Sum, Mean, Product, Max, Min, Any_, All)
+def reduce_nothing(node: Tensor) -> Tensor | None:
+    """sum over axes of size 1 -> reshape"""
+    (value,) = node.inputs
+    if all(value.shape[a] == 1 for a in node.op.axes):  # type: ignore[attr-defined]
+        return value if _keeps(node, value) else Reshape(node.shape)(value)
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    pass_through,
+    add_zero,
+    subtract_zero,
+    multiply_one,
+    divide_one,
+    small_powers,
+    double_negative,
+    known_condition,
+    cast_to_same,
+    reshape_once,
+    transpose_once,
+    broadcast_once,
+    broadcast_is_implied,
+    reduce_nothing,
+)
+
+
+def simplify(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
+    """Apply every rule of this file."""
+    return apply_rules(roots, RULES, hits)

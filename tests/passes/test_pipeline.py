@@ -1,0 +1,175 @@
+"""Whole-graph passes: merging, folding, fusion, epilogues, and the pipeline on random graphs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symgraph.graph.gradient import gradients
+from symgraph.graph.leaves import Variable, constant, placeholder
+from symgraph.graph.ops import conv, elementwise, math, matmul, pool, random, reduce, shape
+from symgraph.graph.ops.fused import Fused, FusedReduction
+from symgraph.graph.tensor import Tensor, topological
+from symgraph.passes.epilogue import fuse_epilogues
+from symgraph.passes.fold import fold
+from symgraph.passes.fuse import fuse
+from symgraph.passes.merge import merge
+from symgraph.passes.pipeline import run_passes
+from symgraph.passes.unused import drop_unused_results
+from tests.checkers import check_pass
+
+RNG = np.random.default_rng(0)
+
+
+def _ops(roots: list[Tensor]) -> list[str]:
+    return [str(n.op) for n in topological(roots) if not n.op.leaf]
+
+
+def test_merge_joins_equal_nodes_and_keeps_all_origins() -> None:
+    x = placeholder((3,), dtype="float64")
+    first = math.exp(x)
+    second = math.exp(x)
+    (merged,) = check_pass([first + second], {x: RNG.standard_normal(3)}, (merge,))
+    assert merged.inputs[0] is merged.inputs[1]
+    assert {o.line for o in merged.inputs[0].origins} == {first.origins[0].line, second.origins[0].line}
+
+
+def test_merge_keeps_random_draws_apart() -> None:
+    draws = [random.random_uniform((3,), seed=1), random.random_uniform((3,), seed=1)]
+    (merged,) = merge([draws[0] + draws[1]], Counter())
+    assert merged.inputs[0] is not merged.inputs[1]
+
+
+def test_fold_computes_constants_once() -> None:
+    x = placeholder((2,), dtype="float64")
+    y = x * math.exp(constant(np.float64([0.0, 1.0])) * 2.0)
+    (folded,) = check_pass([y], {x: [1.0, 2.0]}, (fold,))
+    assert _ops([folded]) == ["multiply"]
+
+
+def test_chain_becomes_one_sweep() -> None:
+    x = placeholder((None, 7), dtype="float64")
+    y = math.tanh(x * 2.0 + 1.0) - x
+    (fused,) = check_pass([y], {x: RNG.standard_normal((4, 7))}, (fuse,))
+    assert isinstance(fused.op, Fused)
+    assert len(_ops([fused])) == 1
+
+
+def test_reduction_takes_its_prologue() -> None:
+    x = placeholder((5, 7), dtype="float64")
+    (fused,) = check_pass([reduce.mean(math.square(x - 1.0))], {x: RNG.standard_normal((5, 7))}, (fuse,))
+    assert isinstance(fused.op, FusedReduction)
+
+
+def test_moments_and_weights_are_one_sweep() -> None:
+    w, m = Variable(np.ones(5)), Variable(np.zeros(5))
+    g = placeholder((5,), dtype="float64")
+    moment = m * 0.9 + g * 0.1
+    roots = check_pass([moment, w - 0.01 * moment], {g: RNG.standard_normal(5)}, (fuse,))
+    assert sum(isinstance(n.op, Fused) for n in topological(roots)) == 1
+
+
+def test_results_made_from_one_step_are_one_sweep() -> None:
+    w, a, d = (Variable(np.full(5, v)) for v in (1.0, 0.5, 0.25))
+    g = placeholder((5,), dtype="float64")
+    new_a = a * 0.95 + math.square(g) * 0.05
+    step = g * math.sqrt(d + 1e-7) / math.sqrt(new_a + 1e-7)
+    roots = check_pass(
+        [new_a, w - step, d * 0.95 + math.square(step) * 0.05], {g: RNG.standard_normal(5)}, (fuse,)
+    )
+    assert sum(isinstance(n.op, Fused) for n in topological(roots)) == 1
+
+
+def test_a_value_that_others_read_is_not_computed_twice() -> None:
+    x, w = placeholder((4, 4), dtype="float64"), placeholder((4, 4), dtype="float64")
+    hidden = math.tanh(x + 1.0)
+    out = matmul.matmul(hidden, w) + hidden * 2.0
+    feeds = {x: RNG.standard_normal((4, 4)), w: RNG.standard_normal((4, 4))}
+    roots = check_pass([out], feeds, (fuse,))
+    assert sum("tanh" in op for op in _ops(roots)) == 1
+
+
+def test_pooling_without_gradient_keeps_no_positions() -> None:
+    x = placeholder((1, 4, 4, 2), dtype="float64")
+    y = pool.max_pool2d(x, (2, 2))
+    feeds = {x: RNG.standard_normal((1, 4, 4, 2))}
+    (alone,) = check_pass([y], feeds, (drop_unused_results,))
+    assert str(alone.op) == "max_pool2d"
+    (grad,) = gradients(reduce.sum(y), [x])
+    roots = check_pass([y, grad], feeds, (merge, drop_unused_results))
+    assert "max_pool2d" not in _ops(roots)
+
+
+def test_epilogues() -> None:
+    x, w, b = placeholder((None, 4)), placeholder((4, 3)), placeholder((3,))
+    feeds = {x: RNG.standard_normal((5, 4)), w: RNG.standard_normal((4, 3)), b: RNG.standard_normal(3)}
+    (node,) = check_pass([math.relu(matmul.matmul(x, w) + b)], feeds, (fuse_epilogues,))
+    assert str(node.op) == "matmul[relu]" and len(node.inputs) == 3
+
+
+def test_epilogue_leaves_what_others_read() -> None:
+    x, w = placeholder((None, 4)), placeholder((4, 3))
+    product = matmul.matmul(x, w)
+    roots = fuse_epilogues([math.relu(product) + product], Counter())
+    assert "matmul" in _ops(roots) and "relu" in _ops(roots)
+
+
+def test_channels_first_network_has_no_inner_transposes() -> None:
+    x, w = placeholder((2, 3, 9, 9), dtype="float64"), placeholder((3, 3, 3, 4), dtype="float64")
+    b = placeholder((4,), dtype="float64")
+    y = conv.conv2d(x, w, (1, 1), "valid", "channels_first")
+    y = math.relu(y + shape.reshape(b, (1, 4, 1, 1)))
+    y = pool.max_pool2d(y, (2, 2), (2, 2), "valid", "channels_first")
+    feeds = {
+        x: RNG.standard_normal((2, 3, 9, 9)),
+        w: RNG.standard_normal((3, 3, 3, 4)),
+        b: RNG.standard_normal(4),
+    }
+    roots = check_pass([y], feeds)
+    assert sum(op.startswith("transpose") for op in _ops(roots)) == 2
+    assert sum(op.startswith("fused") or op == "relu" for op in _ops(roots)) == 0
+
+
+UNARY = [
+    math.tanh,
+    math.square,
+    lambda t: -t,
+    lambda t: t * 1.0,
+    lambda t: t + 0.0,
+    math.relu,
+    lambda t: t**2,
+]
+BINARY = [elementwise.add, elementwise.multiply, elementwise.maximum, elementwise.subtract]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=25)
+)
+def test_random_graphs_keep_their_values(recipe: list[tuple[int, int, int]]) -> None:
+    x, y = placeholder((3, 4), dtype="float64"), placeholder((4,), dtype="float64")
+    nodes: list[Tensor] = [x, y]
+    for kind, i, j in recipe:
+        a, b = nodes[i % len(nodes)], nodes[j % len(nodes)]
+        if kind < 40:
+            nodes.append(UNARY[kind % len(UNARY)](a))
+        elif kind < 80:
+            nodes.append(BINARY[kind % len(BINARY)](math.tanh(a), math.tanh(b)))
+        elif kind < 90 and a.ndim:
+            nodes.append(reduce.mean(a, axis=a.ndim - 1, keepdims=True) if a.shape[-1] != 1 else a)
+        elif a.ndim == 2:
+            nodes.append(shape.transpose(shape.transpose(a, (1, 0)), (1, 0)))
+    feeds = {x: np.linspace(-1, 1, 12).reshape(3, 4), y: np.linspace(-0.5, 0.5, 4)}
+    check_pass([nodes[-1], nodes[len(nodes) // 2]], feeds)
+
+
+def test_records_tell_what_each_pass_did() -> None:
+    x = placeholder((3,))
+    _, records = run_passes([math.exp(x * 1.0) + math.exp(x)])
+    by_name = {r.name: r for r in records}
+    assert sum(r.hits["multiply_one"] for r in records) == 1
+    assert by_name["merge"].before >= by_name["merge"].after
+    assert all(r.seconds >= 0 for r in records)
