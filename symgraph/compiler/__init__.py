@@ -1,0 +1,1 @@
+"""From a rewritten graph to a callable: schedule, plan, Program, Function."""

@@ -1,0 +1,133 @@
+"""Lowering in numbered stages: from what the user wrote to a list of nodes in running order.
+
+1. cut      fed and given nodes are replaced; the graph above them falls away
+2. collect  which placeholders and variables are left; missing inputs are reported
+3. rewrite  the passes
+4. order    body first, then the update tail that is never interrupted
+
+What comes out knows no concrete size. `plan.py` makes a Program of it for the sizes of a call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from symgraph.graph.leaves import Placeholder, Variable, VariableRead, as_tensor
+from symgraph.graph.op import Part
+from symgraph.graph.ops.elementwise import Elementwise, cast
+from symgraph.graph.ops.fused import Fused
+from symgraph.graph.tensor import Tensor, topological
+from symgraph.graph.types import is_float
+from symgraph.passes.pipeline import run_passes
+from symgraph.passes.rewrite import Record, substitute
+
+Update = tuple[Variable, Tensor]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A rewritten graph in running order, good for every size.
+
+    `body` runs first, `tail` computes only new values of variables; `outputs` and `updates` are rewritten
+    roots.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    updates: tuple[Update, ...]
+    body: tuple[Tensor, ...]
+    tail: tuple[Tensor, ...]
+    records: tuple[Record, ...]
+    seconds: float
+
+    @property
+    def nodes(self) -> tuple[Tensor, ...]:
+        """All nodes in running order."""
+        return self.body + self.tail
+
+
+def lower(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    updates: Sequence[Update],
+    givens: Mapping[Tensor, object],
+) -> Lowered:
+    """Lower a computation. ValueError where a placeholder that it needs is not among `inputs`."""
+    start = time.perf_counter()
+    fed = [_as_placeholder(tensor) for tensor in inputs]
+    cuts = {old: new for old, new in zip(inputs, fed, strict=True) if old is not new}
+    roots = substitute([*outputs, *(value for _, value in updates)], cuts | _given(givens))
+    _check_inputs(roots, fed)
+    rewritten, records = run_passes(roots)
+    results = tuple(rewritten[: len(outputs)])
+    changed = tuple(
+        (variable, value) for (variable, _), value in zip(updates, rewritten[len(outputs) :], strict=True)
+    )
+    body, tail = _order(results, [value for _, value in changed])
+    return Lowered(tuple(fed), results, changed, body, tail, tuple(records), time.perf_counter() - start)
+
+
+def _as_placeholder(tensor: Tensor) -> Tensor:
+    """A fed node as an input of its own; what it was computed from falls away."""
+    if isinstance(tensor.op, Placeholder):
+        return tensor
+    return Tensor(Placeholder(tensor.tensor_type), (), tensor.type, tensor.origins, tensor.name)
+
+
+def _given(givens: Mapping[Tensor, object]) -> dict[Tensor, Tensor]:
+    """The replacements that `givens` asks for, checked."""
+    replacements: dict[Tensor, Tensor] = {}
+    for old, new in givens.items():
+        value = as_tensor(new, old.dtype)
+        if value.ndim != old.ndim:
+            raise ValueError(
+                f"givens: {old!r} has {old.ndim} dimensions, its value {value!r} has {value.ndim}"
+            )
+        if is_float(value.dtype) and not is_float(old.dtype):
+            raise TypeError(f"givens: {old!r} cannot take the value {value!r} of dtype {value.dtype}")
+        replacements[old] = cast(value, old.dtype)
+    return replacements
+
+
+def _check_inputs(roots: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
+    known = {id(t) for t in inputs}
+    for node in topological(roots, stop=list(inputs)):
+        if isinstance(node.op, Placeholder) and id(node) not in known:
+            hint = "; add K.learning_phase() to the inputs or to givens" if node.op.static else ""
+            raise ValueError(
+                f"missing input: {node!r} (made at {node.origins[0]}) is needed, but not given{hint}"
+            )
+
+
+def _order(
+    outputs: Sequence[Tensor], values: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Running order: what outputs need and whatever may fail, then the sweeps that only make new values."""
+    order = topological([*outputs, *values])
+    needed = {id(node) for node in topological(outputs)}
+    only_new = {id(v) for v in values if id(v) not in needed}
+    late: set[int] = set()
+    readers: dict[int, list[Tensor]] = {}
+    for node in order:
+        for value in node.inputs:
+            readers.setdefault(id(value), []).append(node)
+    for node in reversed(order):
+        sweep = isinstance(node.op, (Elementwise, Fused, Part))
+        if (
+            id(node) not in needed
+            and sweep
+            and (id(node) in only_new or readers.get(id(node)))
+            and all(id(r) in late for r in readers.get(id(node), ()))
+        ):
+            late.add(id(node))
+    # A part lies where its whole lies, or an update to a part of an early node would never be stored.
+    late -= {id(node) for node in order if isinstance(node.op, Part) and id(node.inputs[0]) not in late}
+    body = tuple(n for n in order if id(n) not in late)
+    return body, tuple(n for n in order if id(n) in late)
+
+
+def variables_of(roots: Sequence[Tensor]) -> list[Variable]:
+    """The variables that a graph reads, in order of first use."""
+    return [n for n in topological(roots) if isinstance(n.op, VariableRead) and isinstance(n, Variable)]

@@ -1,0 +1,54 @@
+"""From what a user hands over to the array that a placeholder wants, or one clear error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import is_float
+
+
+def as_feed(value: Any, target: Tensor) -> np.ndarray:
+    """`value` as a C-contiguous array of the placeholder's dtype.
+
+    Numbers and bools are converted as Keras does. TypeError or ValueError where `value` is none (objects,
+    text, complex), where a fraction would be cut into an integer, or where an integer does not fit.
+    """
+    array = value if isinstance(value, np.ndarray) else _as_array(value, target)
+    if array.dtype.name != target.dtype:
+        array = _converted(array, target)
+    if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, dtype=target.dtype, order="C")
+
+
+def label(target: Tensor) -> str:
+    """How errors name a fed tensor."""
+    return f"input {target.name!r}" if target.name else f"input {target!r}"
+
+
+def _as_array(value: Any, target: Tensor) -> np.ndarray:
+    if isinstance(value, Tensor):
+        raise TypeError(f"{label(target)}: expected an array, got the symbolic tensor {value!r}")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{label(target)}: expected an array of {target.type}, got ragged data: {error}"
+        ) from error
+    return array
+
+
+def _converted(array: np.ndarray, target: Tensor) -> np.ndarray:
+    wanted = target.dtype
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{label(target)}: expected numbers of dtype {wanted}, got dtype {array.dtype}")
+    if is_float(wanted) or wanted == "bool":
+        return array.astype(wanted)
+    with np.errstate(invalid="ignore"):
+        converted = array.astype(wanted)
+    if not np.array_equal(converted, array):
+        raise ValueError(f"{label(target)}: values of dtype {array.dtype} do not fit into {wanted} unchanged")
+    return converted

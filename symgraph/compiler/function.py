@@ -1,0 +1,328 @@
+"""A compiled computation that is called like a Python function: feeds in, fetches out, variables updated."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import networkx
+import numpy as np
+
+from symgraph.compiler.compile import Lowered, Update, lower, variables_of
+from symgraph.compiler.feeds import as_feed, label
+from symgraph.compiler.plan import plan
+from symgraph.compiler.program import Program
+from symgraph.graph.leaves import Placeholder, Variable, as_tensor
+from symgraph.graph.tensor import Tensor, install_operators, topological
+from symgraph.inspection.graphs import to_networkx
+from symgraph.inspection.listing import listing
+from symgraph.kernels.machine import KernelError, default_threads
+
+_MOST_PROGRAMS = 16
+_MOST_SPECIALISATIONS = 32
+
+
+class Function:
+    """Outputs and updates of a graph as a callable.
+
+    ``f(a, b)`` and ``f([a, b])`` feed the inputs in order and return a list of arrays (one array where a
+    single output, not a list, was asked for). `run` feeds and fetches any node. Several threads may call one
+    Function; calls of a Function with updates run one at a time.
+
+    Parameters
+    ----------
+    inputs : sequence of Tensor
+        Placeholders, or any nodes: a fed node cuts the graph above it.
+    outputs : Tensor or sequence of Tensor
+    updates : sequence of (Variable, Tensor)
+        New values, all computed from the old ones and stored after the outputs.
+    givens : mapping of Tensor to value
+        Tensors replaced by other tensors or constants.
+
+    Raises
+    ------
+    ValueError
+        A placeholder that the outputs need is missing, or a variable is updated twice.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Tensor | Sequence[Tensor],
+        updates: Iterable[Any] = (),
+        givens: Mapping[Tensor, Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or "function"
+        self.inputs = tuple(inputs)
+        self._single = isinstance(outputs, Tensor)
+        self.outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+        self.givens = dict(givens or {})
+        self.updates = tuple(_checked_updates(updates, self.outputs))
+        self._static = [i for i, t in enumerate(self.inputs) if isinstance(t.op, Placeholder) and t.op.static]
+        self._lock = threading.RLock()
+        self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
+        self._check_duplicates()
+        if not self._static:
+            self._main(())
+        used = {
+            id(t) for t in topological([*self.outputs, *(v for _, v in self.updates), *self._given_values()])
+        }
+        self.unused_inputs = tuple(t for t in self.inputs if id(t) not in used)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
+        if (len(arguments) == 1 and isinstance(arguments[0], (list, tuple)) and len(self.inputs) != 1) or (
+            len(arguments) == 1
+            and isinstance(arguments[0], (list, tuple))
+            and _is_argument_list(arguments[0])
+        ):
+            arguments = tuple(arguments[0])
+        if len(arguments) != len(self.inputs):
+            names = ", ".join(t.name or repr(t) for t in self.inputs)
+            raise ValueError(
+                f"{self.name}: expected {len(self.inputs)} inputs ({names}), got {len(arguments)}"
+            )
+        feeds = [as_feed(value, target) for value, target in zip(arguments, self.inputs, strict=True)]
+        static = tuple(_static_value(feeds[i], self.inputs[i]) for i in self._static)
+        variant = self._main(static)
+        if static:
+            feeds = [f for i, f in enumerate(feeds) if i not in self._static]
+        results = variant.run(feeds)
+        return results[0] if self._single else results
+
+    def run(self, feed: Mapping[Any, Any] | None = None, fetch: Any = None, update: bool = True) -> Any:
+        """Feed and fetch any nodes, by tensor or by name.
+
+        Parameters
+        ----------
+        feed : mapping of tensor or name to array
+            A fed node cuts the graph above it.
+        fetch : tensor, name, or sequence of them, optional
+            What to return; the Function's outputs where not given.
+        update : bool
+            Whether the updates are computed and stored.
+        """
+        fed = {self._find(key): value for key, value in (feed or {}).items()}
+        single = fetch is not None and not isinstance(fetch, (list, tuple))
+        wanted = (
+            self.outputs if fetch is None else tuple(self._find(f) for f in ([fetch] if single else fetch))
+        )
+        targets = tuple(fed)
+        feeds = [as_feed(fed[t], t) for t in targets]
+        static = tuple(
+            (id(t), _static_value(f, t)) for t, f in zip(targets, feeds, strict=True) if _is_static(t)
+        )
+        key = ("run", tuple(map(id, targets)), tuple(map(id, wanted)), static, update)
+        variant = self._variant(key, targets, wanted, dict(static), update)
+        results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not _is_static(t)])
+        return results[0] if single or (fetch is None and self._single) else results
+
+    def lowered(self, static: Sequence[int] = ()) -> Lowered:
+        """The rewritten graph of the main call (for given values of static inputs)."""
+        return self._main(tuple(static) or (0,) * len(self._static)).lowered
+
+    def program(self, *shapes: Sequence[int]) -> Program:
+        """The Program for inputs of these shapes; the most recent one where none are given."""
+        variant = (
+            self._main((0,) * len(self._static))
+            if not self._variants
+            else next(reversed(self._variants.values()))
+        )
+        return variant.program(tuple(tuple(s) for s in shapes)) if shapes else variant.latest()
+
+    @property
+    def graph(self) -> networkx.DiGraph:
+        """The rewritten graph as a networkx graph: one node per op, with its type, layer and origin."""
+        return to_networkx(
+            next(reversed(self._variants.values())).lowered.nodes if self._variants else self.lowered().nodes
+        )
+
+    def listing(self) -> str:
+        """One row a kernel of the latest Program; the rewritten graph where none was planned yet."""
+        variant = (
+            next(reversed(self._variants.values()))
+            if self._variants
+            else self._main((0,) * len(self._static))
+        )
+        return listing(self.name, variant.lowered, variant.newest)
+
+    __str__ = listing
+
+    def __repr__(self) -> str:
+        return f"<Function {self.name}: {len(self.inputs)} inputs, {len(self.outputs)} outputs>"
+
+    def _given_values(self) -> list[Tensor]:
+        return [as_tensor(v, k.dtype) for k, v in self.givens.items()]
+
+    def _check_duplicates(self) -> None:
+        seen: set[int] = set()
+        for tensor in self.inputs:
+            if id(tensor) in seen:
+                raise ValueError(f"{self.name}: {tensor!r} is given as an input twice")
+            seen.add(id(tensor))
+
+    def _main(self, static: tuple[int, ...]) -> _Variant:
+        fixed = {id(self.inputs[i]): v for i, v in zip(self._static, static, strict=True)}
+        return self._variant(static, self.inputs, self.outputs, fixed, True)
+
+    def _variant(
+        self,
+        key: Hashable,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        static: Mapping[int, int],
+        update: bool,
+    ) -> _Variant:
+        variant = self._variants.get(key)
+        if variant is not None:
+            return variant
+        with self._lock:
+            if key not in self._variants:
+                givens = dict(self.givens)
+                givens.update({t: static[id(t)] for t in inputs if id(t) in static})
+                left = [t for t in inputs if id(t) not in static]
+                lowered = lower(left, outputs, self.updates if update else (), givens)
+                self._variants[key] = _Variant(lowered, self._lock if self.updates and update else None)
+                while len(self._variants) > _MOST_SPECIALISATIONS:
+                    self._variants.popitem(last=False)
+            return self._variants[key]
+
+    def _find(self, key: Any) -> Tensor:
+        """A tensor given as such or by name.
+
+        An ambiguous or unknown name is an error that lists candidates.
+        """
+        if isinstance(key, Tensor):
+            return key
+        nodes = topological([*self.inputs, *self.outputs, *(v for _, v in self.updates)])
+        named = [n for n in nodes if n.name == key]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            raise ValueError(f"{self.name}: the name {key!r} is ambiguous: {', '.join(map(repr, named))}")
+        names = sorted({n.name for n in nodes if n.name})
+        raise ValueError(
+            f"{self.name}: no node is called {key!r}; there are {', '.join(names) or 'no names'}"
+        )
+
+
+class _Variant:
+    """A lowered graph with its Programs, one for each set of input shapes."""
+
+    def __init__(self, lowered: Lowered, lock: threading.RLock | None) -> None:
+        self.lowered = lowered
+        self.newest: Program | None = None
+        self._lock = lock
+        self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
+        self._planning = threading.Lock()
+        self._slabs: list[np.ndarray] = []
+
+    def run(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
+        """Run the Program for the shapes of `feeds`."""
+        program = self.program(tuple([f.shape for f in feeds]))
+        try:
+            if self._lock is None:
+                return program.run(feeds, self._slabs)
+            with self._lock:
+                return program.run(feeds, self._slabs)
+        except KernelError as error:
+            node = error.row.node
+            meaning = error.row.kernel.errors.get(error.status, f"status {error.status}")
+            raise ValueError(f"{node.origins[0]}: {node.op}: {meaning}") from error
+
+    def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
+        """The Program for these input shapes: planned once, kept while it is among the latest used."""
+        program = self._programs.get(shapes)
+        if program is None:
+            with self._planning:
+                program = self._programs.get(shapes) or plan(self.lowered, shapes, default_threads())
+                self._programs[shapes] = program
+                while len(self._programs) > _MOST_PROGRAMS:
+                    self._programs.popitem(last=False)
+        self.newest = program
+        return program
+
+    def latest(self) -> Program:
+        """The Program that was planned or used last."""
+        if self.newest is None:
+            raise ValueError("no Program was planned yet: call the function first, or give shapes")
+        return self.newest
+
+
+def function(
+    inputs: Sequence[Tensor],
+    outputs: Tensor | Sequence[Tensor],
+    updates: Iterable[Any] = (),
+    givens: Mapping[Tensor, Any] | None = None,
+    name: str | None = None,
+) -> Function:
+    """Compile a `Function`: see there."""
+    return Function(inputs, outputs, updates, givens, name)
+
+
+def evaluate(tensor: Tensor, feed: Mapping[Any, Any] | None = None) -> Any:
+    """The value of one tensor: what ``tensor.eval(feed)`` does."""
+    if isinstance(tensor, Variable):
+        return tensor.get_value()
+    by_name = {n.name: n for n in topological([tensor]) if n.name}
+    fed = {k if isinstance(k, Tensor) else by_name.get(k, k): v for k, v in (feed or {}).items()}
+    unknown = [k for k in fed if not isinstance(k, Tensor)]
+    if unknown:
+        raise ValueError(
+            f"eval: no node is called {unknown[0]!r}; there are {', '.join(sorted(by_name)) or 'no names'}"
+        )
+    return Function(list(fed), tensor, name="eval")(*fed.values())
+
+
+def _checked_updates(updates: Iterable[Any], outputs: Sequence[Tensor]) -> list[Update]:
+    """Check updates, and add the default updates of every variable that is read."""
+    pairs: list[Update] = []
+    seen: set[int] = set()
+    for item in updates:
+        variable, value = item
+        if not isinstance(variable, Variable):
+            raise TypeError(f"updates: expected pairs of a variable and its new value, got {item!r}")
+        if id(variable) in seen:
+            raise ValueError(f"updates: variable {variable.name} is updated twice")
+        seen.add(id(variable))
+        pairs.append((variable, _fitting(variable, as_tensor(value, variable.dtype))))
+    for variable in variables_of([*outputs, *(value for _, value in pairs)]):
+        if variable.default_update is not None and id(variable) not in seen:
+            pairs.append((variable, variable.default_update))
+    return pairs
+
+
+def _fitting(variable: Variable, value: Tensor) -> Tensor:
+    if value.dtype != variable.dtype:
+        raise TypeError(f"updates: variable {variable.name} is {variable.dtype}, its new value {value.dtype}")
+    clash = value.ndim != variable.ndim or any(
+        isinstance(a, int) and a != b for a, b in zip(value.shape, variable.shape, strict=True)
+    )
+    if clash:
+        raise ValueError(f"updates: variable {variable.name} is {variable.type}, its new value {value.type}")
+    return value
+
+
+def _is_static(tensor: Tensor) -> bool:
+    return isinstance(tensor.op, Placeholder) and tensor.op.static
+
+
+def _static_value(feed: np.ndarray, tensor: Tensor) -> int:
+    if feed.ndim:
+        raise ValueError(f"{label(tensor)}: expected a single value, got shape {feed.shape}")
+    return int(feed)
+
+
+def _is_argument_list(value: Sequence[Any]) -> bool:
+    """Whether a list given to a one-input Function is the argument list rather than the data.
+
+    It holds one array.
+    """
+    return len(value) == 1
+
+
+# Tensors lie below the compiler, so `tensor.eval` is handed down.
+install_operators({"eval": evaluate})

@@ -1,0 +1,325 @@
+"""The planner: a lowered graph and the sizes of one call become a Program.
+
+It walks the nodes in running order, gives each result a buffer (a view where that is possible, an input's
+memory where that input dies here and the op works in place), collects the kernels' rows, reads every
+temporary's lifetime off the rows and packs them into one arena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from symgraph.compiler.arena import Lifetime, pack
+from symgraph.compiler.compile import Lowered
+from symgraph.compiler.program import Base, Program
+from symgraph.graph.dims import Unknown
+from symgraph.graph.evaluate import bind_shape, check_requirements, concrete_op, concrete_shape
+from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
+from symgraph.graph.op import Part
+from symgraph.graph.ops.elementwise import Elementwise
+from symgraph.graph.ops.fused import Fused
+from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import TensorType, TupleType
+from symgraph.kernels.buffer import Buffer, contiguous_strides
+from symgraph.kernels.index import copy_rows
+from symgraph.kernels.machine import Address, Row
+
+Place = Buffer | tuple[Buffer, ...]
+
+
+def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int) -> Program:
+    """A Program for inputs of `shapes`. ValueError where sizes contradict the graph."""
+    sizes: dict[Unknown, int] = {}
+    for tensor, shape in zip(lowered.inputs, shapes, strict=True):
+        bind_shape(tensor, shape, sizes)
+    return _Planner(lowered, sizes, shapes, threads).program()
+
+
+@dataclass
+class _Temporary:
+    """A buffer of the arena before it has a place: `uses` counts readers that are still to come."""
+
+    nbytes: int
+    uses: int = 0
+
+
+class _Planner:
+    def __init__(
+        self, lowered: Lowered, sizes: dict[Unknown, int], shapes: Sequence[tuple[int, ...]], threads: int
+    ) -> None:
+        self.lowered = lowered
+        self.sizes = sizes
+        self.threads = threads
+        self.bases: list[Base] = []
+        self.rows: list[Row] = []
+        self.places: dict[int, Place] = {}
+        self.temporaries: dict[int, _Temporary] = {}
+        self.pending = self._count_uses()
+        self.output_bases: dict[int, int] = {}
+        for index, (tensor, shape) in enumerate(zip(lowered.inputs, shapes, strict=True)):
+            self.places[id(tensor)] = self._external(Base("feed", index), shape, tensor.dtype)
+        self.outputs = [(concrete_shape(t.type, sizes), t.dtype) for t in lowered.outputs]
+
+    def program(self) -> Program:
+        """Walk body, outputs, tail; then pack."""
+        for index, (shape, dtype) in enumerate(self.outputs):
+            self._external(Base("output", index), shape, dtype)
+        first = {id(t): i for i, t in reversed(list(enumerate(self.lowered.outputs)))}
+        self.output_bases = {key: self._base_of("output", i) for key, i in first.items()}
+        for node in self.lowered.body:
+            self._node(node)
+        self._copy_outputs()
+        copies = self._save_old_values()
+        guarded = len(self.rows)
+        self._tail()
+        self._store(copies)
+        return self._packed(guarded)
+
+    # Buffers
+
+    def _external(self, base: Base, shape: tuple[int, ...], dtype: str) -> Buffer:
+        self.bases.append(base)
+        kind = np.dtype(dtype)
+        return Buffer(len(self.bases) - 1, 0, shape, contiguous_strides(shape, kind.itemsize), kind)
+
+    def _base_of(self, kind: str, index: int) -> int:
+        return next(i for i, b in enumerate(self.bases) if b.kind == kind and b.index == index)
+
+    def _temporary(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
+        kind = np.dtype(dtype)
+        number = -1 - len(self.temporaries)
+        buffer = Buffer(number, 0, tuple(shape), contiguous_strides(tuple(shape), kind.itemsize), kind)
+        self.temporaries[number] = _Temporary(buffer.nbytes)
+        return buffer
+
+    def _count_uses(self) -> dict[int, int]:
+        """How many times each node is read; results of the graph count as read for ever."""
+        uses: dict[int, int] = {}
+        for node in self.lowered.nodes:
+            for value in node.inputs:
+                uses[id(value)] = uses.get(id(value), 0) + 1
+        for root in [*self.lowered.outputs, *(value for _, value in self.lowered.updates)]:
+            uses[id(root)] = uses.get(id(root), 0) + 1_000_000
+        return uses
+
+    # Nodes
+
+    def _node(self, node: Tensor, into: tuple[Buffer | None, ...] = ()) -> None:
+        """Place `node` and append its rows. `into` names buffers that results have to go to."""
+        if id(node) in self.places:
+            return
+        check_requirements(node, self.sizes)
+        op = concrete_op(node.op, self.sizes)
+        if isinstance(op, (Constant, DimValue, VariableRead)):
+            self._place(node, self._leaf(op, node))
+            return
+        assert not isinstance(op, Placeholder), f"{node!r} was not fed"
+        if isinstance(op, Part):
+            whole = self.places[id(node.inputs[0])]
+            assert isinstance(whole, tuple)
+            self._place(node, whole[op.index])
+            self._release(node.inputs)
+            return
+        inputs = [self._buffer(i) for i in node.inputs]
+        if isinstance(node.type, TensorType):
+            view = op.view(inputs[0], concrete_shape(node.type, self.sizes)) if inputs else None
+            if view is not None:
+                self._place(node, view)
+                self._release(node.inputs)
+                return
+        outputs = self._results(node, op, inputs, into)
+        rows = op.rows(inputs, outputs, threads=self.threads, scratch=self._temporary)
+        self.rows.extend(replace(row, node=node) for row in rows)
+        self._place(node, outputs[0] if isinstance(node.type, TensorType) else tuple(outputs))
+        self._release(node.inputs)
+
+    def _leaf(self, op: Constant | DimValue | VariableRead, node: Tensor) -> Buffer:
+        if isinstance(op, VariableRead):
+            array = op.storage.array
+            return self._external(Base("array", array=array), array.shape, array.dtype.name)
+        array = op.array if isinstance(op, Constant) else op.value(self.sizes)
+        return self._external(Base("array", array=np.ascontiguousarray(array)), array.shape, array.dtype.name)
+
+    def _buffer(self, node: Tensor) -> Buffer:
+        place = self.places[id(node)]
+        assert isinstance(place, Buffer), f"{node!r} has several results"
+        return place
+
+    def _place(self, node: Tensor, place: Place) -> None:
+        self.places[id(node)] = place
+        for part in place if isinstance(place, tuple) else (place,):
+            if part.base in self.temporaries:
+                self.temporaries[part.base].uses += self.pending.get(id(node), 0)
+
+    def _release(self, inputs: Sequence[Tensor]) -> None:
+        for value in inputs:
+            place = self.places[id(value)]
+            for part in place if isinstance(place, tuple) else (place,):
+                if part.base in self.temporaries:
+                    self.temporaries[part.base].uses -= 1
+
+    def _results(
+        self, node: Tensor, op: object, inputs: Sequence[Buffer], into: tuple[Buffer | None, ...]
+    ) -> list[Buffer]:
+        kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+        dying = self._dying(inputs) if isinstance(op, (Elementwise, Fused)) else []
+        results = []
+        for index, kind in enumerate(kinds):
+            shape = concrete_shape(kind, self.sizes)
+            if index < len(into) and into[index] is not None:
+                results.append(into[index])
+            elif id(node) in self.output_bases and isinstance(node.type, TensorType):
+                base = self.output_bases[id(node)]
+                dtype = np.dtype(kind.dtype)
+                results.append(Buffer(base, 0, shape, contiguous_strides(shape, dtype.itemsize), dtype))
+            else:
+                results.append(self._in_place(dying, shape, kind.dtype) or self._temporary(shape, kind.dtype))
+        return results  # type: ignore[return-value]
+
+    def _dying(self, inputs: Sequence[Buffer]) -> list[Buffer]:
+        """Inputs in the arena that nobody reads after this node, read through one buffer only."""
+        found = []
+        for buffer in dict.fromkeys(inputs):
+            same = [b for b in inputs if b.base == buffer.base]
+            temporary = self.temporaries.get(buffer.base)
+            if (
+                temporary
+                and temporary.uses == len(same)
+                and all(b == buffer for b in same)
+                and buffer.contiguous
+            ):
+                found.append(buffer)
+        return found
+
+    def _in_place(self, dying: list[Buffer], shape: tuple[int, ...], dtype: str) -> Buffer | None:
+        for buffer in dying:
+            if buffer.shape == shape and buffer.dtype.itemsize == np.dtype(dtype).itemsize and buffer.size:
+                dying.remove(buffer)
+                return replace(buffer, dtype=np.dtype(dtype))
+        return None
+
+    # Outputs and updates
+
+    def _copy(self, source: Buffer, target: Buffer, node: Tensor) -> None:
+        rows = copy_rows(source, target, threads=self.threads, scratch=self._temporary)
+        self.rows.extend(replace(row, node=node) for row in rows)
+
+    def _copy_outputs(self) -> None:
+        """Outputs that are views, leaves, or repeated are copied out."""
+        for index, node in enumerate(self.lowered.outputs):
+            base = self._base_of("output", index)
+            source = self._buffer(node)
+            if source.base != base:
+                kind = source.dtype
+                target = Buffer(base, 0, source.shape, contiguous_strides(source.shape, kind.itemsize), kind)
+                self._copy(source, target, node)
+
+    def _variable_buffer(self, array: np.ndarray) -> Buffer:
+        return self._external(Base("array", array=array), array.shape, array.dtype.name)
+
+    def _save_old_values(self) -> list[tuple[Buffer, Buffer, Tensor]]:
+        """New values that the body made.
+
+        Kept (copied, where they are other variables' memory) until the tail.
+        """
+        tail = {id(n) for n in self.lowered.tail}
+        copies = []
+        for variable, value in self.lowered.updates:
+            if id(value) in tail:
+                continue
+            source = self._buffer(value)
+            if source.base >= 0 and self.bases[source.base].array is not None:
+                kept = self._temporary(source.shape, source.dtype)
+                self._copy(source, kept, value)
+                source = kept
+            copies.append((source, self._variable_buffer(variable.storage.array), value))
+        return copies
+
+    def _tail(self) -> None:
+        """Sweeps that make new values: straight into the variable where no later sweep reads the old one."""
+        targets: dict[int, list[np.ndarray]] = {}
+        for variable, value in self.lowered.updates:
+            targets.setdefault(id(value), []).append(variable.storage.array)
+        last_reader: dict[int, int] = {}
+        for position, node in enumerate(self.lowered.tail):
+            for buffer in self._placed(node):
+                last_reader[id(self.bases[buffer.base].array)] = position
+        owner: dict[int, list[Tensor]] = {
+            id(n.inputs[0]): [] for n in self.lowered.tail if isinstance(n.op, Part)
+        }
+        for node in self.lowered.tail:
+            if isinstance(node.op, Part):
+                owner[id(node.inputs[0])].append(node)
+        deferred: list[tuple[Tensor, np.ndarray]] = []
+        for position, node in enumerate(self.lowered.tail):
+            results = owner.get(id(node), [node])
+            if isinstance(node.op, Part):
+                self._node(node)
+                continue
+            count = len(node.type.items) if isinstance(node.type, TupleType) else 1
+            into: list[Buffer | None] = [None] * count
+            for result in results:
+                index = result.op.index if isinstance(result.op, Part) else 0
+                arrays = targets.get(id(result), [])
+                late = arrays and last_reader.get(id(arrays[0]), -1) > position
+                if arrays and not late and self._fits(node, result, arrays[0]):
+                    into[index] = self._variable_buffer(arrays[0])
+                    arrays = arrays[1:]
+                deferred.extend((result, array) for array in arrays)
+            self._node(node, tuple(into))
+        for result, array in deferred:
+            self._copy(self._buffer(result), self._variable_buffer(array), result)
+
+    def _placed(self, node: Tensor) -> list[Buffer]:
+        """The inputs of a tail node that lie in fixed arrays (variables, constants), also through views."""
+        places = [self.places.get(id(i)) for i in node.inputs]
+        return [
+            p
+            for p in places
+            if isinstance(p, Buffer) and p.base >= 0 and self.bases[p.base].array is not None
+        ]
+
+    def _fits(self, node: Tensor, result: Tensor, array: np.ndarray) -> bool:
+        """Whether `node` may write its result over `array`.
+
+        Same type, and read, if at all, element by element.
+        """
+        same = concrete_shape(result.type, self.sizes) == array.shape and result.dtype == array.dtype.name
+        plain = contiguous_strides(array.shape, array.itemsize)
+        return same and all(
+            b.offset == 0 and b.shape == array.shape and b.strides == plain
+            for b in self._placed(node)
+            if self.bases[b.base].array is array
+        )
+
+    def _store(self, copies: Sequence[tuple[Buffer, Buffer, Tensor]]) -> None:
+        for source, target, node in copies:
+            self._copy(source.broadcast(target.shape), target, node)
+
+    # Packing
+
+    def _packed(self, guarded: int) -> Program:
+        lifetimes: dict[int, Lifetime] = {}
+        for index, row in enumerate(self.rows):
+            for operand in row.operands:
+                if isinstance(operand, Address) and operand.base < 0:
+                    first = lifetimes[operand.base].first if operand.base in lifetimes else index
+                    lifetimes[operand.base] = Lifetime(self.temporaries[operand.base].nbytes, first, index)
+        offsets, size = pack(lifetimes)
+        arena = len(self.bases)
+        rows = [
+            replace(row, operands=tuple(_resolved(operand, arena, offsets) for operand in row.operands))
+            for row in self.rows
+        ]
+        total = sum(life.nbytes for life in lifetimes.values())
+        return Program(rows, [*self.bases, Base("arena")], self.outputs, size, total, guarded, self.threads)
+
+
+def _resolved(operand: int | Address, arena: int, offsets: dict[int, int]) -> int | Address:
+    """A temporary's address as a place in the arena."""
+    if isinstance(operand, Address) and operand.base < 0:
+        return Address(arena, offsets[operand.base] + operand.offset)
+    return operand

@@ -1,0 +1,93 @@
+"""The compiled form.
+
+A table of kernel calls, the bases that its addresses count from, and leases to run it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgraph.graph.leaves import aligned_empty
+from symgraph.kernels.machine import Lease, Row, Table
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """What addresses count from: a ``feed`` or ``output`` by index, a fixed ``array``, or the ``arena``."""
+
+    kind: str
+    index: int = 0
+    array: np.ndarray | None = None
+
+
+class Program:
+    """A plan for one set of shapes. Several threads may run it, each on a lease of its own.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        The kernel calls, in order; ``row.node`` is the graph node that each serves.
+    arena_bytes, buffer_bytes : int
+        Size of the arena, and the sum of all temporaries that share it.
+    guarded : int
+        The first row of the update tail, which is never interrupted.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        bases: Sequence[Base],
+        outputs: Sequence[tuple[tuple[int, ...], str]],
+        arena_bytes: int,
+        buffer_bytes: int,
+        guarded: int,
+        threads: int,
+    ) -> None:
+        self.rows = tuple(rows)
+        self.outputs = tuple((shape, np.dtype(dtype)) for shape, dtype in outputs)
+        self.arena_bytes = arena_bytes
+        self.buffer_bytes = buffer_bytes
+        self.guarded = guarded
+        self._bases = tuple(bases)
+        self._table = Table(rows, threads, guarded)
+        self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
+        self._results = [(i, b.index) for i, b in enumerate(bases) if b.kind == "output"]
+        self._arena = next(i for i, b in enumerate(bases) if b.kind == "arena")
+        self._idle: list[Lease] = []
+
+    def run(self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
+        """Run on C-contiguous `feeds` of the planned shapes and dtypes; a slab is borrowed from `slabs`."""
+        lease = self._idle.pop() if self._idle else self._new_lease()
+        slab = _borrow(slabs, self.arena_bytes)
+        results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
+        bases = lease.bases
+        for position, index in self._feeds:
+            bases[position] = feeds[index].__array_interface__["data"][0]
+        for position, index in self._results:
+            bases[position] = results[index].__array_interface__["data"][0]
+        bases[self._arena] = slab.__array_interface__["data"][0]
+        try:
+            lease.run()
+        finally:
+            slabs.append(slab)
+        self._idle.append(lease)
+        return results
+
+    def _new_lease(self) -> Lease:
+        lease = Lease(self._table, len(self._bases))
+        for position, base in enumerate(self._bases):
+            if base.array is not None:
+                lease.bases[position] = base.array.ctypes.data
+        return lease
+
+
+def _borrow(slabs: list[np.ndarray], nbytes: int) -> np.ndarray:
+    """An idle slab of at least `nbytes`, or a new one; smaller idle ones are let go."""
+    while slabs:
+        slab = slabs.pop()
+        if slab.nbytes >= nbytes:
+            return slab
+    return aligned_empty((max(nbytes, 64),), np.uint8)

@@ -1,0 +1,1 @@
+"""Views of compiled graphs: text, networkx."""
