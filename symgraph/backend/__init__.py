@@ -1,0 +1,16 @@
+"""Keras' backend, usually imported as `K`: functions that write graphs, and Functions that run them."""
+
+from symgraph.backend.conv import *  # noqa: F403
+from symgraph.backend.core import *  # noqa: F403
+from symgraph.backend.functions import *  # noqa: F403
+from symgraph.backend.math import *  # noqa: F403
+from symgraph.backend.movement import *  # noqa: F403
+from symgraph.backend.nn import *  # noqa: F403
+from symgraph.backend.random import *  # noqa: F403
+from symgraph.globals import epsilon as epsilon
+from symgraph.globals import floatx as floatx
+from symgraph.globals import image_data_format as image_data_format
+from symgraph.globals import set_epsilon as set_epsilon
+from symgraph.globals import set_floatx as set_floatx
+from symgraph.globals import set_image_data_format as set_image_data_format
+from symgraph.globals import set_learning_phase as set_learning_phase

@@ -1,0 +1,151 @@
+"""Graphs as a whole: Functions, gradients, and the choice between training and testing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.compiler.function import Function
+from symgraph.globals import fixed_learning_phase
+from symgraph.graph import gradient
+from symgraph.graph.leaves import as_tensor, placeholder
+from symgraph.graph.ops import barrier, elementwise
+from symgraph.graph.ops import shape as shape_ops
+from symgraph.graph.tensor import Tensor
+
+__all__ = [
+    "Function", "function", "gradients", "in_test_phase", "in_train_phase", "learning_phase", "stop_gradient",
+    "switch", "symbolic_learning_phase",
+]  # fmt: skip
+
+# One input for all graphs: models made before and after `clear_session` agree on it.
+_LEARNING_PHASE = placeholder((), dtype="bool", name="keras_learning_phase", static=True)
+
+
+def function(
+    inputs: Sequence[Tensor],
+    outputs: Tensor | Sequence[Tensor],
+    updates: Iterable[Any] | None = None,
+    givens: Mapping[Tensor, Any] | None = None,
+    name: str | None = None,
+) -> Function:
+    """Compile a graph to a callable.
+
+    Parameters
+    ----------
+    inputs : sequence of tensor
+        What a call feeds: placeholders (`K.learning_phase()` among them), or any tensors.
+    outputs : tensor or sequence of tensor
+        What a call returns, as numpy arrays: a list, or one array for a single tensor.
+    updates : iterable of (variable, tensor), optional
+        New values, computed from the old ones and stored after the outputs.
+    givens : mapping of tensor to value, optional
+        Tensors to replace by others, or by constants.
+    name : str, optional
+        What errors and listings call it.
+
+    Returns
+    -------
+    Function
+        `f([a, b])` and `f(a, b)` are the same call.
+    """
+    return Function(inputs, outputs, updates or (), givens, name)
+
+
+def gradients(loss: Tensor, variables: Tensor | Sequence[Tensor]) -> list[Tensor | None]:
+    """Gradients of a loss.
+
+    Parameters
+    ----------
+    loss : tensor
+        A loss that is no scalar is summed.
+    variables : tensor or sequence of tensor
+        Variables, placeholders, or any float tensors on the way to `loss`.
+
+    Returns
+    -------
+    list of (tensor or None)
+        Of the shapes of `variables`; None where `loss` does not depend on one.
+    """
+    wanted = [variables] if isinstance(variables, Tensor) else list(variables)
+    return gradient.gradients(loss, wanted)
+
+
+def stop_gradient(variables: Any) -> Any:
+    """A tensor (or each of a list) as a constant for every gradient."""
+    if isinstance(variables, list | tuple):
+        return [barrier.stop_gradient(x) for x in variables]
+    return barrier.stop_gradient(variables)
+
+
+def learning_phase() -> Any:
+    """Whether graphs train (1) or test (0): the number that was set, else an input to be fed."""
+    fixed = fixed_learning_phase()
+    return _LEARNING_PHASE if fixed is None else fixed
+
+
+def symbolic_learning_phase() -> Tensor:
+    """The learning phase as an input, also while a number is set: graphs made before that still read it."""
+    return _LEARNING_PHASE
+
+
+def switch(condition: Any, then_expression: Any, else_expression: Any) -> Tensor:
+    """Select between two tensors.
+
+    Parameters
+    ----------
+    condition : tensor, or number
+        Of the rank of the expressions or less: it selects whole parts along its own axes. Numbers other than
+        0 count as true.
+    then_expression, else_expression : tensor, or function that returns one
+        Of one shape.
+
+    Raises
+    ------
+    ValueError
+        If `condition` has more dimensions than the expressions.
+    """
+    chosen = elementwise.cast(as_tensor(condition, "bool"), "bool")
+    then_value, else_value = (
+        value() if callable(value) else value for value in (then_expression, else_expression)
+    )
+    then_value, else_value = elementwise.together(then_value, else_value)
+    rank = max(then_value.ndim, else_value.ndim)
+    if chosen.ndim > rank:
+        raise ValueError(
+            "Rank of `condition` should be less than or equal to rank of `then_expression` and "
+            f"`else_expression`. ndim(condition)={chosen.ndim}, ndim(then_expression)={then_value.ndim}"
+        )
+    if 0 < chosen.ndim < rank:
+        chosen = shape_ops.reshape(chosen, (*chosen.shape, *(1,) * (rank - chosen.ndim)))
+    return elementwise.where(chosen, then_value, else_value)
+
+
+Choice = Tensor | Callable[[], Tensor]
+
+
+def in_train_phase(x: Choice, alt: Choice, training: Any = None) -> Any:
+    """`x` when training, `alt` when testing.
+
+    Parameters
+    ----------
+    x, alt : tensor, or function that returns one
+        Of one shape. Where the phase is a number, only the chosen function is called.
+    training : bool, int or tensor, optional
+        The phase; by default `learning_phase()`.
+    """
+    phase = learning_phase() if training is None else training
+    if isinstance(phase, bool | int | np.bool_ | np.integer):
+        chosen = x if phase else alt
+        return chosen() if callable(chosen) else chosen
+    result = switch(phase, x, alt)
+    if training is None:
+        result._uses_learning_phase = True
+    return result
+
+
+def in_test_phase(x: Choice, alt: Choice, training: Any = None) -> Any:
+    """`x` when testing, `alt` when training. Parameters as of `in_train_phase`."""
+    return in_train_phase(alt, x, training)

@@ -1,0 +1,306 @@
+"""Functions of numbers: element-wise ones, comparisons, reductions and products of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.dims import product
+from symgraph.graph.leaves import as_tensor
+from symgraph.graph.ops import barrier, elementwise, index, matmul, reduce
+from symgraph.graph.ops import math as math_ops
+from symgraph.graph.ops import shape as shape_ops
+from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import normalize_axis
+
+__all__ = [
+    "abs", "all", "any", "argmax", "argmin", "batch_dot", "clip", "cos", "cumprod", "cumsum", "dot", "equal",
+    "exp", "gather", "greater", "greater_equal", "less", "less_equal", "log", "logsumexp", "max", "maximum",
+    "mean", "min", "minimum", "not_equal", "pow", "prod", "round", "sign", "sin", "sqrt", "square", "std",
+    "sum", "transpose", "var",
+]  # fmt: skip
+
+Axes = int | Sequence[int] | None
+
+
+def abs(x: Any) -> Tensor:
+    """|x|, element by element."""
+    return math_ops.absolute(x)
+
+
+def square(x: Any) -> Tensor:
+    """x², element by element."""
+    return math_ops.square(x)
+
+
+def sqrt(x: Any) -> Tensor:
+    """Square root, element by element; negative numbers count as 0, as in Keras. The gradient at 0 is 0."""
+    return math_ops.sqrt(math_ops.relu(x))
+
+
+def exp(x: Any) -> Tensor:
+    """e^x, element by element."""
+    return math_ops.exp(x)
+
+
+def log(x: Any) -> Tensor:
+    """Natural logarithm, element by element."""
+    return math_ops.log(x)
+
+
+def round(x: Any) -> Tensor:
+    """The nearest integer, halves to even, element by element."""
+    return math_ops.round(x)
+
+
+def sign(x: Any) -> Tensor:
+    """-1, 0 or 1, element by element."""
+    return math_ops.sign(x)
+
+
+def sin(x: Any) -> Tensor:
+    """Sine, element by element."""
+    return math_ops.sin(x)
+
+
+def cos(x: Any) -> Tensor:
+    """Cosine, element by element."""
+    return math_ops.cos(x)
+
+
+def pow(x: Any, a: Any) -> Tensor:
+    """x^a, element by element."""
+    return elementwise.power(x, a)
+
+
+def clip(x: Any, min_value: Any, max_value: Any) -> Tensor:
+    """`x` held between two bounds, element by element; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : tensor
+    min_value, max_value : number, tensor or None
+        None for no bound. A number `max_value` below the number `min_value` counts as `min_value`, as in
+        Keras.
+    """
+    numbers = not isinstance(min_value, Tensor) and not isinstance(max_value, Tensor)
+    if numbers and min_value is not None and max_value is not None and max_value < min_value:
+        max_value = min_value
+    clipped = as_tensor(x)
+    if min_value is not None:
+        clipped = elementwise.maximum(clipped, min_value)
+    if max_value is not None:
+        clipped = elementwise.minimum(clipped, max_value)
+    return clipped
+
+
+def equal(x: Any, y: Any) -> Tensor:
+    """x == y, element by element: a bool tensor."""
+    return elementwise.equal(x, y)
+
+
+def not_equal(x: Any, y: Any) -> Tensor:
+    """x != y, element by element: a bool tensor."""
+    return elementwise.not_equal(x, y)
+
+
+def greater(x: Any, y: Any) -> Tensor:
+    """x > y, element by element: a bool tensor."""
+    return elementwise.greater(x, y)
+
+
+def greater_equal(x: Any, y: Any) -> Tensor:
+    """x >= y, element by element: a bool tensor."""
+    return elementwise.greater_equal(x, y)
+
+
+def less(x: Any, y: Any) -> Tensor:
+    """x < y, element by element: a bool tensor."""
+    return elementwise.less(x, y)
+
+
+def less_equal(x: Any, y: Any) -> Tensor:
+    """x <= y, element by element: a bool tensor."""
+    return elementwise.less_equal(x, y)
+
+
+def maximum(x: Any, y: Any) -> Tensor:
+    """The larger of x and y, element by element; NaN where either is NaN."""
+    return elementwise.maximum(x, y)
+
+
+def minimum(x: Any, y: Any) -> Tensor:
+    """The smaller of x and y, element by element; NaN where either is NaN."""
+    return elementwise.minimum(x, y)
+
+
+def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Sum over `axis` (one, several, or None for all); `keepdims` leaves those axes with size 1."""
+    return reduce.sum(x, axis, keepdims)
+
+
+def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Product over `axis` (one, several, or None for all); `keepdims` leaves those axes with size 1."""
+    return reduce.prod(x, axis, keepdims)
+
+
+def max(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The largest element over `axis` (one, several, or None for all); `keepdims` leaves axes with size 1."""
+    return reduce.max(x, axis, keepdims)
+
+
+def min(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The smallest over `axis` (one, several, or None for all); `keepdims` leaves them with size 1."""
+    return reduce.min(x, axis, keepdims)
+
+
+def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Mean over `axis` (one, several, or None for all); integers and bools are averaged in `floatx()`."""
+    return reduce.mean(x, axis, keepdims)
+
+
+def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Mean squared distance from the mean, over `axis` (one, several, or None for all)."""
+    return reduce.var(x, axis, keepdims)
+
+
+def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Square root of the variance over `axis` (one, several, or None for all)."""
+    return reduce.std(x, axis, keepdims)
+
+
+def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Whether any element over `axis` is not zero: a bool tensor."""
+    return reduce.any(x, axis, keepdims)
+
+
+def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements over `axis` are not zero: a bool tensor."""
+    return reduce.all(x, axis, keepdims)
+
+
+def argmax(x: Any, axis: int = -1) -> Tensor:
+    """Index of the largest element along `axis`, the first of equals: int64."""
+    return reduce.argmax(x, axis)
+
+
+def argmin(x: Any, axis: int = -1) -> Tensor:
+    """Index of the smallest element along `axis`, the first of equals: int64."""
+    return reduce.argmin(x, axis)
+
+
+def cumsum(x: Any, axis: int = 0) -> Tensor:
+    """Running sum along `axis`."""
+    return reduce.cumsum(x, axis)
+
+
+def cumprod(x: Any, axis: int = 0) -> Tensor:
+    """Running product along `axis`."""
+    return reduce.cumprod(x, axis)
+
+
+def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """log(Σ exp(x)) over `axis`, without overflow for large elements or log(0) for small ones."""
+    x = as_tensor(x)
+    largest = barrier.stop_gradient(reduce.max(x, axis, True))
+    # Where every element is -inf (or one is +inf) the difference would be NaN.
+    shift = elementwise.where(math_ops.isinf(largest), 0, largest)
+    result = math_ops.log(reduce.sum(math_ops.exp(x - shift), axis, True)) + shift
+    return result if keepdims else reduce.sum(result, axis)
+
+
+def transpose(x: Any) -> Tensor:
+    """`x` with its axes in reverse order."""
+    return shape_ops.transpose(x)
+
+
+def gather(reference: Any, indices: Any) -> Tensor:
+    """Rows of `reference` (along its first axis) by number.
+
+    Parameters
+    ----------
+    reference : tensor of shape (n, ...)
+    indices : integer tensor
+        Numbers from 0 to n - 1, of any shape.
+
+    Returns
+    -------
+    tensor of shape `indices.shape + reference.shape[1:]`
+    """
+    return index.gather(reference, indices, 0)
+
+
+def dot(x: Any, y: Any) -> Tensor:
+    """Sum over the last axis of `x` and the second-last of `y`; all other axes follow each other.
+
+    Parameters
+    ----------
+    x, y : tensor
+        (2, 3) and (4, 3, 5) give (2, 4, 5).
+
+    Raises
+    ------
+    ValueError
+        If the two axes have different sizes.
+    """
+    return matmul.dot(x, y)
+
+
+def batch_dot(x: Any, y: Any, axes: int | Sequence[int] | None = None) -> Tensor:
+    """For each sample, sum over one axis of `x` and one of `y`; their other axes follow each other.
+
+    Parameters
+    ----------
+    x, y : tensor
+        At least 2 dimensions; the first is the samples.
+    axes : int or pair of int, optional
+        The axis of `x` and that of `y`; by default the last of `x` and the second-last of `y` (the last of a
+        `y` of 2 dimensions).
+
+    Returns
+    -------
+    tensor
+        Shape (samples, other axes of x, other axes of y), and (samples, 1) where there are no others.
+
+    Raises
+    ------
+    ValueError
+        If there are too few dimensions, more than one axis each, or the axis of the samples is named.
+    """
+    x, y = elementwise.together(x, y)
+    if x.ndim < 2 or y.ndim < 2:
+        raise ValueError(f"batch_dot: expected at least 2 dimensions each, got {x.type} and {y.type}")
+    axis_x, axis_y = _batch_dot_axes(axes, x, y)
+    rest_x = [a for a in range(1, x.ndim) if a != axis_x]
+    rest_y = [a for a in range(1, y.ndim) if a != axis_y]
+    rows = shape_ops.transpose(x, (0, *rest_x, axis_x))
+    columns = shape_ops.transpose(y, (0, axis_y, *rest_y))
+    sizes_x = [x.shape[a] for a in rest_x]
+    sizes_y = [y.shape[a] for a in rest_y]
+    result = matmul.matmul(
+        shape_ops.reshape(rows, (x.shape[0], product(sizes_x), x.shape[axis_x])),
+        shape_ops.reshape(columns, (y.shape[0], y.shape[axis_y], product(sizes_y))),
+    )
+    return shape_ops.reshape(result, (result.shape[0], *(sizes_x + sizes_y or [1])))
+
+
+def _batch_dot_axes(axes: int | Sequence[int] | None, x: Tensor, y: Tensor) -> tuple[int, int]:
+    if axes is None:
+        return x.ndim - 1, y.ndim - 1 if y.ndim == 2 else y.ndim - 2
+    pair = (axes, axes) if isinstance(axes, int | np.integer) else tuple(axes)
+    if (
+        len(pair) != 2
+        or not isinstance(pair[0], int | np.integer)
+        or not isinstance(pair[1], int | np.integer)
+    ):
+        raise ValueError(
+            f"Multiple target dimensions are not supported. Expected: None, int, (int, int), Provided: {axes}"
+        )
+    chosen = normalize_axis(int(pair[0]), x.ndim), normalize_axis(int(pair[1]), y.ndim)
+    if 0 in chosen:
+        raise ValueError(
+            f"batch_dot: axis 0 is that of the samples and cannot be summed over, got axes {axes}"
+        )
+    return chosen

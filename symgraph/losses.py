@@ -1,0 +1,144 @@
+"""Loss functions: (targets, predictions) of one shape to one value per sample.
+
+Each takes `y_true` and `y_pred` of shape (samples, ..., n) and returns a tensor of shape (samples, ...);
+losses are averaged over the samples by the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from symgraph import backend as K
+from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
+
+
+def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean of (p - t)²."""
+    return K.mean(K.square(y_pred - y_true), axis=-1)
+
+
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean of |p - t|."""
+    return K.mean(K.abs(y_pred - y_true), axis=-1)
+
+
+def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
+    """100 times the mean of |t - p| / max(|t|, epsilon)."""
+    size = K.clip(K.abs(y_true), K.epsilon(), None)
+    return 100.0 * K.mean(K.abs((y_true - y_pred) / size), axis=-1)
+
+
+def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean of (log(1 + p) - log(1 + t))², with p and t held above epsilon."""
+    logs = [K.log(K.clip(y, K.epsilon(), None) + 1.0) for y in (y_pred, y_true)]
+    return K.mean(K.square(logs[0] - logs[1]), axis=-1)
+
+
+def squared_hinge(y_true: Any, y_pred: Any) -> Any:
+    """Mean of max(1 - t·p, 0)², for targets -1 and 1."""
+    return K.mean(K.square(K.maximum(1.0 - y_true * y_pred, 0.0)), axis=-1)
+
+
+def hinge(y_true: Any, y_pred: Any) -> Any:
+    """Mean of max(1 - t·p, 0), for targets -1 and 1."""
+    return K.mean(K.maximum(1.0 - y_true * y_pred, 0.0), axis=-1)
+
+
+def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
+    """max(0, 1 + highest wrong score - right score), for one-hot targets."""
+    right = K.sum(y_true * y_pred, axis=-1)
+    wrong = K.max((1.0 - y_true) * y_pred, axis=-1)
+    return K.maximum(0.0, wrong - right + 1.0)
+
+
+def logcosh(y_true: Any, y_pred: Any) -> Any:
+    """Mean of log(cosh(p - t)): about d²/2 for a small difference d, |d| - log 2 for a large one."""
+    difference = y_pred - y_true
+    # cosh(d) = exp(d) (1 + exp(-2d)) / 2, whose logarithm does not overflow.
+    return K.mean(difference + K.softplus(-2.0 * difference) - math.log(2.0), axis=-1)
+
+
+def categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """-Σ t·log p over the classes, for one-hot targets (or distributions) and probabilities."""
+    return K.categorical_crossentropy(y_true, y_pred)
+
+
+def sparse_categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """-log p of the right class, for class numbers and probabilities."""
+    return K.sparse_categorical_crossentropy(y_true, y_pred)
+
+
+def binary_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """Mean of -(t·log p + (1 - t)·log(1 - p)), for probabilities."""
+    return K.mean(K.binary_crossentropy(y_true, y_pred), axis=-1)
+
+
+def kullback_leibler_divergence(y_true: Any, y_pred: Any) -> Any:
+    """Σ t·log(t / p), with t and p held between epsilon and 1."""
+    target, output = (K.clip(y, K.epsilon(), 1) for y in (y_true, y_pred))
+    return K.sum(target * K.log(target / output), axis=-1)
+
+
+def poisson(y_true: Any, y_pred: Any) -> Any:
+    """Mean of p - t·log(p + epsilon): the negative log-likelihood of counts, without its constant."""
+    return K.mean(y_pred - y_true * K.log(y_pred + K.epsilon()), axis=-1)
+
+
+def cosine_proximity(y_true: Any, y_pred: Any) -> Any:
+    """Minus the cosine of the angle between targets and predictions."""
+    return -K.sum(K.l2_normalize(y_true, axis=-1) * K.l2_normalize(y_pred, axis=-1), axis=-1)
+
+
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+msle = MSLE = mean_squared_logarithmic_error
+kld = KLD = kullback_leibler_divergence
+cosine = cosine_proximity
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        mean_squared_error, mean_absolute_error, mean_absolute_percentage_error,
+        mean_squared_logarithmic_error, squared_hinge, hinge, categorical_hinge, logcosh,
+        categorical_crossentropy, sparse_categorical_crossentropy, binary_crossentropy,
+        kullback_leibler_divergence, poisson, cosine_proximity,
+    )
+} | {
+    "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape, "MAPE": mape, "msle": msle, "MSLE": msle,
+    "kld": kld, "KLD": kld, "cosine": cosine,
+}  # fmt: skip
+
+
+def serialize(loss: Any) -> Any:
+    """The name of a loss function (a description as dict of an object with `get_config`)."""
+    return serialize_keras_object(loss)
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The loss function called `name`. ValueError where there is none."""
+    return deserialize_keras_object(name, _FUNCTIONS, custom_objects, "loss function")
+
+
+def get(identifier: Any) -> Any:
+    """Find a loss function.
+
+    Parameters
+    ----------
+    identifier : None, str, dict or callable
+        A name such as 'mse', a description by `serialize`, or the function itself; None stays None.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or `identifier` is nothing of the kind.
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, str | dict):
+        return deserialize(identifier)
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"Could not interpret loss function identifier: {identifier!r}")

@@ -1,0 +1,110 @@
+"""Metrics: (targets, predictions) to values whose mean is reported. Any loss function is a metric too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from symgraph import backend as K
+from symgraph.losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    cosine_proximity,
+    hinge,
+    kullback_leibler_divergence,
+    logcosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
+
+
+def binary_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """Share of the outputs that round to their targets 0 and 1: the shape without the last axis."""
+    return K.mean(K.equal(y_true, K.round(y_pred)), axis=-1)
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the highest score is the target's class, else 0, for one-hot targets: without the last axis."""
+    return K.cast(K.equal(K.argmax(y_true, axis=-1), K.argmax(y_pred, axis=-1)), K.floatx())
+
+
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the highest score is the class that the target numbers, else 0.
+
+    `y_true` is (samples, ..., 1) or (samples, ...), `y_pred` (samples, ..., classes). The result has the
+    shape (samples, ...).
+    """
+    best = K.argmax(y_pred, axis=-1)
+    labels = K.reshape(y_true, best.shape)
+    return K.cast(K.equal(labels, K.cast(best, K.dtype(y_true))), K.floatx())
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+    """Share of samples whose class is among the `k` highest scores, for one-hot targets: a scalar."""
+    return K.mean(K.in_top_k(y_pred, K.argmax(y_true, axis=-1), k), axis=-1)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+    """Share of the samples whose class number is among the `k` highest scores: a scalar.
+
+    `y_true` is (samples, 1) or (samples,), `y_pred` (samples, classes).
+    """
+    return K.mean(K.in_top_k(y_pred, K.cast(K.flatten(y_true), "int32"), k), axis=-1)
+
+
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+msle = MSLE = mean_squared_logarithmic_error
+cosine = cosine_proximity
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, top_k_categorical_accuracy,
+        sparse_top_k_categorical_accuracy, mean_squared_error, mean_absolute_error,
+        mean_absolute_percentage_error, mean_squared_logarithmic_error, hinge, squared_hinge,
+        categorical_hinge, logcosh, categorical_crossentropy, sparse_categorical_crossentropy,
+        binary_crossentropy, kullback_leibler_divergence, poisson, cosine_proximity,
+    )
+} | {
+    "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape, "MAPE": mape, "msle": msle, "MSLE": msle,
+    "cosine": cosine,
+}  # fmt: skip
+
+
+def serialize(metric: Any) -> Any:
+    """The name of a metric function (a description as dict of an object with `get_config`)."""
+    return serialize_keras_object(metric)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The metric called, or described by, `config`. ValueError where its name is unknown."""
+    return deserialize_keras_object(config, _FUNCTIONS, custom_objects, "metric function")
+
+
+def get(identifier: Any) -> Any:
+    """Find a metric.
+
+    Parameters
+    ----------
+    identifier : str, dict or callable
+        A name such as 'mae', a description by `serialize`, or the metric itself.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or `identifier` is nothing of the kind.
+    """
+    if isinstance(identifier, str | dict):
+        return deserialize(identifier)
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"Could not interpret metric function identifier: {identifier!r}")

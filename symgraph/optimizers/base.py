@@ -1,0 +1,191 @@
+"""What all optimizers share: gradients and their clipping, state, configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from symgraph import backend as K
+
+Updates = list[tuple[Any, Any]]
+
+
+def clip_norm(g: Any, c: float, n: Any) -> Any:
+    """Scale a gradient down where a norm is above a limit.
+
+    Parameters
+    ----------
+    g : tensor
+        The gradient.
+    c : float
+        The limit; none where it is not positive.
+    n : scalar tensor
+        The norm: that of all gradients together.
+
+    Returns
+    -------
+    tensor
+        g · c / n where n >= c, else g.
+    """
+    if c <= 0:
+        return g
+    return K.switch(K.greater_equal(n, c), g * (c / n), g)
+
+
+class Optimizer:
+    """Base of optimizers.
+
+    Parameters
+    ----------
+    clipnorm : float, optional
+        Scale all gradients so that their common Euclidean norm is at most this.
+    clipvalue : float, optional
+        Hold every element of a gradient between plus and minus this.
+
+    Attributes
+    ----------
+    iterations : variable
+        Number of updates made, int64.
+    updates : list of (variable, tensor)
+        What the last `get_updates` returned.
+    weights : list of variable
+        The state that is saved with a model; empty before `get_updates`.
+
+    Raises
+    ------
+    TypeError
+        For any other argument.
+    """
+
+    #: Names of the arguments that a configuration holds, besides those that clip gradients.
+    settings: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in ("clipnorm", "clipvalue"):
+                raise TypeError(f"Unexpected keyword argument passed to optimizer: {name}")
+        self.__dict__.update(kwargs)
+        self.updates: Updates = []
+        self.weights: list[Any] = []
+        self.iterations = self._hyper("iterations", 0, "int64")
+
+    def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
+        """The updates of one step.
+
+        Parameters
+        ----------
+        loss : tensor
+            A scalar to be made smaller.
+        params : sequence of variable
+            What may be changed. A `constraint` of a parameter is applied to its new value.
+
+        Returns
+        -------
+        list of (variable, tensor)
+            For `K.function(..., updates=)`: parameters, state and the iteration count. All new values are
+            computed from the old ones.
+
+        Raises
+        ------
+        ValueError
+            If the loss does not depend on one of `params`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how to update parameters")
+
+    def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Any]:
+        """Gradients of `loss` for each of `params`, clipped. ValueError where one is not connected."""
+        grads: list[Any] = K.gradients(loss, params)
+        for param, grad in zip(params, grads, strict=True):
+            if grad is None:
+                name = param.name or repr(param)
+                raise ValueError(
+                    f"An operation has `None` for gradient: the loss does not depend on {name}. Please make "
+                    "sure that all of your ops have a gradient defined (i.e. are differentiable). Common ops "
+                    "without gradient: K.argmax, K.round, K.eval."
+                )
+        limit = getattr(self, "clipnorm", None) or 0
+        if limit > 0 and grads:
+            squares = [K.sum(K.square(grad)) for grad in grads]
+            norm = K.sqrt(sum(squares[1:], squares[0]))
+            grads = [clip_norm(grad, limit, norm) for grad in grads]
+        bound = getattr(self, "clipvalue", None) or 0
+        return [K.clip(grad, -bound, bound) for grad in grads] if bound > 0 else grads
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set the state, after `get_updates` has made it.
+
+        Parameters
+        ----------
+        weights : sequence of array
+            As returned by `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer arrays than the state has, or a shape differs; nothing is changed then.
+        """
+        if len(weights) != len(self.weights):
+            raise ValueError(
+                f"Length of the specified weight list ({len(weights)}) does not match the number of weights "
+                f"of the optimizer ({len(self.weights)})"
+            )
+        for variable, value in zip(self.weights, weights, strict=True):
+            if K.int_shape(variable) != np.shape(value):
+                raise ValueError(
+                    f"Optimizer weight shape {K.int_shape(variable)} not compatible with provided weight "
+                    f"shape {np.shape(value)} ({variable.name})"
+                )
+        K.batch_set_value(list(zip(self.weights, weights, strict=True)))
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the state."""
+        return K.batch_get_value(self.weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal optimizer, without its state."""
+        names = [name for name in ("clipnorm", "clipvalue") if hasattr(self, name)]
+        values = {name: getattr(self, name) for name in (*names, *self.settings)}
+        return {name: float(K.get_value(v)) if K.is_tensor(v) else v for name, v in values.items()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make an optimizer of `get_config`'s arguments."""
+        return cls(**config)
+
+    def _hyper(self, name: str, value: Any, dtype: str | None = None) -> Any:
+        with K.name_scope(type(self).__name__):
+            return K.variable(value, dtype, name)
+
+    def _slots(self, kind: str, params: Sequence[Any], shape: tuple[int, ...] | None = None) -> list[Any]:
+        """A variable of zeros for each parameter, of its shape and dtype, named after it."""
+        slots = []
+        with K.name_scope(type(self).__name__):
+            for number, param in enumerate(params):
+                base = (param.name or f"param_{number}").removesuffix(":0")
+                sizes = K.int_shape(param) if shape is None else shape
+                slots.append(K.zeros(sizes, K.dtype(param), f"{base}/{kind}"))
+        return slots
+
+    def _begin(self, loss: Any, params: Sequence[Any]) -> list[Any]:
+        """The gradients; `updates` begins with the iteration count."""
+        grads = self.get_gradients(loss, params)
+        self.updates = [K.update_add(self.iterations, 1)]
+        return grads
+
+    def _store(self, variable: Any, value: Any) -> None:
+        """Add an update, after the constraint that a parameter may have."""
+        if getattr(variable, "constraint", None) is not None:
+            value = variable.constraint(value)
+        self.updates.append(K.update(variable, value))
+
+    def _step(self) -> Any:
+        """Number of the update being made, from 1, in `floatx()`."""
+        return K.cast(self.iterations, K.floatx()) + 1.0
+
+    def _decayed(self, lr: Any, decay: Any, initial_decay: float) -> Any:
+        """The learning rate lr / (1 + decay · updates made)."""
+        if initial_decay <= 0:
+            return lr
+        return lr * (1.0 / (1.0 + decay * K.cast(self.iterations, K.dtype(decay))))
