@@ -1,0 +1,26 @@
+"""Helpers for users: one-hot labels, custom objects, downloads, progress bars."""
+
+from symgraph.utils.data_utils import get_file
+from symgraph.utils.generic_utils import (
+    CustomObjectScope,
+    Progbar,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    serialize_keras_object,
+)
+from symgraph.utils.np_utils import normalize, to_categorical
+from symgraph.utils.plot_utils import plot_history
+
+__all__ = [
+    "CustomObjectScope",
+    "Progbar",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_file",
+    "normalize",
+    "plot_history",
+    "serialize_keras_object",
+    "to_categorical",
+]

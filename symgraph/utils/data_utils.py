@@ -1,0 +1,285 @@
+"""Files from the network: downloaded whole or not at all, checked, cached, and unpacked safely.
+
+Data are kept in `datasets` below `SYMGRAPH_HOME` (default `~/.symgraph`). Nothing is downloaded on import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import secrets
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from symgraph.utils.archive import UNPACKING, unpack
+from symgraph.utils.progbar import Progbar
+
+_CHUNK = 1 << 18
+_TIMEOUT = 60.0  # seconds without a byte from the server
+_STALE = 86400.0  # seconds after which an unchanged temporary file belongs to nobody
+
+
+def get_file(
+    fname: str | os.PathLike[str],
+    origin: str,
+    untar: bool = False,
+    md5_hash: str | None = None,
+    file_hash: str | None = None,
+    cache_subdir: str = "datasets",
+    hash_algorithm: str = "auto",
+    extract: bool = False,
+    archive_format: str | Sequence[str] | None = "auto",
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> str:
+    """Download a file unless it is in the cache, check it, and give its path.
+
+    A file appears under its name only when it is complete: as long as the server said, and with the right
+    hash if one is given. A file in the cache is checked against the hash on every call.
+
+    Parameters
+    ----------
+    fname : str
+        Name of the file in the cache; an absolute path is taken as it is.
+    origin : str
+        URL of the file.
+    untar : bool
+        Unpack `fname` + '.tar.gz' as a tar archive and return the path of `fname`. `extract` is the newer
+        way.
+    md5_hash : str, optional
+        The older way to give an md5 `file_hash`.
+    file_hash : str, optional
+        Expected hash of the file in hexadecimal digits.
+    cache_subdir : str
+        Folder below the cache folder; an absolute path is taken as it is.
+    hash_algorithm : {'auto', 'md5', 'sha256'}
+        'auto' tells the two by the length of the hash.
+    extract : bool
+        Unpack the file as an archive beside itself, on every call.
+    archive_format : {'auto', 'tar', 'zip', None} or list of 'tar' and 'zip'
+        What to try. 'auto' is both, None is none.
+    cache_dir : str, optional
+        Cache folder; by default `SYMGRAPH_HOME` or `~/.symgraph`. In the default case a file with the right
+        hash that Keras has left in `~/.keras` is used too. Where the folder cannot be written, a folder of
+        the user's own among the system's temporary files is.
+
+    Returns
+    -------
+    str
+        Path of the file (with `untar`, of what was unpacked).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be fetched or stored.
+    ValueError
+        If the download has another hash than expected, or an archive is damaged or unsafe. The file that was
+        in the cache before, if any, stays.
+    """
+    if md5_hash is not None and file_hash is None:
+        file_hash, hash_algorithm = md5_hash, "md5"
+    if file_hash is not None:
+        _algorithm_of(file_hash, hash_algorithm)
+    formats = _formats(archive_format)
+    name = os.fspath(fname) + (".tar.gz" if untar else "")
+    base = _base_folder(cache_dir)
+
+    path = base / cache_subdir / name
+    if not _is_cached(path, file_hash, hash_algorithm):
+        if cache_dir is None and file_hash is not None:
+            kept_by_keras = Path(os.path.expanduser("~")) / ".keras" / cache_subdir / name
+            if _is_cached(kept_by_keras, file_hash, hash_algorithm, quiet=True):
+                if not (untar or extract):
+                    return str(kept_by_keras)
+                origin = kept_by_keras.absolute().as_uri()
+        path = _writable(base, cache_subdir) / name
+        if not _is_cached(path, file_hash, hash_algorithm, quiet=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _download(origin, path, file_hash, hash_algorithm)
+
+    if untar:
+        unpacked = path.with_name(path.name.removesuffix(".tar.gz"))
+        if not unpacked.exists() and not unpack(path, path.parent, ["tar"], last=unpacked.name):
+            raise ValueError(f"{path} is no tar archive; delete it if it should be")
+        return str(unpacked)
+    if extract and formats and not unpack(path, path.parent, formats):
+        warnings.warn(f"{path} is not unpacked: it is no archive of {' or '.join(formats)}", stacklevel=2)
+    return str(path)
+
+
+def validate_file(
+    fpath: str | os.PathLike[str], file_hash: str, algorithm: str = "auto", chunk_size: int = 65535
+) -> bool:
+    """Whether a file has the hash.
+
+    Parameters
+    ----------
+    fpath : str
+    file_hash : str
+        Hexadecimal digits.
+    algorithm : {'auto', 'md5', 'sha256'}
+        'auto' tells the two by the length of the hash.
+    chunk_size : int
+        Bytes read at a time.
+
+    Raises
+    ------
+    ValueError
+        If the algorithm is unknown or `file_hash` has another length than its hashes.
+    """
+    algorithm = _algorithm_of(file_hash, algorithm)
+    return _hash_file(fpath, algorithm, chunk_size) == file_hash.lower()
+
+
+def _hash_file(fpath: str | os.PathLike[str], algorithm: str = "sha256", chunk_size: int = 65535) -> str:
+    hasher = hashlib.new(algorithm, usedforsecurity=False)
+    with open(fpath, "rb") as file:
+        while chunk := file.read(chunk_size):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _algorithm_of(file_hash: str, algorithm: str) -> str:
+    lengths = {"md5": 32, "sha256": 64}
+    if algorithm != "auto" and algorithm not in lengths:
+        raise ValueError(f"hash_algorithm must be 'auto', 'md5' or 'sha256', got {algorithm!r}")
+    for known, length in lengths.items():
+        if algorithm in ("auto", known) and len(file_hash) == length:
+            return known
+    raise ValueError(
+        f"file_hash has {len(file_hash)} digits; an md5 hash has 32, a sha256 hash 64: {file_hash!r}"
+    )
+
+
+def _formats(archive_format: str | Sequence[str] | None) -> list[str]:
+    if archive_format == "auto":
+        return ["tar", "zip"]
+    formats = [archive_format] if isinstance(archive_format, str) else list(archive_format or ())
+    unknown = [name for name in formats if name not in ("tar", "zip")]
+    if unknown:
+        raise ValueError(
+            f"archive_format must be 'auto', 'tar', 'zip', None or a list of them, got {archive_format!r}"
+        )
+    return formats
+
+
+def _base_folder(cache_dir: str | os.PathLike[str] | None) -> Path:
+    named = cache_dir if cache_dir is not None else os.environ.get("SYMGRAPH_HOME") or "~/.symgraph"
+    return Path(os.path.expanduser(named))
+
+
+def _writable(base: Path, subdir: str) -> Path:
+    """The folder `base / subdir`; where that cannot be written, one among the temporary files."""
+    folder = base / subdir
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    private = Path(tempfile.gettempdir()) / f"symgraph-{user}"
+    private.mkdir(mode=0o700, exist_ok=True)
+    status = private.lstat()
+    # Anybody may make a folder of this name; data are taken only from one that is the user's own.
+    if private.is_symlink() or (
+        hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022)
+    ):
+        private = Path(tempfile.mkdtemp(prefix="symgraph-"))
+    folder = private / subdir
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _is_cached(path: Path, file_hash: str | None, algorithm: str, quiet: bool = False) -> bool:
+    """Whether the file is there and, where a hash is given, intact."""
+    if not path.is_file():
+        return False
+    if file_hash is None or validate_file(path, file_hash, algorithm):
+        return True
+    if not quiet:
+        print(
+            f"A local file was found, but its hash is not {file_hash}: incomplete or outdated. "
+            f"It is downloaded again: {path}"
+        )
+    return False
+
+
+def _download(origin: str, path: Path, file_hash: str | None, algorithm: str) -> None:
+    """Fetch `origin` into a temporary file beside `path`, check it, and rename it."""
+    print("Downloading data from", origin)
+    _remove_stale(path)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with open(part, "xb") as file:
+            _fetch(origin, file, has_hash=file_hash is not None)
+            file.flush()
+            os.fsync(file.fileno())
+        if file_hash is not None and not validate_file(part, file_hash, algorithm):
+            raise ValueError(f"{origin} was downloaded, but its hash is not the expected {file_hash}")
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _fetch(origin: str, file: IO[bytes], has_hash: bool) -> None:
+    try:
+        with urlopen(origin, timeout=_TIMEOUT) as response:
+            declared = response.headers.get("Content-Length")
+            length = int(declared) if declared is not None and declared.isdigit() else None
+            # A chunked answer has an end mark, which http.client checks.
+            if length is None and not has_hash and not getattr(response, "chunked", False):
+                raise OSError(f"URL fetch failure on {origin}: the server tells no length; give a file_hash")
+            bar = Progbar(length, interval=0.5)
+            received = 0
+            while chunk := response.read(_CHUNK):
+                file.write(chunk)
+                received += len(chunk)
+                bar.update(received)
+            if length is not None and received != length:
+                raise OSError(f"URL fetch failure on {origin}: broken off after {received} of {length} bytes")
+    except HTTPError as error:
+        with error:
+            raise OSError(f"URL fetch failure on {origin}: {error.code} -- {error.msg}") from error
+    except URLError as error:
+        raise OSError(f"URL fetch failure on {origin}: {error.reason}") from error
+    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        raise OSError(f"URL fetch failure on {origin}: {error!r}") from error
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes that were killed while they fetched or unpacked have left beside `path`."""
+    oldest = time.time() - _STALE
+    for pattern in (f"{_literal(path.name)}.*.part", f"{UNPACKING}*"):
+        for left in path.parent.glob(pattern):
+            with contextlib.suppress(OSError):
+                if left.lstat().st_mtime >= oldest:
+                    continue
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+
+
+def _literal(name: str) -> str:
+    """`name` as a glob pattern that matches nothing else."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` outlast a power failure, where the system allows it."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,87 @@
+"""The one reader of numpy's .npz files: no pickle, and nothing is allocated that the file cannot fill."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def read_npz(path: str | os.PathLike[str], names: Sequence[str], max_bytes: int) -> dict[str, NDArray]:
+    """Read the named arrays of an .npz file.
+
+    Shapes and types are taken from the headers and compared with the sizes in the file before any array is
+    made.
+
+    Parameters
+    ----------
+    path : str
+    names : sequence of str
+        The arrays wanted; others in the file are not read.
+    max_bytes : int
+        How many bytes the named arrays may have together.
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    ValueError
+        If the file is no .npz file or damaged, lacks an array, has objects in one, or is larger than
+        `max_bytes`.
+    OSError
+        If the file cannot be opened.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            present = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+            missing = [name for name in names if name not in present]
+            if missing:
+                held = ", ".join(sorted(present)) or "none"
+                raise ValueError(f"{path} has no array {', '.join(missing)}; its arrays: {held}")
+            size = sum(present[name].file_size for name in names)
+            if size > max_bytes:
+                raise ValueError(
+                    f"{path} is refused: its arrays have {size} bytes, at most {max_bytes} are expected"
+                )
+            return {name: _read_array(archive, present[name], path) for name in names}
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise ValueError(f"{path} is no .npz file, or a damaged one: {error}") from error
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | os.PathLike[str]) -> NDArray:
+    with archive.open(member) as stream:
+        shape, dtype = _read_header(stream)
+        expected = stream.tell() + math.prod(shape) * dtype.itemsize
+    if dtype.hasobject:
+        raise ValueError(f"{path} is refused: array {member.filename} holds pickled objects")
+    if expected != member.file_size or any(length < 0 for length in shape):
+        raise ValueError(
+            f"{path} is damaged: array {member.filename} says shape {shape}, which does not fit its size"
+        )
+    with archive.open(member) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    return shape, dtype

@@ -1,0 +1,47 @@
+"""Curves of a training as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class _History(Protocol):
+    epoch: list[int]
+    history: dict[str, list[Any]]
+
+
+def plot_history(history: _History, path: str | Path) -> None:
+    """Draw losses and metrics over epochs, training beside validation, into `path` (PNG, SVG ...).
+
+    Parameters
+    ----------
+    history : History
+        What `fit` returned.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is missing: ``pip install symgraph[plot]``.
+    ValueError
+        Nothing was recorded.
+    """
+    try:
+        # An extra, and slow to import: only for those who draw.
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("plot_history needs matplotlib: pip install symgraph[plot]") from error
+    names = [n for n in history.history if not n.startswith("val_")]
+    if not names:
+        raise ValueError("plot_history: the history is empty; fit the model first")
+    figure = Figure(figsize=(5.5 * len(names), 4), layout="constrained")
+    epochs = [e + 1 for e in history.epoch]
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        axes.plot(epochs, history.history[name], marker="o", markersize=3, label="training")
+        if f"val_{name}" in history.history:
+            axes.plot(epochs, history.history[f"val_{name}"], marker="o", markersize=3, label="validation")
+        axes.set_xlabel("epoch")
+        axes.set_title({"acc": "accuracy"}.get(name, name))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,32 @@
+"""The picture of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from symgraph.utils import plot_history
+
+pytest.importorskip("matplotlib", reason="needs matplotlib: pip install symgraph[plot]")
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    history = SimpleNamespace(
+        epoch=[0, 1, 2],
+        history={"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.5, 2.0], "acc": [0.1, 0.5, 0.9]},
+    )
+    plot_history(history, tmp_path / "curves.png")
+    pixels = np.asarray(Image.open(tmp_path / "curves.png").convert("RGB"))
+    assert pixels.shape[1] > 2 * pixels.shape[0]
+    for colour in ((31, 119, 180), (255, 127, 14)):
+        assert (np.abs(pixels.astype(int) - colour).sum(axis=-1) < 12).sum() > 50
+
+
+def test_an_empty_history_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="history is empty"):
+        plot_history(SimpleNamespace(epoch=[], history={}), tmp_path / "curves.png")
+    assert not list(tmp_path.iterdir())
