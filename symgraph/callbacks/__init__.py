@@ -1,0 +1,21 @@
+"""Callbacks: what `fit` calls at the beginning and the end of training, epochs and batches."""
+
+from symgraph.callbacks.base import Callback, CallbackList, LambdaCallback
+from symgraph.callbacks.loggers import BaseLogger, CSVLogger, History, ProgbarLogger, TerminateOnNaN
+from symgraph.callbacks.monitors import EarlyStopping, ModelCheckpoint
+from symgraph.callbacks.schedules import LearningRateScheduler, ReduceLROnPlateau
+
+__all__ = [
+    "BaseLogger",
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

@@ -1,0 +1,219 @@
+"""Networks with an objective: `compile`, and the three functions that it makes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from symgraph import backend as K
+from symgraph import optimizers
+from symgraph.engine.network import Network
+from symgraph.engine.objective import Objective, build_objective, resolve_losses
+from symgraph.graph.tensor import Tensor
+
+
+class CompiledNetwork(Network):
+    """A network that `compile` gives a loss, metrics, an optimizer and functions to train, test and predict.
+
+    Attributes
+    ----------
+    optimizer, loss, metrics, loss_weights, sample_weight_mode, weighted_metrics
+        As given to `compile`.
+    metrics_names : list of str
+        What `evaluate` and `train_on_batch` return, in that order.
+    metrics_tensors : list of Tensor
+        The scalars behind `metrics_names[1:]`. Entries that are added before training are reported too.
+    train_function, test_function, predict_function : Function or None
+        Compiled by `compile`; set one to None to have it made again at its next use.
+    """
+
+    train_function: Any
+    test_function: Any
+    predict_function: Any
+
+    def compile(
+        self,
+        optimizer: Any,
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        sample_weight_mode: Any = None,
+        weighted_metrics: Any = None,
+        target_tensors: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Prepare for training: write losses, metrics and updates, and compile the three functions.
+
+        A model whose input shape is not known yet keeps the arguments and does this when it sees the first
+        data.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+        loss : str, callable, list or dict
+            One for all outputs, or one for each. `loss(y_true, y_pred)` gives a value per sample.
+        metrics : list or dict
+            Metrics for every output, or by output name. 'accuracy' is chosen to suit the output and the loss.
+        loss_weights : list or dict of float, optional
+            Factors of the outputs' losses in the total.
+        sample_weight_mode : str, list or dict, optional
+            'temporal' for outputs with a weight per time step.
+        weighted_metrics : list or dict
+            Metrics to which sample weights and class weights apply.
+        target_tensors : Tensor, list or dict, optional
+            Targets that come from the graph instead of from the user.
+        **kwargs
+            Handed to `K.function`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not suit the model. The model is then as it was before.
+        """
+        before = dict(vars(self))
+        try:
+            self.optimizer = optimizers.get(optimizer)
+            self.loss = loss or []
+            self.metrics = metrics or []
+            self.loss_weights = loss_weights
+            self.sample_weight_mode = sample_weight_mode
+            self.weighted_metrics = weighted_metrics
+            self._function_kwargs = kwargs
+            self._is_compiled = bool(self.built)
+            if self.built:
+                self._compile(target_tensors)
+            elif not isinstance(loss, list | tuple | dict):
+                resolve_losses(loss, [""])
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _compile(self, target_tensors: Any) -> None:
+        """Write the graph of the objective and make the functions."""
+        objective = build_objective(
+            self,
+            self.loss or None,
+            self.metrics,
+            self.loss_weights,
+            self.sample_weight_mode,
+            self.weighted_metrics,
+            target_tensors,
+        )
+        self._adopt(objective)
+        self._collected_trainable_weights = self.trainable_weights
+        self.train_function = self.test_function = self.predict_function = None
+        self._make_train_function()
+        self._make_test_function()
+        self._make_predict_function()
+
+    def _adopt(self, objective: Objective) -> None:
+        """Take over the nodes of `objective` under Keras' names."""
+        fed = objective.fed
+        self.loss_functions = objective.loss_functions
+        self.total_loss = objective.total_loss
+        self.targets = objective.targets
+        self.sample_weights = objective.sample_weights
+        self.sample_weight_modes = objective.sample_weight_modes
+        self.metrics_names = objective.metrics_names
+        self.metrics_tensors = objective.metrics_tensors
+        self.metrics_updates = objective.metrics_updates
+        self.stateful_metric_names = objective.stateful_metric_names
+        self.stateful_metric_functions = objective.stateful_metric_functions
+        self._feed_outputs = [self.outputs[i] for i in fed]
+        self._feed_output_names = [self.output_names[i] for i in fed]
+        self._feed_output_shapes = [K.int_shape(self.outputs[i]) for i in fed]
+        self._feed_loss_fns = [objective.loss_functions[i] for i in fed]
+        self._feed_targets = [objective.targets[i] for i in fed]
+        self._feed_sample_weights = [objective.sample_weights[i] for i in fed]
+        self._feed_sample_weight_modes = [objective.sample_weight_modes[i] for i in fed]
+        self._fetched: dict[str, list[Tensor]] = {}
+        self._training_updates: list[Any] = []
+
+    def _is_current(self, name: str) -> bool:
+        """Whether the function `name` exists and returns the present loss and metrics."""
+        fetched, wanted = self._fetched.get(name, []), [self.total_loss, *self.metrics_tensors]
+        return (
+            getattr(self, name) is not None
+            and len(fetched) == len(wanted)
+            and all(a is b for a, b in zip(fetched, wanted, strict=True))
+        )
+
+    def _check_trainable_weights_consistency(self) -> None:
+        collected = getattr(self, "_collected_trainable_weights", None)
+        if collected is not None and len(self.trainable_weights) != len(collected):
+            warnings.warn(
+                "Discrepancy between trainable weights and collected trainable weights, did you set "
+                "`model.trainable` without calling `model.compile` after ?",
+                stacklevel=4,
+            )
+
+    def _make_train_function(self) -> None:
+        if not hasattr(self, "train_function"):
+            raise RuntimeError("You must compile your model before using it.")
+        self._check_trainable_weights_consistency()
+        if self._is_current("train_function"):
+            return
+        if self.train_function is None:
+            # The optimizer starts with new moments; where only metrics were added it keeps those it has.
+            with K.name_scope("training"), K.name_scope(type(self.optimizer).__name__):
+                self._training_updates = self.optimizer.get_updates(
+                    params=self._collected_trainable_weights, loss=self.total_loss
+                )
+        self.train_function = self._objective_function(
+            "train_function", 1, self.updates + self._training_updates + self.metrics_updates
+        )
+
+    def _make_test_function(self) -> None:
+        if not hasattr(self, "test_function"):
+            raise RuntimeError("You must compile your model before using it.")
+        if not self._is_current("test_function"):
+            self.test_function = self._objective_function(
+                "test_function", 0, self.state_updates + self.metrics_updates
+            )
+
+    def _objective_function(self, name: str, phase: int, updates: list[Any]) -> Any:
+        """A function from inputs, targets and sample weights to loss and metrics."""
+        fetched = [self.total_loss, *self.metrics_tensors]
+        function = K.function(
+            self._feed_inputs + self._feed_targets + self._feed_sample_weights,
+            fetched,
+            updates=_one_per_variable(updates),
+            givens=_learning_phase(phase),
+            name=name,
+            **self._function_kwargs,
+        )
+        self._fetched[name] = fetched
+        return function
+
+    def _make_predict_function(self) -> None:
+        if getattr(self, "predict_function", None) is None:
+            self.predict_function = K.function(
+                self._feed_inputs,
+                self.outputs,
+                updates=_one_per_variable(self.state_updates),
+                givens=_learning_phase(0),
+                name="predict_function",
+                **getattr(self, "_function_kwargs", {}),
+            )
+
+
+def _one_per_variable(updates: Sequence[Any]) -> list[Any]:
+    """Updates of different variables. Several of one variable (a layer called twice) add up their changes."""
+    changes: dict[int, tuple[Any, list[Any]]] = {}
+    for variable, value in updates:
+        changes.setdefault(id(variable), (variable, []))[1].append(value)
+    merged = []
+    for variable, values in changes.values():
+        total = values[0]
+        for value in values[1:]:
+            total = total + (value - variable)
+        merged.append((variable, total))
+    return merged
+
+
+def _learning_phase(value: int) -> dict[Tensor, int]:
+    """The learning phase as a constant: `value`, unless `K.set_learning_phase` has fixed another."""
+    phase = K.learning_phase()
+    return {K.symbolic_learning_phase(): value if K.is_tensor(phase) else int(phase)}

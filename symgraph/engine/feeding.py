@@ -1,0 +1,220 @@
+"""From users' data to what a model's functions are fed with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph import backend as K
+from symgraph import losses
+from symgraph.engine.objective import is_library_loss
+from symgraph.engine.training_utils import (
+    check_array_length_consistency,
+    check_class_labels,
+    check_loss_and_target_compatibility,
+    check_not_empty,
+    is_dataset,
+    standardize_class_weights,
+    standardize_input_data,
+    standardize_sample_weights,
+    standardize_weights,
+)
+
+NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
+
+Feed = tuple[list[Any], list[Any], list[Any]]
+"""Inputs, targets and sample weights; each a list of arrays of equal length."""
+
+
+def standardized(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    batch_size: int | None = None,
+) -> Feed:
+    """Arrays for all inputs, targets and sample weights of `model`, checked.
+
+    Parameters
+    ----------
+    model : Model
+        Built for the shapes of the data, and compiled, if it was not yet.
+    x, y : array, list or dict of arrays, or None
+    sample_weight, class_weight
+        As `Model.fit` takes them.
+    batch_size : int, optional
+        The number of samples of a stateful model has to be a multiple of it.
+
+    Raises
+    ------
+    RuntimeError
+        If there are targets and the model was never compiled.
+    ValueError, TypeError
+        If the data do not suit the model.
+    """
+    if y is not None and model.optimizer is None:
+        raise RuntimeError(NOT_COMPILED)
+    _refuse_tensors(x, "input")
+    _refuse_tensors(y, "target")
+    _build_for(model, x, compiling=y is not None)
+    inputs = standardize_input_data(
+        x,
+        model._feed_input_names,
+        model._feed_input_shapes if model._is_graph_network else None,
+        check_batch_axis=False,
+        exception_prefix="input",
+    )
+    _check_present(inputs, model._feed_input_names, "input")
+    targets: list[Any] = []
+    weights: list[Any] = []
+    if y is not None:
+        targets, weights = _standardized_targets(model, y, sample_weight, class_weight)
+    check_array_length_consistency(inputs, targets or inputs, weights or targets or inputs)
+    if model.stateful and batch_size and inputs and inputs[0].shape[0] % batch_size != 0:
+        raise ValueError(
+            "In a stateful network, you should only pass inputs with a number of samples that can be "
+            f"divided by the batch size. Found: {inputs[0].shape[0]} samples"
+        )
+    return inputs, targets, weights
+
+
+def _standardized_targets(
+    model: Any, y: Any, sample_weight: Any, class_weight: Any
+) -> tuple[list[Any], list[Any]]:
+    names, functions = model._feed_output_names, model._feed_loss_fns
+    shapes = [
+        _target_shape(shape, fn) for shape, fn in zip(model._feed_output_shapes, functions, strict=True)
+    ]
+    targets = standardize_input_data(
+        y,
+        names,
+        shapes,
+        check_batch_axis=False,
+        exception_prefix="target",
+        optional_names=model.output_names,
+    )
+    _check_present(targets, names, "target")
+    for target, fn, shape, name in zip(targets, functions, model._feed_output_shapes, names, strict=True):
+        if fn is losses.sparse_categorical_crossentropy:
+            check_class_labels(target, shape[-1], name)
+    check_loss_and_target_compatibility(targets, functions, shapes)
+    weights = [
+        standardize_weights(target, of_samples, of_classes, mode)
+        for target, of_samples, of_classes, mode in zip(
+            targets,
+            standardize_sample_weights(sample_weight, names),
+            standardize_class_weights(class_weight, names),
+            model._feed_sample_weight_modes,
+            strict=True,
+        )
+    ]
+    return targets, weights
+
+
+def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int | None, ...] | None:
+    """The shape that targets have to have; None where a user's own loss decides that."""
+    if loss is losses.sparse_categorical_crossentropy:
+        return (*output_shape[:-1], 1)
+    return output_shape if is_library_loss(loss) else None
+
+
+def _refuse_tensors(data: Any, kind: str) -> None:
+    entries = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else [data]
+    if any(K.is_tensor(entry) for entry in entries):
+        raise ValueError(
+            f"Error when checking {kind}: expected arrays, got a symbolic tensor. A tensor of the graph "
+            "becomes an input with `Input(tensor=...)`, a target with `compile(..., target_tensors=...)`."
+        )
+
+
+def _check_present(arrays: Sequence[Any], names: Sequence[str], kind: str) -> None:
+    missing = [name for name, array in zip(names, arrays, strict=True) if array is None]
+    if missing:
+        raise ValueError(f"Error when checking {kind}: expected data for {', '.join(missing)}, got None")
+    check_not_empty(arrays, names, kind)
+
+
+def _build_for(model: Any, x: Any, compiling: bool) -> None:
+    """Give a model without input shape the shapes of the first data, and compile it if that was asked for."""
+    if not model.built or not model.inputs:
+        arrays = list(x) if isinstance(x, list | tuple) else [x]
+        if not arrays or not all(isinstance(array, np.ndarray) or is_dataset(array) for array in arrays):
+            raise ValueError(
+                f"{model.name} has no input shape yet. Please provide as model inputs either a single "
+                f"array or a list of arrays; got {type(x).__name__}"
+            )
+        model._set_inputs(x)
+    if compiling and not model._is_compiled:
+        model.compile(
+            model.optimizer,
+            model.loss,
+            model.metrics,
+            model.loss_weights,
+            model.sample_weight_mode,
+            model.weighted_metrics,
+            **model._function_kwargs,
+        )
+
+
+def validation_part(model: Any, validation_data: Any, batch_size: int | None) -> Feed:
+    """The checked form of `validation_data`: (x, y) or (x, y, sample_weight)."""
+    if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+        got = (
+            f"{len(validation_data)} items"
+            if isinstance(validation_data, tuple | list)
+            else repr(validation_data)
+        )
+        raise ValueError(
+            "When passing validation_data, it must contain 2 (x_val, y_val) or 3 (x_val, y_val, "
+            f"val_sample_weights) items, however it contains {got}"
+        )
+    x, y, *weights = validation_data
+    return standardized(model, x, y, sample_weight=weights[0] if weights else None, batch_size=batch_size)
+
+
+def split_off(feed: Feed, share: float) -> tuple[Feed, Feed]:
+    """Cut the last `share` of the samples off, for validation.
+
+    Raises
+    ------
+    ValueError
+        If `share` is not in [0, 1), or one of the parts would be empty.
+    """
+    if not 0.0 <= share < 1.0:
+        raise ValueError(f"`validation_split` should be in [0, 1), got {share}")
+    samples = feed[0][0].shape[0] if feed[0] else 0
+    cut = int(samples * (1.0 - share))
+    if not 0 < cut < samples:
+        raise ValueError(
+            f"validation_split={share} of {samples} samples leaves {cut} to train on: give more samples"
+        )
+    inputs, targets, weights = feed
+    return (
+        (_rows(inputs, 0, cut), _rows(targets, 0, cut), _rows(weights, 0, cut)),
+        (_rows(inputs, cut, samples), _rows(targets, cut, samples), _rows(weights, cut, samples)),
+    )
+
+
+def _rows(arrays: Sequence[Any], start: int, stop: int) -> list[Any]:
+    return [DatasetRows(x, start, stop) if is_dataset(x) else x[start:stop] for x in arrays]
+
+
+class DatasetRows:
+    """Rows `start` to `stop` of a dataset in a file, read batch by batch like the dataset itself."""
+
+    def __init__(self, dataset: Any, start: int, stop: int) -> None:
+        self._dataset = dataset
+        self._start = start
+        self.shape: tuple[int, ...] = (stop - start, *dataset.shape[1:])
+        self.dtype = dataset.dtype
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: slice) -> Any:
+        first, last, _ = key.indices(len(self))
+        return self._dataset[self._start + first : self._start + last]

@@ -1,0 +1,209 @@
+"""Keras' layout of weights in HDF5 files.
+
+A group has the attributes `layer_names`, `backend` and `keras_version` and a group for each layer, which has
+the attribute `weight_names` and a dataset under each of these names.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+
+from symgraph import backend as K
+from symgraph.engine.base_layer import Layer
+from symgraph.engine.hdf5_reader import GuardedDataset, GuardedGroup
+from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION
+from symgraph.engine.weight_conversion import fitted, kernel_axes
+from symgraph.graph.leaves import Variable
+
+HDF5_OBJECT_HEADER_LIMIT = 64512
+"""Bytes that HDF5 has for an attribute. Longer lists of names are cut into numbered parts."""
+
+_SPARE_NUMBERS = 4 << 20
+
+
+# -- writing -------------------------------------------------------------------------------------------------
+
+
+def write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
+    """Store a list of texts as the attribute `name`, or as `name0`, `name1`, ... where it is too long.
+
+    Raises
+    ------
+    RuntimeError
+        If one of the texts alone is too long.
+    """
+    encoded = [text.encode("utf-8") for text in texts]
+    longest = max((len(text) for text in encoded), default=0)
+    if longest > HDF5_OBJECT_HEADER_LIMIT:
+        raise RuntimeError(
+            f"The attribute {name} cannot be saved to an HDF5 file: one of its names has {longest} bytes, "
+            f"more than {HDF5_OBJECT_HEADER_LIMIT}"
+        )
+    array = np.asarray(encoded)
+    if array.nbytes <= HDF5_OBJECT_HEADER_LIMIT:
+        group.attrs[name] = array
+        return
+    in_one = HDF5_OBJECT_HEADER_LIMIT // array.itemsize
+    for number, start in enumerate(range(0, len(array), in_one)):
+        group.attrs[f"{name}{number}"] = array[start : start + in_one]
+
+
+def write_arrays(group: h5py.Group, names: Iterable[str], values: Iterable[np.ndarray]) -> None:
+    """Store arrays and, as `weight_names`, the list of their names, which are made unique."""
+    taken: dict[str, np.ndarray] = {}
+    for name, value in zip(names, values, strict=True):
+        unique, number = name, 0
+        while unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        taken[unique] = value
+    write_texts(group, "weight_names", list(taken))
+    for name, value in taken.items():
+        group.create_dataset(name, data=value)
+
+
+def write_layers(group: h5py.Group, layers: Sequence[Layer]) -> None:
+    """Store the weights of `layers`."""
+    write_texts(group, "layer_names", [layer.name for layer in layers])
+    group.attrs["backend"] = KERAS_BACKEND.encode()
+    group.attrs["keras_version"] = KERAS_VERSION.encode()
+    for layer in layers:
+        weights = layer.weights
+        write_arrays(group.require_group(layer.name), names_of(weights), K.batch_get_value(weights))
+
+
+def names_of(variables: Sequence[Variable]) -> list[str]:
+    """The names of variables; `param_0`, `param_1`, ... where they have none."""
+    return [variable.name or f"param_{i}" for i, variable in enumerate(variables)]
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLayer:
+    """The weights of a layer in a file, not read yet."""
+
+    name: str
+    label: str
+    datasets: tuple[GuardedDataset, ...]
+
+
+Assignment = tuple[Variable, np.ndarray]
+
+
+def stored_layer(group: GuardedGroup, name: str) -> StoredLayer:
+    """The weights that the file has for the layer `name`."""
+    inside = group.subgroup(name)
+    datasets = tuple(inside.dataset(weight) for weight in inside.texts("weight_names"))
+    return StoredLayer(name, group.label, datasets)
+
+
+def most_numbers(group: GuardedGroup) -> int:
+    """The numbers that a model made for the file may have in all, with some to spare for clearer errors."""
+    layers = [stored_layer(group, name) for name in group.texts("layer_names")]
+    return _SPARE_NUMBERS + sum(dataset.most_elements for layer in layers for dataset in layer.datasets)
+
+
+def load_in_order(group: GuardedGroup, layers: Sequence[Layer], reshape: bool = False) -> list[Assignment]:
+    """Match the layers that have weights with those of the file, one after another.
+
+    Parameters
+    ----------
+    group : GuardedGroup
+    layers : sequence of Layer
+    reshape : bool
+        Accept arrays of another shape that have the right number of elements.
+
+    Returns
+    -------
+    list of (Variable, ndarray)
+        Not assigned yet.
+
+    Raises
+    ------
+    ValueError
+        If numbers of layers, numbers of weights or shapes differ.
+    """
+    with_weights = [layer for layer in layers if layer.weights]
+    stored = [
+        entry
+        for entry in (stored_layer(group, name) for name in group.texts("layer_names"))
+        if entry.datasets
+    ]
+    if len(stored) != len(with_weights):
+        raise ValueError(
+            f"{group.label}: You are trying to load a weight file containing {len(stored)} layers into a "
+            f"model with {len(with_weights)} layers. Expected weights for {_names(with_weights)}, got "
+            f"{_names(stored)}"
+        )
+    assignments: list[Assignment] = []
+    for layer, entry in zip(with_weights, stored, strict=True):
+        assignments += _assignments(layer, entry, group.text("backend"), reshape)
+    return assignments
+
+
+def load_by_name(
+    group: GuardedGroup, layers: Sequence[Layer], skip_mismatch: bool = False, reshape: bool = False
+) -> list[Assignment]:
+    """Match layers with those of the same name in the file. Layers without one are left alone.
+
+    Parameters
+    ----------
+    group, layers, reshape
+        As in `load_in_order`.
+    skip_mismatch : bool
+        Leave layers alone whose weights do not fit, with a warning, instead of raising ValueError.
+    """
+    in_file = set(group.texts("layer_names"))
+    assignments: list[Assignment] = []
+    for layer in layers:
+        if layer.name not in in_file:
+            continue
+        entry = stored_layer(group, layer.name)
+        try:
+            assignments += _assignments(layer, entry, group.text("backend"), reshape)
+        except MismatchError as error:
+            if not skip_mismatch:
+                raise
+            warnings.warn(f"Skipping loading of weights for layer {layer.name}: {error}", stacklevel=4)
+    return assignments
+
+
+class MismatchError(ValueError):
+    """The weights in a file are not those that a layer has."""
+
+
+def _names(entries: Sequence[Any]) -> str:
+    shown = ", ".join(entry.name for entry in entries[:8])
+    return f"[{shown}, ...]" if len(entries) > 8 else f"[{shown}]"
+
+
+def _assignments(layer: Layer, entry: StoredLayer, backend: str | None, reshape: bool) -> list[Assignment]:
+    weights = layer.weights
+    if len(weights) != len(entry.datasets):
+        raise MismatchError(
+            f"{entry.label}: layer {layer.name} expects {len(weights)} weights, but the saved layer "
+            f"{entry.name} has {len(entry.datasets)}"
+        )
+    kernels = kernel_axes(layer)
+    found: list[Assignment] = []
+    for weight, dataset in zip(weights, entry.datasets, strict=True):
+        shape = K.int_shape(weight)
+        # Whatever a conversion does, it keeps the number of elements. So nothing larger is ever read.
+        if dataset.size == K.count_params(weight):
+            value = fitted(dataset.read(), shape, kernels.get(id(weight), 0), backend, reshape)
+            if value.shape == shape:
+                found.append((weight, value))
+                continue
+        raise MismatchError(
+            f"{dataset.label}: layer {layer.name}, weight {weight.name}: expected shape {shape}, got "
+            f"{dataset.shape}"
+        )
+    return found

@@ -1,0 +1,250 @@
+"""The one reader of HDF5 files, which may come from strangers.
+
+HDF5 can point to other files (external links, external storage, virtual datasets), claim any size and
+compress it to nothing. Only what lies in the file itself is read here, only under names that are asked for,
+and no memory is taken for an array before its declared shape was seen and accepted by the caller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+
+_DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
+_CHECKSUM_BYTES = 4
+_MOST_EXPANSION = 1032  # of deflate, see zlib's technical details
+_SPARE_BYTES = 16 << 20  # what a chunk may take beyond the size of its dataset
+_MOST_ATTRIBUTE_BYTES = 1 << 30
+
+
+@contextlib.contextmanager
+def open_hdf5(source: Any) -> Iterator[GuardedGroup]:
+    """A file for reading.
+
+    Parameters
+    ----------
+    source : path, h5py.Group, or binary file object
+        A group that is open already stays open.
+
+    Yields
+    ------
+    GuardedGroup
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is no HDF5 file.
+    """
+    if isinstance(source, h5py.Group):
+        yield GuardedGroup(source, str(source.file.filename))
+        return
+    label = os.fspath(source) if isinstance(source, str | os.PathLike) else "the given file object"
+    if isinstance(source, str | os.PathLike) and not os.path.exists(source):
+        raise FileNotFoundError(f"there is no file {label!r}")
+    try:
+        file = h5py.File(source, "r")
+    except OSError as error:
+        raise OSError(f"{label} cannot be read as an HDF5 file: {error}") from error
+    with file:
+        yield GuardedGroup(file, str(label))
+
+
+@contextlib.contextmanager
+def _damage_named(label: str) -> Iterator[None]:
+    """Say in which file the library failed."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, TypeError, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{label}: damaged HDF5 data: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedGroup:
+    """A group of a file.
+
+    Attributes
+    ----------
+    group : h5py.Group
+    label : str
+        The file, and the path inside it, for errors.
+    """
+
+    group: h5py.Group
+    label: str
+
+    def __contains__(self, name: str) -> bool:
+        # The link, not what it leads to: that may lie in another file.
+        with _damage_named(self.label):
+            return self.group.get(name, getlink=True) is not None
+
+    def subgroup(self, name: str) -> GuardedGroup:
+        """The group `name`. ValueError if there is none, or it lies in another file."""
+        found = self._find(name)
+        if not isinstance(found, h5py.Group):
+            raise ValueError(f"{self.label}: expected a group {name!r}, got a {type(found).__name__}")
+        return GuardedGroup(found, f"{self.label}, group {name}")
+
+    def dataset(self, name: str) -> GuardedDataset:
+        """The dataset `name`, not read yet. ValueError if there is none, or it is not one of numbers."""
+        found = self._find(name)
+        label = f"{self.label}, dataset {name}"
+        if not isinstance(found, h5py.Dataset):
+            raise ValueError(f"{label}: expected a dataset, got a {type(found).__name__}")
+        with _damage_named(label):
+            _refuse_foreign_storage(found, label)
+            if found.shape is None or found.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"{label}: expected an array of numbers, got {found.dtype} of shape {found.shape}"
+                )
+        return GuardedDataset(found, label)
+
+    def _find(self, name: str) -> Any:
+        """The object at a path, whose every link is a plain one."""
+        current: Any = self.group
+        for part in name.split("/"):
+            if part in ("", "."):
+                continue
+            with _damage_named(self.label):
+                link = current.get(part, getlink=True) if isinstance(current, h5py.Group) else None
+            if link is None:
+                raise ValueError(f"{self.label}: there is no {name!r}")
+            if not isinstance(link, h5py.HardLink):
+                raise ValueError(f"{self.label}: {name!r} is a {type(link).__name__}; links are refused")
+            with _damage_named(self.label):
+                current = current[part]
+        return current
+
+    def text(self, name: str) -> str | None:
+        """The attribute `name` as text; None if there is none."""
+        values = self._strings(name)
+        if values is None:
+            return None
+        if len(values) != 1:
+            raise ValueError(f"{self.label}: expected one text in the attribute {name!r}, got {len(values)}")
+        return values[0]
+
+    def texts(self, name: str) -> list[str]:
+        """The attribute `name`, a list of texts that long lists continue in `name0`, `name1`, ..."""
+        whole = self._strings(name)
+        if whole is not None:
+            return whole
+        found: list[str] = []
+        for number in itertools.count():
+            part = self._strings(f"{name}{number}")
+            if part is None:
+                return found
+            found += part
+        raise AssertionError("unreachable")
+
+    def _strings(self, name: str) -> list[str] | None:
+        with _damage_named(self.label):
+            if name not in self.group.attrs:
+                return None
+            attribute = h5py.h5a.open(self.group.id, name.encode())
+            count = attribute.get_space().get_simple_extent_npoints()
+            kind = attribute.get_type()
+            if count == 0:
+                return []
+            if kind.get_class() != h5py.h5t.STRING:
+                raise ValueError(f"{self.label}: expected text in the attribute {name!r}")
+            # Texts of variable length are references, any number of which may share one long text.
+            longest = self.group.file.id.get_filesize() if kind.is_variable_str() else kind.get_size()
+            if count > 1 and count * longest > _MOST_ATTRIBUTE_BYTES:
+                raise ValueError(f"{self.label}: the attribute {name!r} is too large")
+            values = np.atleast_1d(np.asarray(self.group.attrs[name], dtype=object)).reshape(-1)
+            return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedDataset:
+    """An array in a file, whose shape is known and whose values are read when they are asked for."""
+
+    data: h5py.Dataset
+    label: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The declared shape."""
+        return tuple(self.data.shape)
+
+    @property
+    def size(self) -> int:
+        """The declared number of elements."""
+        return int(self.data.size)
+
+    @property
+    def most_elements(self) -> int:
+        """The largest number of elements that the stored bytes can stand for, whatever the shape says."""
+        with _damage_named(self.label):
+            stored = self.data.id.get_storage_size() // self.data.dtype.itemsize
+            return min(self.size, stored * (_MOST_EXPANSION if _filters(self.data) else 1))
+
+    def read(self) -> np.ndarray:
+        """The array. Call this once the shape is known to be the expected one."""
+        with _damage_named(self.label):
+            itemsize, chunks = self.data.dtype.itemsize, self.data.chunks
+            nominal = math.prod(chunks or ()) * itemsize
+            if nominal > self.size * itemsize + _SPARE_BYTES:
+                raise ValueError(f"{self.label}: has chunks of shape {chunks}, larger than the array")
+            if self.most_elements < self.size:
+                raise ValueError(f"{self.label}: of its shape {self.shape} only a part is stored")
+            filters = _filters(self.data)
+            return self._read_chunks(filters, nominal) if filters else np.asarray(self.data[()])
+
+    def _read_chunks(self, filters: list[int], nominal: int) -> np.ndarray:
+        """Unpack chunk by chunk: the library itself would unpack without any limit."""
+        data = self.data
+        count = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks, strict=True))
+        if data.id.get_num_chunks() != count:
+            raise ValueError(f"{self.label}: {data.id.get_num_chunks()} of {count} chunks are stored")
+        out = np.empty(data.shape, data.dtype)
+        for index in range(count):
+            offset = data.id.get_chunk_info(index).chunk_offset
+            mask, raw = data.id.read_direct_chunk(offset)
+            for position in reversed(range(len(filters))):
+                if not mask & (1 << position):
+                    raw = _undone(filters[position], raw, nominal, data.dtype.itemsize)
+            if len(raw) != nominal:
+                raise ValueError(f"{self.label}: a chunk holds {len(raw)} bytes instead of {nominal}")
+            chunk = np.frombuffer(raw, data.dtype).reshape(data.chunks)
+            place = tuple(slice(start, start + size) for start, size in zip(offset, data.chunks, strict=True))
+            target = out[place]
+            target[...] = chunk[tuple(slice(0, size) for size in target.shape)]
+        return out
+
+
+def _refuse_foreign_storage(dataset: h5py.Dataset, label: str) -> None:
+    if dataset.external:
+        raise ValueError(f"{label}: its values lie in another file (external storage); refused")
+    if dataset.is_virtual:
+        raise ValueError(f"{label}: is put together from other files (a virtual dataset); refused")
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    if any(code not in (_DEFLATE, _SHUFFLE, _FLETCHER32) for code in filters):
+        raise ValueError(
+            f"dataset {dataset.name}: is compressed by a method other than gzip (HDF5 filters {filters}); "
+            "repack the file, for example with h5repack -f NONE"
+        )
+    return filters
+
+
+def _undone(code: int, raw: bytes, nominal: int, itemsize: int) -> bytes:
+    if code == _SHUFFLE:
+        whole = len(raw) // itemsize * itemsize
+        return np.frombuffer(raw[:whole], np.uint8).reshape(itemsize, -1).T.tobytes() + raw[whole:]
+    if code == _FLETCHER32:
+        return raw[:-_CHECKSUM_BYTES]
+    unpacked: bytes = zlib.decompressobj().decompress(raw, nominal + _CHECKSUM_BYTES + 1)
+    return unpacked

@@ -1,0 +1,201 @@
+"""Functional networks to and from configurations."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.engine.base_layer import Layer
+from symgraph.engine.node import Node, node_key
+from symgraph.engine.serialization import deserialize
+from symgraph.graph.tensor import Tensor
+from symgraph.utils.generic_utils import unpack_singleton
+
+if TYPE_CHECKING:
+    from symgraph.engine.network import Network
+
+
+def network_config(network: Network) -> dict[str, Any]:
+    """The configuration of a functional network: its layers, how they are joined, inputs and outputs."""
+    kept = _kept_indices(network)
+    layers = []
+    for layer in network.layers:
+        calls = [
+            _call_config(layer, node, kept)
+            for index, node in enumerate(layer._inbound_nodes)
+            if node_key(layer.name, index) in network._network_nodes and node.inbound_layers
+        ]
+        layers.append(
+            {
+                "name": layer.name,
+                "class_name": type(layer).__name__,
+                "config": layer.get_config(),
+                "inbound_nodes": calls,
+            }
+        )
+    config = {
+        "name": network.name,
+        "layers": layers,
+        "input_layers": _ends(network._input_coordinates, kept),
+        "output_layers": _ends(network._output_coordinates, kept),
+    }
+    return copy.deepcopy(config)
+
+
+def _kept_indices(network: Network) -> dict[str, int]:
+    """New numbers of the calls that belong to the network; a layer's other calls are left out."""
+    kept: dict[str, int] = {}
+    for layer in network.layers:
+        # A network has a call of its own from the start, that joins its inputs to its outputs.
+        number = 1 if hasattr(layer, "_network_nodes") else 0
+        for index in range(len(layer._inbound_nodes)):
+            key = node_key(layer.name, index)
+            if key in network._network_nodes:
+                kept[key] = number
+                number += 1
+    return kept
+
+
+def _call_config(layer: Layer, node: Node, kept: Mapping[str, int]) -> list[list[Any]]:
+    arguments = node.arguments
+    try:
+        json.dumps(arguments, default=json_value)
+    except TypeError:
+        warnings.warn(
+            f"Layer {layer.name} was passed non-serializable keyword arguments: {arguments}. They will not "
+            "be included in the serialized model (and thus will be missing at deserialization time).",
+            stacklevel=2,
+        )
+        arguments = {}
+    return [
+        [inbound.name, kept.get(node_key(inbound.name, node_index), 0), tensor_index, arguments]
+        for inbound, node_index, tensor_index in zip(
+            node.inbound_layers, node.node_indices, node.tensor_indices, strict=True
+        )
+        if inbound is not None and node_index is not None
+    ]
+
+
+def _ends(coordinates: Sequence[tuple[Layer, int, int]], kept: Mapping[str, int]) -> list[list[Any]]:
+    return [[layer.name, kept[node_key(layer.name, index)], part] for layer, index, part in coordinates]
+
+
+def json_value(value: Any) -> Any:
+    """What JSON writes for numpy arrays, numpy scalars and classes. TypeError for anything else."""
+    if isinstance(value, np.ndarray):
+        return {"type": "ndarray", "value": value.tolist()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, type):
+        return value.__name__
+    raise TypeError(f"Not JSON Serializable: {value!r}")
+
+
+def rebuild(
+    config: Any, custom_objects: Mapping[str, Any] | None = None, *, safe_mode: bool = True
+) -> tuple[list[Tensor], list[Tensor], str | None]:
+    """Make the layers of a configuration and join them.
+
+    Parameters
+    ----------
+    config : dict
+        As `network_config` writes it.
+    custom_objects : mapping, optional
+    safe_mode : bool
+        See `deserialize`.
+
+    Returns
+    -------
+    inputs, outputs : list of Tensor
+    name : str or None
+
+    Raises
+    ------
+    ValueError
+        If the configuration is damaged: parts are missing, or joints that nothing makes.
+    """
+    for key in ("layers", "input_layers", "output_layers"):
+        if not isinstance(config, dict) or not isinstance(config.get(key), (list, tuple)):
+            raise ValueError(f"Improperly formatted model config: expected a dict with the list {key!r}")
+    made: dict[str, Layer] = {}
+    waiting: list[tuple[Layer, deque[Any]]] = []
+    for data in config["layers"]:
+        if not isinstance(data, dict) or "class_name" not in data or "config" not in data:
+            raise ValueError(f"Improperly formatted model config: a layer is described by {str(data)[:200]}")
+        layer = deserialize(data, custom_objects, safe_mode=safe_mode)
+        name = data.get("name", layer.name)
+        if name in made:
+            raise ValueError(
+                f'The name "{name}" is used twice in the model. All layer names should be unique.'
+            )
+        made[name] = layer
+        waiting.append((layer, deque(data.get("inbound_nodes", ()))))
+    _join(made, waiting)
+    inputs = [_tensor(made, end) for end in _listed(config["input_layers"])]
+    outputs = [_tensor(made, end) for end in _listed(config["output_layers"])]
+    return inputs, outputs, config.get("name")
+
+
+def _join(made: Mapping[str, Layer], waiting: Sequence[tuple[Layer, deque[Any]]]) -> None:
+    """Call the layers, each in the order of its calls, as soon as their inputs exist."""
+    progress = True
+    while progress:
+        progress = False
+        for layer, calls in waiting:
+            while calls and all(_exists(made, joint) for joint in _joints(calls[0])):
+                joints = _joints(calls.popleft())
+                arguments = joints[0][3] if len(joints[0]) > 3 else {}
+                layer(unpack_singleton([_tensor(made, joint) for joint in joints]), **arguments)
+                progress = True
+    stuck = [layer.name for layer, calls in waiting if calls]
+    if stuck:
+        raise ValueError(
+            f"Improperly formatted model config: the inputs of the layers {stuck} are not made by any layer "
+            "of the model"
+        )
+
+
+def _joints(call: Any) -> list[Any]:
+    valid = (
+        isinstance(call, (list, tuple))
+        and call
+        and all(
+            isinstance(joint, (list, tuple))
+            and len(joint) in (3, 4)
+            and isinstance(joint[0], str)
+            and isinstance(joint[1], int)
+            and isinstance(joint[2], int)
+            and (len(joint) == 3 or isinstance(joint[3], dict))
+            for joint in call
+        )
+    )
+    if not valid:
+        raise ValueError(
+            "Improperly formatted model config: expected [layer name, node index, tensor index, keywords] "
+            f"for each input of a call, got {str(call)[:200]}"
+        )
+    return list(call)
+
+
+def _exists(made: Mapping[str, Layer], joint: Sequence[Any]) -> bool:
+    return joint[0] in made and 0 <= joint[1] < len(made[joint[0]]._inbound_nodes)
+
+
+def _tensor(made: Mapping[str, Layer], joint: Any) -> Tensor:
+    (name, node_index, tensor_index, *_), *_ = _joints([joint])
+    outputs = made[name]._inbound_nodes[node_index].output_tensors if _exists(made, joint) else []
+    if not 0 <= tensor_index < len(outputs):
+        raise ValueError(f"Improperly formatted model config: there is no output {list(joint[:3])}")
+    output: Tensor = outputs[tensor_index]
+    return output
+
+
+def _listed(ends: Sequence[Any]) -> Sequence[Any]:
+    """Some versions write the only input or output without the outer list."""
+    return [ends] if ends and isinstance(ends[0], str) else ends

@@ -1,0 +1,322 @@
+"""Models and weights in HDF5 files, and models from JSON and YAML, in Keras' formats."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+
+from symgraph import backend as K
+from symgraph import optimizers
+from symgraph.engine.hdf5_format import (
+    load_by_name,
+    load_in_order,
+    most_numbers,
+    names_of,
+    write_arrays,
+    write_layers,
+)
+from symgraph.engine.hdf5_reader import GuardedGroup, open_hdf5
+from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION, deserialize
+from symgraph.engine.tf_keras import translated
+from symgraph.engine.training_config import compile_arguments, config_value, optimizer_config, training_config
+from symgraph.engine.weight_budget import weight_budget
+from symgraph.engine.yaml_config import read_yaml
+from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path
+
+__all__ = [
+    "load_model",
+    "load_weights",
+    "model_from_config",
+    "model_from_json",
+    "model_from_yaml",
+    "pickle_model",
+    "save_model",
+    "save_weights",
+    "unpickle_model",
+]
+
+Target: TypeAlias = str | os.PathLike[str] | h5py.Group
+CustomObjects: TypeAlias = Mapping[str, Any] | None
+
+
+# -- writing -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _written(target: Target, overwrite: bool) -> Iterator[h5py.Group | None]:
+    """A group to write to: a new file that appears under its name when it is whole, or an open group.
+
+    None where the user does not want an existing file to be replaced.
+    """
+    if isinstance(target, h5py.Group):
+        yield target
+        return
+    if not overwrite and os.path.isfile(target) and not ask_to_proceed_with_overwrite(target):
+        yield None
+        return
+    with atomic_path(target) as temporary, h5py.File(temporary, "w") as file:
+        yield file
+        file.flush()
+
+
+def save_model(model: Any, filepath: Target, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Write configuration, weights and the optimizer's state to one HDF5 file.
+
+    Parameters
+    ----------
+    model : Model
+    filepath : path or h5py.Group
+        A file is written beside and renamed: a crash leaves the old file or the new one.
+    overwrite : bool
+        False asks before an existing file is replaced.
+    include_optimizer : bool
+        Also store the arguments of `compile` and the state of the optimizer.
+    """
+    with _written(filepath, overwrite) as group:
+        if group is not None:
+            _write_model(group, model, include_optimizer)
+
+
+def _write_model(group: h5py.Group, model: Any, include_optimizer: bool) -> None:
+    described = {"class_name": type(model).__name__, "config": model.get_config()}
+    group.attrs["keras_version"] = KERAS_VERSION.encode()
+    group.attrs["backend"] = KERAS_BACKEND.encode()
+    group.attrs["model_config"] = json.dumps(described, default=config_value).encode("utf-8")
+    write_layers(group.create_group("model_weights"), model.layers)
+    if not include_optimizer or not model.optimizer:
+        return
+    group.attrs["training_config"] = json.dumps(training_config(model), default=config_value).encode("utf-8")
+    state = model.optimizer.weights
+    if state:
+        write_arrays(group.create_group("optimizer_weights"), names_of(state), K.batch_get_value(state))
+
+
+def save_weights(model: Any, filepath: Target, overwrite: bool = True) -> None:
+    """Write the weights of all layers to an HDF5 file; parameters as of `save_model`."""
+    with _written(filepath, overwrite) as group:
+        if group is not None:
+            write_layers(group, model.layers)
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+def load_weights(
+    model: Any,
+    filepath: Any,
+    by_name: bool = False,
+    skip_mismatch: bool = False,
+    reshape: bool = False,
+) -> None:
+    """Read weights from an HDF5 file, one of weights or of a whole model.
+
+    Parameters
+    ----------
+    model : Model
+    filepath : path or h5py.Group
+    by_name : bool
+        Match layers by name instead of by order; layers without a name in the file are left alone.
+    skip_mismatch : bool
+        With `by_name`: also leave layers alone whose weights do not fit, with a warning.
+    reshape : bool
+        Accept arrays of another shape with the right number of elements.
+
+    Raises
+    ------
+    ValueError
+        If the file does not fit the model, or cannot be trusted; no weight is changed then.
+    OSError
+        If the file cannot be read.
+    """
+    if skip_mismatch and not by_name:
+        raise ValueError(
+            "When calling load_weights, skip_mismatch can be set to True only when by_name is True."
+        )
+    with open_hdf5(filepath) as file:
+        group = _weights_group(file)
+        if by_name:
+            assignments = load_by_name(group, model.layers, skip_mismatch, reshape)
+        else:
+            assignments = load_in_order(group, model.layers, reshape)
+    K.batch_set_value(assignments)
+
+
+def _weights_group(file: GuardedGroup) -> GuardedGroup:
+    has_layers = "layer_names" in file.group.attrs or "layer_names0" in file.group.attrs
+    return file.subgroup("model_weights") if not has_layers and "model_weights" in file else file
+
+
+def load_model(
+    filepath: Any, custom_objects: CustomObjects = None, compile: bool = True, *, safe_mode: bool = True
+) -> Any:
+    """Read a model from a file that `save_model`, Keras 2 or tf.keras 2 has written.
+
+    Parameters
+    ----------
+    filepath : path, h5py.Group or binary file object
+    custom_objects : mapping, optional
+        Classes and functions of your own, by the names that the file uses.
+    compile : bool
+        Also compile the model and restore the optimizer's state, as far as the file has them.
+    safe_mode : bool
+        Only an explicit False loads functions that are stored as bytecode, which can do anything.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it holds no model, does not fit together, or cannot be trusted.
+    """
+    with open_hdf5(filepath) as file:
+        described = file.text("model_config")
+        if described is None:
+            raise ValueError(
+                f"{file.label}: No model found in config file. It may hold weights only: build the model "
+                "and call load_weights"
+            )
+        config, weights = _json(described, f"{file.label}: model_config"), file.subgroup("model_weights")
+        with weight_budget(most_numbers(weights)):
+            model = _deserialized(config, custom_objects, safe_mode)
+        K.batch_set_value(load_in_order(weights, model.layers))
+        if compile:
+            _compile(model, file, dict(custom_objects or {}))
+    return model
+
+
+def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> None:
+    """Compile `model` as the file says."""
+    described = file.text("training_config")
+    if described is None:
+        warnings.warn(
+            "No training configuration found in save file: the model was *not* compiled. Compile it "
+            "manually.",
+            stacklevel=3,
+        )
+        return
+    config = _json(described, f"{file.label}: training_config")
+    try:
+        settings = optimizer_config(config, _optimizer_arguments())
+        optimizer = optimizers.deserialize(settings, custom_objects=custom_objects)
+        arguments = compile_arguments(config, custom_objects)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{file.label}: the training configuration cannot be used ({error}). Pass what is missing in "
+            "custom_objects, or load with compile=False"
+        ) from error
+    model.compile(optimizer, **arguments)
+    if "optimizer_weights" in file and not _restore(optimizer, file.subgroup("optimizer_weights")):
+        warnings.warn(
+            "Error in loading the saved optimizer state. As a result, your model is starting with a freshly "
+            "initialized optimizer.",
+            stacklevel=3,
+        )
+
+
+def _optimizer_arguments() -> dict[str, list[str]]:
+    """The arguments of each optimizer class of this library."""
+    classes = inspect.getmembers(optimizers, inspect.isclass)
+    return {
+        name: list(inspect.signature(cls).parameters)
+        for name, cls in classes
+        if issubclass(cls, optimizers.Optimizer)
+    }
+
+
+def _restore(optimizer: Any, group: GuardedGroup) -> bool:
+    """Give the optimizer its stored state; False if the file has other arrays than the optimizer."""
+    stored = [group.dataset(name) for name in group.texts("weight_names")]
+    state, spare = optimizer.weights[: len(stored)], optimizer.weights[len(stored) :]
+    # Keras before 2.1.2 and tf.keras do not store the unused numbers that Adam has without amsgrad.
+    fits = [entry.shape for entry in stored] == [K.int_shape(variable) for variable in state]
+    if not fits or any(K.int_shape(variable) != (1,) for variable in spare):
+        return False
+    K.batch_set_value([(variable, entry.read()) for variable, entry in zip(state, stored, strict=True)])
+    return True
+
+
+def _json(text: str, label: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{label} is no JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{label} is nested deeper than any model") from error
+
+
+def _deserialized(config: Any, custom_objects: CustomObjects, safe_mode: bool) -> Any:
+    try:
+        return deserialize(translated(config, custom_objects or ()), custom_objects, safe_mode=safe_mode)
+    except RecursionError as error:
+        raise ValueError("the configuration is nested deeper than any model") from error
+
+
+# -- configurations ------------------------------------------------------------------------------------------
+
+
+def model_from_config(config: Any, custom_objects: CustomObjects = None, *, safe_mode: bool = True) -> Any:
+    """Make a model, with new weights, from a configuration with the name of its class.
+
+    Parameters
+    ----------
+    config : dict
+    custom_objects : mapping, optional
+        Classes and functions of your own, by the names that the configuration uses.
+    safe_mode : bool
+        Only an explicit False loads functions that are stored as bytecode.
+
+    Raises
+    ------
+    TypeError
+        If `config` is a list, as old Sequential models have it.
+    ValueError
+        If it describes no model.
+    """
+    if isinstance(config, list):
+        raise TypeError(
+            "`model_from_config` expects a dictionary, not a list. Maybe you meant to use "
+            "`Sequential.from_config(config)`?"
+        )
+    return _deserialized(config, custom_objects, safe_mode)
+
+
+def model_from_json(json_string: str, custom_objects: CustomObjects = None, *, safe_mode: bool = True) -> Any:
+    """Make a model, with new weights, from what `to_json` returned; parameters as of `model_from_config`."""
+    return model_from_config(_json(json_string, "the model's text"), custom_objects, safe_mode=safe_mode)
+
+
+def model_from_yaml(yaml_string: str, custom_objects: CustomObjects = None, *, safe_mode: bool = True) -> Any:
+    """Make a model, with new weights, from what `to_yaml` returned; parameters as of `model_from_config`."""
+    return model_from_config(read_yaml(yaml_string), custom_objects, safe_mode=safe_mode)
+
+
+# -- pickle --------------------------------------------------------------------------------------------------
+
+
+def pickle_model(model: Any) -> dict[str, Any]:
+    """The state of a model for `pickle`: the bytes of the file that `save_model` writes."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        save_model(model, file)
+    return {"hdf5": np.frombuffer(memory.getvalue(), np.uint8)}
+
+
+def unpickle_model(state: Mapping[str, Any]) -> Any:
+    """The model of a state that `pickle_model` returned."""
+    with warnings.catch_warnings():
+        # A model that was never compiled has no training configuration, and that is as it should be.
+        warnings.filterwarnings("ignore", "No training configuration found")
+        return load_model(io.BytesIO(state["hdf5"].tobytes()))

@@ -1,0 +1,252 @@
+"""`Model`: a network that can be trained, evaluated and asked for predictions, as in Keras 2.2.4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph import backend as K
+from symgraph.engine import training_arrays
+from symgraph.engine.compiled_network import CompiledNetwork
+from symgraph.engine.feeding import NOT_COMPILED, Feed, split_off, standardized, validation_part
+from symgraph.engine.rollback import unchanged_on_error
+from symgraph.engine.training_arrays import plain_number
+from symgraph.utils.generic_utils import to_list, unpack_singleton
+
+__all__ = ["Model"]
+
+
+class Model(CompiledNetwork):
+    """A network with training.
+
+    `Model(inputs, outputs)` joins the tensors of a graph of layers; see `Network`. `compile` comes before
+    training.
+
+    Attributes
+    ----------
+    history : History
+        Of the last `fit`.
+    stop_training : bool
+        A callback that sets this ends `fit` after the batch or the epoch.
+    """
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int = 1,
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Train for a number of epochs.
+
+        Parameters
+        ----------
+        x, y : array, list or dict of arrays
+            Samples and targets, by position or by the names of inputs and outputs.
+        batch_size : int, optional
+            Samples per update, default 32.
+        epochs, initial_epoch : int
+            The epochs to end and to start at, counted from 0.
+        verbose : int
+            0 is silent, 1 shows a bar, 2 prints a line per epoch.
+        callbacks : list of Callback, optional
+        validation_split : float
+            Share of the samples, from their end, to evaluate after each epoch instead of training on them.
+        validation_data : tuple, optional
+            (x, y) or (x, y, sample_weight) to evaluate after each epoch; goes before `validation_split`.
+        shuffle : bool or 'batch'
+            Shuffle the samples before each epoch; 'batch' shuffles whole batches, as HDF5 data need it.
+        class_weight : dict, optional
+            From class numbers to weights of their samples in the loss.
+        sample_weight : array, optional
+            Weights in the loss, one per sample (or per sample and step, see `sample_weight_mode`).
+        steps_per_epoch, validation_steps : int, optional
+            Lengths of an epoch and of a validation where the data come from the graph.
+
+        Returns
+        -------
+        History
+            `.history` has lists of loss and metrics, one entry per epoch.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was never compiled.
+        ValueError, TypeError
+            If the data do not suit the model. If that shows in the middle of an epoch, the weights are those
+            after the last whole batch.
+        """
+        if kwargs:
+            raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
+        self._check_compiled()
+        batch_size = _checked_batch_size(batch_size, steps_per_epoch)
+        _check_has_data(x, y, steps_per_epoch, "fitting", "steps_per_epoch")
+        feed = standardized(self, x, y, sample_weight, class_weight, batch_size)
+        held_out: Feed | None = None
+        if validation_data is not None:
+            held_out = validation_part(self, validation_data, batch_size)
+        elif validation_split:
+            feed, held_out = split_off(feed, validation_split)
+        return training_arrays.fit_loop(
+            self,
+            _joined(feed),
+            None if held_out is None else _joined(held_out),
+            batch_size=batch_size,
+            epochs=range(initial_epoch, epochs),
+            verbose=verbose,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+        )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int = 1,
+        sample_weight: Any = None,
+        steps: int | None = None,
+    ) -> Any:
+        """Loss and metrics in test mode, averaged over all samples.
+
+        Parameters
+        ----------
+        x, y, batch_size, sample_weight
+            As in `fit`.
+        verbose : int
+            0 is silent, 1 shows a bar.
+        steps : int, optional
+            Batches, where the data come from the graph.
+
+        Returns
+        -------
+        float or list of float
+            The loss, or a list in the order of `metrics_names` if there is more than that.
+        """
+        self._check_compiled()
+        batch_size = _checked_batch_size(batch_size, steps)
+        _check_has_data(x, y, steps, "evaluating", "steps")
+        feed = standardized(self, x, y, sample_weight, batch_size=batch_size)
+        self._make_test_function()
+        return training_arrays.test_loop(
+            self, self.test_function, _joined(feed), batch_size=batch_size, verbose=verbose, steps=steps
+        )
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: int = 0, steps: int | None = None
+    ) -> Any:
+        """The outputs for the samples `x`, computed batch by batch in test mode.
+
+        Parameters
+        ----------
+        x, batch_size, verbose, steps
+            As in `evaluate`.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            One for each output.
+        """
+        batch_size = _checked_batch_size(batch_size, steps)
+        _check_has_data(x, None, steps, "predicting", "steps")
+        inputs, _, _ = standardized(self, x)
+        if self.stateful and batch_size and inputs:
+            samples = inputs[0].shape[0]
+            if samples > batch_size and samples % batch_size != 0:
+                raise ValueError(
+                    "In a stateful network, you should only pass inputs with a number of samples that can "
+                    f"be divided by the batch size. Found: {samples} samples. Batch size: {batch_size}."
+                )
+        self._make_predict_function()
+        return training_arrays.predict_loop(
+            self, self.predict_function, inputs, batch_size=batch_size, verbose=verbose, steps=steps
+        )
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
+        """One update with one batch.
+
+        Returns
+        -------
+        float or list of float
+            Loss and metrics before the update, in the order of `metrics_names`.
+        """
+        self._check_compiled()
+        feed = standardized(self, x, y, sample_weight, class_weight)
+        self._make_train_function()
+        return _numbers(self.train_function(_dense(feed)))
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Loss and metrics of one batch in test mode, in the order of `metrics_names`."""
+        self._check_compiled()
+        feed = standardized(self, x, y, sample_weight)
+        self._make_test_function()
+        return _numbers(self.test_function(_dense(feed)))
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, in test mode."""
+        feed = standardized(self, x)
+        self._make_predict_function()
+        return unpack_singleton(self.predict_function(_dense(feed)))
+
+    def _check_compiled(self) -> None:
+        if self.optimizer is None:
+            raise RuntimeError(NOT_COMPILED)
+
+    def _set_inputs(self, inputs: Any) -> None:
+        """Write the graph of a subclass with a `call` of its own, for the shapes of the first data."""
+        arrays = to_list(inputs, allow_tuple=True)
+        names = [f"input_{i + 1}" for i in range(len(arrays))]
+        with unchanged_on_error([self]):
+            # Samples that are single numbers become (samples, 1).
+            shapes = [(None, *(array.shape[1:] or (1,))) for array in arrays]
+            self.inputs = [K.placeholder(shape, name=name) for shape, name in zip(shapes, names, strict=True)]
+            self.outputs = to_list(self.call(unpack_singleton(self.inputs)), allow_tuple=True)
+            self.input_names = self._feed_input_names = names
+            self.output_names = [f"output_{i + 1}" for i in range(len(self.outputs))]
+            self._feed_inputs = self.inputs
+            self._feed_input_shapes = shapes
+            self.built = True
+
+
+def _joined(feed: Feed) -> list[Any]:
+    return [array for part in feed for array in part]
+
+
+def _dense(feed: Feed) -> list[np.ndarray]:
+    batches = training_arrays.Batches(_joined(feed))
+    return batches.rows(0, batches.samples)
+
+
+def _numbers(outputs: Sequence[Any]) -> Any:
+    return unpack_singleton([plain_number(value) for value in outputs])
+
+
+def _checked_batch_size(batch_size: int | None, steps: int | None) -> int | None:
+    """`batch_size`, or 32 where neither it nor the number of steps is given."""
+    if batch_size is None:
+        return 32 if steps is None else None
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
+        raise TypeError(f"`batch_size` should be an int, got {batch_size!r}")
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` should be at least 1, got {batch_size}")
+    return int(batch_size)
+
+
+def _check_has_data(x: Any, y: Any, steps: int | None, doing: str, argument: str) -> None:
+    if x is None and y is None and steps is None:
+        raise ValueError(f"If {doing} from data tensors, you should specify the `{argument}` argument.")

@@ -1,0 +1,333 @@
+"""The loops of `fit`, `evaluate` and `predict`: cut a batch, call a compiled function, tell the callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph import callbacks as cbks
+from symgraph.engine.training_utils import (
+    batch_shuffle,
+    check_num_samples,
+    is_dataset,
+    is_sparse_matrix,
+    make_batches,
+)
+from symgraph.utils.generic_utils import Progbar, unpack_singleton
+
+Function = Callable[[list[Any]], Sequence[Any]]
+Batch = tuple[int, list[Any]]
+"""What `logs['size']` says, and the arrays that a function is fed with."""
+
+
+class Batches:
+    """Rows of several arrays at a time.
+
+    Rows in order are views of numpy arrays. Rows out of order are gathered into memory that the next call of
+    `take` uses again: they are read before that, or copied. Sparse rows are made dense, rows of a file are
+    read.
+    """
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self._arrays = [x.tocsr() if is_sparse_matrix(x) else x for x in arrays]
+        self._gathered: list[np.ndarray | None] = [None for _ in arrays]
+        self.samples = int(arrays[0].shape[0]) if arrays else 0
+
+    def rows(self, start: int, stop: int) -> list[np.ndarray]:
+        """Rows `start` to `stop` of each array."""
+        return [_as_dense(x[start:stop]) for x in self._arrays]
+
+    def take(self, rows: np.ndarray) -> list[np.ndarray]:
+        """The rows of these numbers, each of them in range, of each array."""
+        return [self._take(i, x, rows) for i, x in enumerate(self._arrays)]
+
+    def _take(self, index: int, x: Any, rows: np.ndarray) -> np.ndarray:
+        # `take` would first copy the whole of an array that is not contiguous.
+        if not isinstance(x, np.ndarray) or not x.flags.c_contiguous:
+            return _as_dense(x[rows])
+        memory = self._gathered[index]
+        if memory is None or len(memory) < len(rows):
+            memory = self._gathered[index] = np.empty((len(rows), *x.shape[1:]), x.dtype)
+        # The mode "raise" goes through a buffer of its own; the numbers are known to be in range.
+        return x.take(rows, axis=0, out=memory[: len(rows)], mode="clip")
+
+
+def _as_dense(rows: Any) -> np.ndarray:
+    if isinstance(rows, np.ndarray):
+        return rows
+    return rows.toarray() if is_sparse_matrix(rows) else np.asarray(rows)
+
+
+def fit_loop(
+    model: Any,
+    ins: Sequence[Any],
+    val_ins: Sequence[Any] | None,
+    batch_size: int | None,
+    epochs: range,
+    verbose: int,
+    callbacks: Iterable[Any] | None,
+    shuffle: bool | str,
+    steps_per_epoch: int | None,
+    validation_steps: int | None,
+) -> Any:
+    """Train on arrays, or on data of the graph if `steps_per_epoch` is given.
+
+    Parameters
+    ----------
+    model : Model
+    ins, val_ins : sequence of arrays
+        What the model's train and test functions are fed with, a batch at a time.
+    epochs : range
+        The numbers of the epochs.
+    batch_size, verbose, callbacks, shuffle, steps_per_epoch, validation_steps
+        As `Model.fit` takes them.
+
+    Returns
+    -------
+    History
+    """
+    shuffle = _checked_shuffle(ins, shuffle, steps_per_epoch)
+    validates = _plans_validation(val_ins, steps_per_epoch, validation_steps)
+    samples = check_num_samples(ins, batch_size, steps_per_epoch, "steps_per_epoch")
+    model._make_train_function()
+    if validates:
+        model._make_test_function()
+    if verbose and ins and val_ins:
+        print(f"Train on {ins[0].shape[0]} samples, validate on {val_ins[0].shape[0]} samples")
+    labels = list(model.metrics_names)
+    params = {
+        "batch_size": batch_size,
+        "epochs": epochs.stop,
+        "steps": steps_per_epoch,
+        "samples": samples,
+        "verbose": verbose,
+        "do_validation": validates,
+        "metrics": labels + [f"val_{label}" for label in labels] if validates else labels,
+    }
+    reader, order = Batches(ins), np.arange(samples or 0)
+
+    def batches() -> Iterator[Batch]:
+        nonlocal order
+        if steps_per_epoch is not None:
+            return ((1, list(ins)) for _ in range(steps_per_epoch))
+        if shuffle == "batch":
+            order = batch_shuffle(order, batch_size or 1)
+        elif shuffle:
+            np.random.shuffle(order)
+        return _epoch_of_batches(reader, order, batch_size or 1, shuffle)
+
+    def validate() -> Sequence[Any]:
+        outs = test_loop(model, model.test_function, val_ins, batch_size=batch_size, steps=validation_steps)
+        return outs if isinstance(outs, list) else [outs]
+
+    callback_list = prepare_callbacks(model, callbacks, params, val_ins or [])
+    return run_epochs(model, batches, callback_list, epochs, validate if validates else None)
+
+
+def run_epochs(
+    model: Any,
+    batches: Callable[[], Iterator[Batch]],
+    callbacks: cbks.CallbackList,
+    epochs: Iterable[int],
+    validate: Callable[[], Sequence[Any]] | None,
+) -> Any:
+    """Epoch after epoch: train on all `batches()`, then `validate`, and tell the callbacks.
+
+    Returns
+    -------
+    History
+        `model.history`, which is among the callbacks.
+    """
+    f, labels = model.train_function, list(model.metrics_names)
+    target = _callback_model(model)
+    callbacks.on_train_begin()
+    target.stop_training = False
+    for epoch in epochs:
+        for metric in model.stateful_metric_functions:
+            metric.reset_states()
+        callbacks.on_epoch_begin(epoch)
+        logs: dict[str, Any] = {}
+        for index, (size, ins) in enumerate(batches()):
+            batch_logs: dict[str, Any] = {"batch": index, "size": size}
+            callbacks.on_batch_begin(index, batch_logs)
+            for label, value in zip(labels, f(ins), strict=False):
+                batch_logs[label] = plain_number(value)
+            callbacks.on_batch_end(index, batch_logs)
+            if target.stop_training:
+                break
+        else:
+            if validate is not None:
+                logs.update({f"val_{label}": value for label, value in zip(labels, validate(), strict=False)})
+        callbacks.on_epoch_end(epoch, logs)
+        if target.stop_training:
+            break
+    callbacks.on_train_end()
+    return model.history
+
+
+def plain_number(value: Any) -> Any:
+    """A Python number, which prints and adds up exactly, for an array without axes; else the array."""
+    return value.item() if isinstance(value, np.ndarray | np.generic) and value.ndim == 0 else value
+
+
+def prepare_callbacks(
+    model: Any, callbacks: Iterable[Any] | None, params: dict[str, Any], validation_data: Sequence[Any] | None
+) -> cbks.CallbackList:
+    """The user's callbacks between those of every training: averages and progress first, history last."""
+    stateful = model.stateful_metric_names
+    model.history = cbks.History()
+    chain: list[Any] = [cbks.BaseLogger(stateful_metrics=stateful)]
+    if params["verbose"]:
+        chain.append(
+            cbks.ProgbarLogger("samples" if params["steps"] is None else "steps", stateful_metrics=stateful)
+        )
+    callback_list = cbks.CallbackList([*chain, *(callbacks or ()), model.history])
+    callback_list.set_model(_callback_model(model))
+    callback_list.set_params(params)
+    for callback in callback_list:
+        callback.validation_data = validation_data
+    return callback_list
+
+
+def _callback_model(model: Any) -> Any:
+    """The model that callbacks see: `callback_model` where somebody has set one."""
+    return getattr(model, "callback_model", None) or model
+
+
+def _plans_validation(
+    val_ins: Sequence[Any] | None, steps_per_epoch: int | None, validation_steps: int | None
+) -> bool:
+    if validation_steps:
+        if steps_per_epoch is None:
+            raise ValueError(
+                "Can only use `validation_steps` when doing step-wise training, i.e. `steps_per_epoch` "
+                "must be set."
+            )
+        return True
+    if val_ins is None:
+        return False
+    if steps_per_epoch:
+        raise ValueError(
+            "Must specify `validation_steps` to perform validation when doing step-wise training."
+        )
+    return True
+
+
+def _checked_shuffle(ins: Sequence[Any], shuffle: bool | str, steps: int | None) -> bool | str:
+    if isinstance(shuffle, str):
+        if shuffle != "batch":
+            raise ValueError(f"`shuffle` should be True, False or 'batch', got {shuffle!r}")
+        return shuffle
+    if shuffle and steps is None and any(is_dataset(x) for x in ins):
+        raise TypeError(
+            "Rows of data in a file cannot be read in any order. If using HDF5 input data, pass "
+            'shuffle="batch".'
+        )
+    return bool(shuffle)
+
+
+def _epoch_of_batches(
+    reader: Batches, order: np.ndarray, batch_size: int, shuffle: bool | str
+) -> Iterator[Batch]:
+    for start, stop in make_batches(len(order), batch_size):
+        if shuffle is True:
+            yield stop - start, reader.take(order[start:stop])
+        else:
+            first = int(order[start])
+            yield stop - start, reader.rows(first, first + stop - start)
+
+
+def _steps_or_batches(
+    ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
+) -> Iterator[tuple[int, int, list[Any]]]:
+    """(progress, weight, arrays) of each call of a test or predict function."""
+    if steps is not None:
+        for step in range(steps):
+            yield step + 1, 1, list(ins)
+        return
+    reader = Batches(ins)
+    for start, stop in make_batches(samples or 0, batch_size or 32):
+        yield stop, stop - start, reader.rows(start, stop)
+
+
+def _progress(verbose: int, samples: int | None, steps: int | None) -> Callable[[int], None]:
+    if verbose != 1:
+        return lambda done: None
+    return Progbar(target=samples if steps is None else steps).update
+
+
+def predict_loop(
+    model: Any,
+    f: Function,
+    ins: Sequence[Any],
+    batch_size: int | None = 32,
+    verbose: int = 0,
+    steps: int | None = None,
+) -> Any:
+    """The outputs of `f` for all samples.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        One for each output.
+    """
+    samples = check_num_samples(ins, batch_size, steps, "steps")
+    progress = _progress(verbose, samples, steps)
+    parts: list[list[np.ndarray]] = []
+    outs: list[np.ndarray] = []
+    for done, rows, batch in _steps_or_batches(ins, samples, batch_size, steps):
+        values = f(batch)
+        if samples is None:
+            parts = parts or [[] for _ in values]
+            for part, value in zip(parts, values, strict=True):
+                part.append(value)
+        else:
+            # Filled as it comes, so that the results never lie in memory twice.
+            outs = outs or [np.empty((samples, *value.shape[1:]), value.dtype) for value in values]
+            _fill(outs, values, slice(done - rows, done), model.output_names)
+        progress(done)
+    return unpack_singleton([np.concatenate(part) for part in parts] or outs)
+
+
+def _fill(outs: Sequence[np.ndarray], values: Sequence[Any], rows: slice, names: Sequence[str]) -> None:
+    for out, value, name in zip(outs, values, names, strict=True):
+        target = out[rows]
+        if value.shape != target.shape:
+            raise ValueError(
+                f"output {name}: expected one row for each sample of a batch, {target.shape}, "
+                f"got shape {value.shape}"
+            )
+        target[...] = value
+
+
+def test_loop(
+    model: Any,
+    f: Function,
+    ins: Sequence[Any] | None,
+    batch_size: int | None = None,
+    verbose: int = 0,
+    steps: int | None = None,
+) -> Any:
+    """Loss and metrics over all samples: weighted by the sizes of batches, stateful metrics as they end.
+
+    Returns
+    -------
+    float or list of float
+    """
+    for metric in model.stateful_metric_functions:
+        metric.reset_states()
+    stateful = {i for i, name in enumerate(model.metrics_names) if name in model.stateful_metric_names}
+    # In steps the data may come from the graph, or be the same arrays at each step.
+    samples = check_num_samples(ins or (), None if steps is not None else batch_size, steps, "steps")
+    progress = _progress(verbose, samples, steps)
+    outs: list[Any] = []
+    total = 0
+    for done, weight, batch in _steps_or_batches(ins or (), samples, batch_size, steps):
+        values = [plain_number(value) for value in f(batch)]
+        outs = outs or [0.0 for _ in values]
+        outs = [value if i in stateful else outs[i] + value * weight for i, value in enumerate(values)]
+        total += weight
+        progress(done)
+    return unpack_singleton([out if i in stateful else out / total for i, out in enumerate(outs)])

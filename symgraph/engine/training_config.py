@@ -1,0 +1,149 @@
+"""The arguments of `compile` in model files, as Keras 2 and tf.keras write them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from symgraph import losses, metrics
+from symgraph.engine.network_config import json_value
+
+# tf.keras' names of arguments of optimizers.
+_RENAMED = {"learning_rate": "lr"}
+# Arguments of tf.keras' optimizers that Keras does not have. With these values they change nothing.
+_NEUTRAL = {"centered": (False,), "momentum": (0.0,), "name": None}
+_PLAIN_LOSS = {"from_logits": (False,), "label_smoothing": (0, 0.0)}
+
+
+def training_config(model: Any) -> dict[str, Any]:
+    """What a file keeps of `compile`: optimizer, loss, metrics, sample weight mode and loss weights."""
+    return {
+        "optimizer_config": {
+            "class_name": type(model.optimizer).__name__,
+            "config": model.optimizer.get_config(),
+        },
+        "loss": model.loss,
+        "metrics": model.metrics,
+        "weighted_metrics": model.weighted_metrics,
+        "sample_weight_mode": model.sample_weight_mode,
+        "loss_weights": model.loss_weights,
+    }
+
+
+def config_value(value: Any) -> Any:
+    """What JSON writes for functions and for objects that have a configuration; see `json_value`."""
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if callable(value) and hasattr(value, "__name__"):
+        return value.__name__
+    return json_value(value)
+
+
+def compile_arguments(config: Any, custom_objects: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `compile`, except the optimizer, from a training configuration.
+
+    Parameters
+    ----------
+    config : dict
+    custom_objects : mapping
+        Losses and metrics by the names that the configuration uses.
+
+    Raises
+    ------
+    ValueError
+        If a loss has options that this library does not have.
+    """
+    if not isinstance(config, dict):
+        raise ValueError(f"Improper training config: expected a dict, got {type(config).__name__}")
+    return {
+        "loss": _named(_losses(config.get("loss")), custom_objects),
+        "metrics": _named(_metrics(config.get("metrics")), custom_objects),
+        "weighted_metrics": _named(_metrics(config.get("weighted_metrics")), custom_objects),
+        "loss_weights": config.get("loss_weights"),
+        "sample_weight_mode": config.get("sample_weight_mode"),
+    }
+
+
+def optimizer_config(config: Any, accepted: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of the optimizer under Keras' names of arguments.
+
+    Parameters
+    ----------
+    config : dict
+        The training configuration.
+    accepted : mapping
+        The arguments that optimizers of this library have, by class: an iterable of names.
+    """
+    found = config.get("optimizer_config") if isinstance(config, dict) else None
+    if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
+        raise ValueError(f"Improper training config: expected an optimizer_config, got {found!r}"[:200])
+    known = accepted.get(str(found.get("class_name")))
+    arguments = {_RENAMED.get(name, name): value for name, value in found["config"].items()}
+    if known is not None:
+        arguments = {
+            name: value
+            for name, value in arguments.items()
+            if name in known or name not in _NEUTRAL or not _is_neutral(name, value, _NEUTRAL)
+        }
+    return {"class_name": found.get("class_name"), "config": arguments}
+
+
+def _is_neutral(name: str, value: Any, table: Mapping[str, Any]) -> bool:
+    return table[name] is None or value in table[name]
+
+
+def _named(value: Any, custom_objects: Mapping[str, Any]) -> Any:
+    """`value` with the names of custom objects replaced by the objects, at any depth."""
+    if isinstance(value, list):
+        return [_named(entry, custom_objects) for entry in value]
+    if isinstance(value, dict):
+        return {key: _named(entry, custom_objects) for key, entry in value.items()}
+    return custom_objects.get(value, value) if isinstance(value, str) else value
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() >= {"class_name", "config"}
+
+
+def _function_name(class_name: str) -> str:
+    """`CategoricalCrossentropy` -> `categorical_crossentropy`."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", class_name).lower()
+
+
+def _losses(value: Any) -> Any:
+    """Losses by name, where tf.keras writes objects."""
+    if isinstance(value, list):
+        return [_losses(entry) for entry in value]
+    if isinstance(value, dict) and not _is_object(value):
+        return {key: _losses(entry) for key, entry in value.items()}
+    if not _is_object(value):
+        return value
+    options = value["config"] if isinstance(value["config"], dict) else {}
+    name = str(options.get("fn") or _function_name(str(value["class_name"])))
+    changed = [key for key in _PLAIN_LOSS if options.get(key, _PLAIN_LOSS[key][0]) not in _PLAIN_LOSS[key]]
+    if changed or not callable(getattr(losses, name, None)):
+        raise ValueError(f"the loss {value['class_name']} with {changed or 'this name'} is not supported")
+    return name
+
+
+def _metrics(value: Any) -> Any:
+    """Metrics by name, where tf.keras writes objects. Unknown ones are left out, with a warning."""
+    if isinstance(value, list):
+        found = [_metrics(entry) for entry in value]
+        return [entry for entry in found if entry is not None]
+    if isinstance(value, dict) and not _is_object(value):
+        return {key: _metrics(entry) for key, entry in value.items()}
+    if not _is_object(value):
+        return value
+    options = value["config"] if isinstance(value["config"], dict) else {}
+    if options.get("name") in ("acc", "accuracy"):
+        return options["name"]
+    name = str(options.get("fn") or _function_name(str(value["class_name"])))
+    if callable(getattr(metrics, name, None)):
+        return name
+    warnings.warn(
+        f"The metric {value['class_name']} of the file is not supported and left out.", stacklevel=5
+    )
+    return None

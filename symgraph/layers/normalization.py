@@ -1,0 +1,150 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from symgraph import backend as K
+from symgraph.engine.input_spec import InputSpec
+from symgraph.engine.node import Shape
+from symgraph.graph.leaves import Variable
+from symgraph.graph.tensor import Tensor
+from symgraph.layers.arguments import ConfiguredLayer, number
+
+
+class BatchNormalization(ConfiguredLayer):
+    """Brings channels to mean 0 and deviation 1, then scales and shifts (Ioffe & Szegedy, arXiv:1502.03167).
+
+    Training takes mean and variance of the batch and keeps moving averages of them, which testing uses.
+
+    Parameters
+    ----------
+    axis : int
+        The axis of channels.
+    momentum : float
+        Of the moving averages: average = momentum · average + (1 - momentum) · batch.
+    epsilon : float
+        Added to the variance.
+    center, scale : bool
+        Whether there is a shift `beta` and a factor `gamma`.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : Initializer
+    beta_regularizer, gamma_regularizer : Regularizer, optional
+    beta_constraint, gamma_constraint : Constraint, optional
+    """
+
+    config_names: ClassVar[tuple[str, ...]] = (
+        "axis",
+        "momentum",
+        "epsilon",
+        "center",
+        "scale",
+        "beta_initializer",
+        "gamma_initializer",
+        "moving_mean_initializer",
+        "moving_variance_initializer",
+        "beta_regularizer",
+        "gamma_regularizer",
+        "beta_constraint",
+        "gamma_constraint",
+    )
+    gamma: Variable | None
+    beta: Variable | None
+    moving_mean: Variable
+    moving_variance: Variable
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise TypeError(f"The `axis` argument must be an integer, got {axis!r}")
+        self.axis = axis
+        self.momentum = number(momentum, "momentum")
+        self.epsilon = number(epsilon, "epsilon")
+        self.center = center
+        self.scale = scale
+        self._store(
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            moving_mean_initializer=moving_mean_initializer,
+            moving_variance_initializer=moving_variance_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+        )
+
+    def build(self, input_shape: Shape) -> None:
+        """Make gamma, beta, moving_mean and moving_variance, each (channels,)."""
+        if not -len(input_shape) <= self.axis < len(input_shape):
+            raise ValueError(
+                f"Invalid axis {self.axis} of layer {self.name} for an input of shape {input_shape}"
+            )
+        channels = input_shape[self.axis]
+        if channels is None:
+            raise ValueError(
+                f"Axis {self.axis} of input tensor should have a defined dimension but the layer received "
+                f"an input with shape {input_shape}."
+            )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
+        self.gamma = self._weight("gamma", channels) if self.scale else None
+        self.beta = self._weight("beta", channels) if self.center else None
+        self.moving_mean = self._weight("moving_mean", channels, trainable=False)
+        self.moving_variance = self._weight("moving_variance", channels, trainable=False)
+        self.built = True
+
+    def _weight(self, name: str, size: int, trainable: bool = True) -> Variable:
+        return self.add_weight(
+            name,
+            (size,),
+            initializer=getattr(self, f"{name}_initializer"),
+            regularizer=getattr(self, f"{name}_regularizer", None),
+            constraint=getattr(self, f"{name}_constraint", None),
+            trainable=trainable,
+        )
+
+    def call(self, inputs: Tensor, training: Any = None) -> Tensor:
+        """Normalise by the batch in training, by the moving averages in testing."""
+        if not isinstance(training, Tensor) and training is not None and not training:
+            return self._normalized(inputs)
+        axes = [axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim]
+        normed, mean, variance = K.normalize_batch_in_training(
+            inputs, self.gamma, self.beta, axes, epsilon=self.epsilon
+        )
+        # Keras' estimate of the variance of the population, with epsilon where n might be 1.
+        count = K.cast(K.prod(K.gather(K.shape(inputs), axes)), inputs.dtype)
+        variance = variance * (count / (count - (1.0 + self.epsilon)))
+        self.add_update(
+            [
+                K.moving_average_update(self.moving_mean, mean, self.momentum),
+                K.moving_average_update(self.moving_variance, variance, self.momentum),
+            ],
+            inputs,
+        )
+        return K.in_train_phase(normed, lambda: self._normalized(inputs), training=training)
+
+    def _normalized(self, inputs: Tensor) -> Tensor:
+        return K.batch_normalization(
+            inputs,
+            self.moving_mean,
+            self.moving_variance,
+            self.beta,
+            self.gamma,
+            axis=self.axis,
+            epsilon=self.epsilon,
+        )
