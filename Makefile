@@ -1,5 +1,9 @@
 # make demo | test | lint | bench | clean. Everything is installed into .venv; nothing else is touched.
-PYTHON ?= python3
+# The first interpreter that fits, unless one is named.
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+endif
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --config-settings editable_mode=compat -e
@@ -15,7 +19,7 @@ help:
 	@echo "make clean  remove what the others made"
 	@echo "PYTHON=python3.12 make ... chooses the interpreter, 3.11 to 3.13 (after make clean)"
 
-demo: $(VENV)/run.stamp
+demo: $(VENV)/plot.stamp
 	$(PY) -m symgraph.models.mnist_cnn
 
 test: $(VENV)/test.stamp
@@ -37,14 +41,14 @@ clean:
 		.import_linter_cache .grimp_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp is newer than pyproject.toml once its requirements are installed.
-$(VENV)/run.stamp: pyproject.toml
+# A stamp is newer than pyproject.toml once its requirements, an extra of that name, are installed.
+$(VENV)/made.stamp: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "symgraph needs Python 3.11 to 3.13, but none was found: set PYTHON=..."; exit 1; }
 	@command -v $(PYTHON) >/dev/null || { echo "symgraph needs Python 3.11 to 3.13, but there is no $(PYTHON): set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "symgraph needs Python 3.11 to 3.13, but $(PYTHON) is %d.%d: set PYTHON=..." % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) .
 	@touch $@
 
-$(VENV)/%.stamp: $(VENV)/run.stamp
+$(VENV)/%.stamp: $(VENV)/made.stamp
 	$(INSTALL) ".[$*]"
 	@touch $@

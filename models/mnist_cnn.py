@@ -4,7 +4,7 @@
 
 Without `--data` it trains on the small real set that comes with the package (1,797 pictures of 8 by 8
 pixels). It prints the test accuracy and writes the model, the curves and a listing of the compiled program
-into `--out`.
+into `--out` (the curves only where matplotlib is installed).
 """
 
 from __future__ import annotations
@@ -53,11 +53,15 @@ def build(input_shape: tuple[int, ...]) -> Sequential:
 def save(model: Sequential, history: History, folder: Path) -> list[Path]:
     """Write the model, the curves and the compiled program into `folder`; the paths written."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights, curves, listing = folder / "model.h5", folder / "history.png", folder / "program.txt"
+    weights, listing, curves = folder / "model.h5", folder / "program.txt", folder / "history.png"
     model.save(str(weights))
-    plot_history(history, curves)
-    listing.write_text(f"{model.train_function}\n")
-    return [weights, curves, listing]
+    listing.write_text(f"{model.train_function}\n", encoding="utf-8")
+    try:
+        plot_history(history, curves)
+    except ImportError as error:
+        print("No curves:", error)
+        return [weights, listing]
+    return [weights, listing, curves]
 
 
 def main(arguments: list[str] | None = None) -> float:
