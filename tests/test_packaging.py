@@ -1,10 +1,13 @@
-"""What is packaged: every module once, under the name symgraph, and the bundled data."""
+"""What is packaged: every module once, under one name, and the bundled data; and that it installs."""
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
@@ -92,6 +95,45 @@ def test_sdist_and_the_wheel_made_from_it(source, tmp_path):
     assert [name for name in names if name.startswith(("symgraph/kernels", "symgraph/models"))] == []
     (unpacked,) = tmp_path.iterdir()
     check_wheel(build(unpacked, "wheel"))
+
+
+def run(command, folder):
+    """Run `command` in `folder` and return what it printed. It finds nothing by way of the checkout."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_an_installed_package_trains_the_demo_model(source, tmp_path, kind):
+    pytest.importorskip("pip")
+    package = build(source, kind)
+    new = tmp_path / "environment"
+    venv.create(new, with_pip=False)
+    python = new / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    # The packages that symgraph needs are those of this environment: a path file adds them without a network.
+    (site,) = new.rglob("site-packages")
+    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (site / "borrowed.pth").write_text("\n".join(sorted(borrowed)))
+    options = [
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--ignore-installed",
+        "--no-warn-script-location",
+    ]
+    run([sys.executable, "-m", "pip", "--python", python, "install", *options, package], tmp_path)
+
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    where = run([python, "-c", "import symgraph; print(symgraph.__file__)"], outside)
+    assert Path(where.strip()).parent == site / "symgraph"
+    printed = run([python, "-m", "symgraph.models.mnist_cnn", "--epochs", "2"], outside)
+    accuracy = float(printed.split("Test accuracy:")[1].split()[0])
+    assert accuracy > 0.7
+    assert (outside / "demo" / "model.h5").stat().st_size > 0
+    assert (outside / "demo" / "program.txt").stat().st_size > 0
 
 
 def test_importing_opens_no_connection():
