@@ -1,4 +1,4 @@
-"""Scripts as Keras users wrote them, moved over by changing the imports, on a small file in MNIST's format."""
+"""Scripts as Keras users wrote them, moved by changing the imports, on a small file in MNIST's format."""
 
 from __future__ import annotations
 
