@@ -15,7 +15,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,18 +22,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba.core import config as numba_config
-from numba.np.ufunc import parallel as numba_parallel
 
 from symgraph.kernels.jit import INT, Kernel, intrinsic, numba_kernel, types
 from symgraph.kernels.memory import fetch_add, load_int, store_int
+from symgraph.kernels.threads import TOGETHER, layer, most_threads
 
 # The words of a context, the machine's only argument.
 (
     _ROWS, _ROW_COUNT, _OPERANDS, _PATCHES, _PATCH_COUNT, _BASES, _PARALLEL_FOR, _WORKER, _THREADS, _DEADLINE,
     _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _GUARDED, _ENTRY, _OPERAND, _TILES, _REGION, _DIMS, _STEPS, _SLICE,
+    # What `threads.TOGETHER` takes: the team, the worker, its arguments, the number of threads.
+    _TOGETHER, _TEAM, _TEAM_WORKER, _TEAM_ARGUMENTS, _TEAM_THREADS,
     _SIZE,
-) = range(23)  # fmt: skip
+) = range(28)  # fmt: skip
 _DONE, _PAUSED, _FAILED = 0, 1, 2
 _ROW_WORDS = 3
 # How long the machine runs before Python may look for Ctrl-C: 40 to 100 ms on processors of 2 to 5 GHz.
@@ -171,10 +171,13 @@ def _machine(context, resume):
             context[_ENTRY] = entry
             context[_OPERAND] = operand
             context[_TILES] = tiles
-            if context[_THREADS] == 1:
+            threads = min(context[_THREADS], tiles)
+            if threads == 1:
                 _call_entry(context[_WORKER], here + 8 * _REGION, 0)
+            elif context[_TOGETHER] != 0:
+                store_int(here + 8 * _TEAM_THREADS, threads)
+                _call_entry(context[_TOGETHER], here + 8 * _TEAM, 0)
             else:
-                threads = min(context[_THREADS], tiles)
                 store_int(here + 8 * _DIMS, threads)
                 _parallel_for(
                     context[_PARALLEL_FOR],
@@ -207,30 +210,15 @@ def _entry() -> Callable[[int, int], int]:
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(MACHINE.address)
 
 
-@cache
-def _pool() -> tuple[int, threading.Lock | None]:
-    """Start numba's thread pool.
-
-    The address of its `parallel_for`, and a launch lock where the layer needs one.
-    """
-    numba_parallel._launch_threads()
-    layer = numba_parallel.threading_layer()
-    library = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}[layer]
-    module = __import__(f"numba.np.ufunc.{library}", fromlist=["parallel_for"])
-    return module.parallel_for, threading.Lock() if layer == "workqueue" else None
-
-
 def threading_layer() -> str:
-    """The name of numba's threading layer in use: omp, tbb or workqueue."""
-    _pool()
-    return str(numba_parallel.threading_layer())
+    """How rows are spread over threads: team, or numba's omp, tbb or workqueue."""
+    return layer().name
 
 
 def default_threads() -> int:
     """Threads used where nothing else is said: `SYMGRAPH_NUM_THREADS`, else numba's number."""
     named = os.environ.get("SYMGRAPH_NUM_THREADS")
-    most = int(getattr(numba_config, "NUMBA_NUM_THREADS"))  # noqa: B009
-    return max(1, min(int(named), most)) if named else most
+    return max(1, min(int(named), most_threads())) if named else most_threads()
 
 
 class Table:
@@ -273,15 +261,22 @@ class Lease:
         self.bases = np.zeros(bases, np.int64)
         self.words = table.words.copy()
         self.context = np.zeros(_SIZE, np.int64)
-        parallel_for, self._lock = _pool()
         context = self.context
+        spread = layer()
+        self._lock = spread.lock
+        if spread.team is None:
+            context[_PARALLEL_FOR] = spread.address
+        else:
+            context[_TOGETHER] = TOGETHER.address
+            context[_TEAM] = spread.address
+            context[_TEAM_WORKER] = WORKER.address
+            context[_TEAM_ARGUMENTS] = context.ctypes.data + 8 * _REGION
         context[_ROWS] = table.table.ctypes.data
         context[_ROW_COUNT] = len(table.rows)
         context[_OPERANDS] = self.words.ctypes.data
         context[_PATCHES] = table.patches.ctypes.data
         context[_PATCH_COUNT] = len(table.patches)
         context[_BASES] = self.bases.ctypes.data
-        context[_PARALLEL_FOR] = parallel_for
         context[_WORKER] = WORKER.address
         context[_THREADS] = table.threads
         context[_GUARDED] = table.guarded

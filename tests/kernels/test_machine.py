@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -119,7 +120,7 @@ def test_threads_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_threads() == 1
     monkeypatch.setenv("SYMGRAPH_NUM_THREADS", "100000")
     assert 1 <= default_threads() < 100000
-    assert threading_layer() in ("omp", "tbb", "workqueue")
+    assert threading_layer() in ("team", "omp", "tbb", "workqueue")
 
 
 CONCURRENT = """
@@ -141,9 +142,11 @@ print(threading_layer(), wrong)
 """
 
 
-@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+@pytest.mark.parametrize("layer", ["team", "omp", "workqueue"])
 def test_threads_call_at_once_on_each_layer(layer: str) -> None:
-    environment = dict(os.environ, NUMBA_THREADING_LAYER=layer)
+    if layer == "team" and sys.platform != "linux":
+        pytest.skip("the team of threads needs POSIX semaphores, which only Linux has unnamed")
+    environment = dict(os.environ, NUMBA_THREADING_LAYER="" if layer == "team" else layer)
     done = subprocess.run(
         [sys.executable, "-c", CONCURRENT],
         env=environment,
@@ -183,6 +186,62 @@ def test_ctrl_c_stops_between_rows_and_updates_nothing() -> None:
         [sys.executable, "-c", INTERRUPT], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.stdout.strip() == "interrupted True 0.0", done.stderr
+
+
+FORK = """
+import os, numpy as np
+from symgraph import backend as K
+x = K.placeholder((None, 300))
+f = K.function([x], [K.tanh(x) * 2])
+value = np.random.default_rng(0).standard_normal((900, 300)).astype("float32")
+wanted = f([value])[0]
+child = os.fork()
+if child == 0:
+    again = K.function([x], [K.tanh(x) * 2])
+    same = np.array_equal(f([value])[0], wanted) and np.array_equal(again([value])[0], wanted)
+    os._exit(0 if same else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="numba's layers do not all survive a fork; the team is Linux only"
+)
+def test_a_forked_child_computes() -> None:
+    environment = dict(os.environ, NUMBA_THREADING_LAYER="")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "0", done.stderr
+
+
+def test_a_busy_team_is_not_waited_for() -> None:
+    """Calls from several threads at once: whoever finds the team busy works alone, with the same results."""
+    values = np.full(1000, np.nan)
+    inner = Table([Row(FILL, (Address(0, 0), 1000, float_bits(1.0), 4), 4)], 2)
+    results = []
+
+    def work() -> None:
+        lease = Lease(inner, 1)
+        own = values.copy()
+        lease.bases[:] = [own.ctypes.data]
+        for _ in range(200):
+            lease.run()
+        results.append(own)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = np.repeat([1.0, 2.0, 3.0, 4.0], 250)
+    for own in results:
+        np.testing.assert_array_equal(own, expected)
 
 
 def test_kernels_have_names() -> None:
