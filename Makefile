@@ -5,6 +5,8 @@ PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 endif
 VENV := .venv
+# Each peer has an environment of its own, for `make bench` only.
+PEERS := torch tensorflow jax
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --config-settings editable_mode=compat -e
 
@@ -15,7 +17,7 @@ help:
 	@echo "make demo   train a small network on the bundled digits; results in ./demo/"
 	@echo "make test   run the tests"
 	@echo "make lint   check style, types and the direction of imports"
-	@echo "make bench  compare speed with PyTorch (downloads it)"
+	@echo "make bench  compare speed with PyTorch, TensorFlow and JAX (downloads them)"
 	@echo "make clean  remove what the others made"
 	@echo "PYTHON=python3.12 make ... chooses the interpreter, 3.11 to 3.13 (after make clean)"
 
@@ -31,10 +33,10 @@ lint: $(VENV)/lint.stamp
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(VENV)/bench.stamp
-	$(PY) -m benchmarks.mnist_cnn
+bench: $(VENV)/run.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
 	$(PY) -m benchmarks.call_overhead
 	$(PY) -m benchmarks.model_memory
+	$(PY) -m benchmarks --out benchmarks/RESULTS.md
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
@@ -49,6 +51,16 @@ $(VENV)/made.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
+$(VENV)/run.stamp: $(VENV)/made.stamp
+	$(INSTALL) .
+	@touch $@
+
 $(VENV)/%.stamp: $(VENV)/made.stamp
 	$(INSTALL) ".[$*]"
+	@touch $@
+
+$(VENV)/peers/%.stamp: benchmarks/environments/%.txt
+	@mkdir -p $(VENV)/peers
+	$(PYTHON) -m venv $(VENV)/peers/$*
+	$(VENV)/peers/$*/bin/python -m pip install --disable-pip-version-check --quiet -r $<
 	@touch $@

@@ -1,13 +1,15 @@
-"""Two or more engines side by side: each in a process of its own, taking turns, medians of many steps.
+"""Engines side by side: each in a process of its own, taking turns in one run, medians of many calls.
 
-An engine is a function in a module: ``module:function`` returns a callable that runs one step. The process
-waits on its standard input, so an engine that is not on turn does not use the processor.
+The process of an engine waits on its standard input, so an engine that is not on turn does not use the
+processor. Before the first turn it warms up; what it needed for that is told apart.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,64 +20,99 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Engine:
-    """A contender: its name, ``module:function``, and the milliseconds of its steps so far."""
+    """A contender.
+
+    `module` has ``make(*arguments, threads)``, which returns a callable that runs one measured call; it is
+    loaded by `python`, with `environment` added to the process's own.
+    """
 
     name: str
-    target: str
+    module: str
+    python: str = sys.executable
+    environment: dict[str, str] = field(default_factory=dict)
     milliseconds: list[float] = field(default_factory=list)
+    start_seconds: float = 0.0
+    peak_mib: float = 0.0
+    failure: str = ""
 
     @property
     def median(self) -> float:
-        """Median of all steps, in milliseconds."""
-        return statistics.median(self.milliseconds)
+        """Median of all calls, in milliseconds; infinite where the engine failed."""
+        return statistics.median(self.milliseconds) if self.milliseconds else float("inf")
 
 
-def run(engines: Sequence[Engine], rounds: int, steps: int, threads: int) -> None:
-    """Let the engines take turns: `rounds` times `steps` steps each, on `threads` threads."""
-    processes = [_start(engine, threads) for engine in engines]
+def run(engines: Sequence[Engine], arguments: Sequence[str], rounds: int, calls: int, threads: int) -> None:
+    """Let the engines take turns: `rounds` times `calls` calls each, on `threads` threads."""
+    processes = {}
     try:
+        for engine in engines:
+            process = _start(engine, arguments, threads)
+            ready = _read(engine, process)
+            if ready is not None:
+                engine.start_seconds = ready["start_seconds"]
+                processes[engine.name] = process
         for _ in range(rounds):
-            for engine, process in zip(engines, processes, strict=True):
-                assert process.stdin and process.stdout
-                process.stdin.write(f"{steps}\n")
-                process.stdin.flush()
-                line = process.stdout.readline()
-                if not line:
-                    raise RuntimeError(f"{engine.name} ended with exit code {process.wait()}")
-                engine.milliseconds += [float(word) for word in line.split()]
+            for engine in engines:
+                if engine.name in processes:
+                    _turn(engine, processes[engine.name], calls)
     finally:
-        for process in processes:
+        for process in processes.values():
             process.kill()
             process.wait()
 
 
-def _start(engine: Engine, threads: int) -> subprocess.Popen[str]:
+def _turn(engine: Engine, process: subprocess.Popen[str], calls: int) -> None:
+    assert process.stdin
+    process.stdin.write(f"{calls}\n")
+    process.stdin.flush()
+    answer = _read(engine, process)
+    if answer is not None:
+        engine.milliseconds += answer["milliseconds"]
+        engine.peak_mib = answer["peak_mib"]
+
+
+def _read(engine: Engine, process: subprocess.Popen[str]) -> dict | None:
+    """The next answer of an engine; None, with the reason in `failure`, where it ended."""
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("{"):
+            return dict(json.loads(line))
+    engine.failure = f"ended with exit code {process.wait()}"
+    return None
+
+
+def _start(engine: Engine, arguments: Sequence[str], threads: int) -> subprocess.Popen[str]:
     count = str(threads)
     environment = dict(os.environ, OMP_NUM_THREADS=count, NUMBA_NUM_THREADS=count, SYMGRAPH_NUM_THREADS=count)
-    command = [sys.executable, "-m", "benchmarks.harness", engine.target, count]
+    environment.update(engine.environment, PYTHONPATH=os.getcwd())
+    command = [engine.python, "-m", "benchmarks.harness", engine.module, *arguments, count]
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL,
+        text=True,
+        env=environment,
     )
 
 
-def _serve(target: str, threads: int) -> None:
-    """The other side.
-
-    Run as many steps as each line of standard input asks for, and print their milliseconds.
-    """
-    module, name = target.split(":")
-    make: Callable[[int], Callable[[], object]] = getattr(importlib.import_module(module), name)
-    step = make(threads)
-    for _ in range(3):
-        step()
+def _serve(module: str, arguments: Sequence[str], threads: int) -> None:
+    """The other side: make the call, then run it as often as each line of standard input asks for."""
+    begin = time.perf_counter()
+    make: Callable[..., Callable[[], object]] = importlib.import_module(module).make
+    call = make(*arguments, threads)
+    call()
+    print(json.dumps({"start_seconds": time.perf_counter() - begin}), flush=True)
+    call()
     for line in sys.stdin:
         times = []
         for _ in range(int(line)):
             start = time.perf_counter()
-            step()
+            call()
             times.append((time.perf_counter() - start) * 1e3)
-        print(*times, flush=True)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"milliseconds": times, "peak_mib": peak}), flush=True)
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))
+    _serve(sys.argv[1], sys.argv[2:-1], int(sys.argv[-1]))
