@@ -13,6 +13,7 @@ from symgraph.passes.epilogue import fuse_epilogues
 from symgraph.passes.fold import fold
 from symgraph.passes.fuse import fuse
 from symgraph.passes.layout import layout
+from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
 from symgraph.passes.rewrite import Record
 from symgraph.passes.simplify import simplify
@@ -28,6 +29,8 @@ PIPELINE: tuple[Pass, ...] = (
     stabilise,
     layout,
     simplify,
+    merge,
+    masks,
     merge,
     drop_unused_results,
     fuse_epilogues,

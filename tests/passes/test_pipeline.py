@@ -16,6 +16,7 @@ from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes.epilogue import fuse_epilogues
 from symgraph.passes.fold import fold
 from symgraph.passes.fuse import fuse
+from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
 from symgraph.passes.pipeline import run_passes
 from symgraph.passes.unused import drop_unused_results
@@ -101,6 +102,19 @@ def test_pooling_without_gradient_keeps_no_positions() -> None:
     (grad,) = gradients(reduce.sum(y), [x])
     roots = check_pass([y, grad], feeds, (merge, drop_unused_results))
     assert "max_pool2d" not in _ops(roots)
+
+
+def test_masks_go_before_unpooling() -> None:
+    x = placeholder((2, 6, 6, 3), dtype="float64")
+    y = math.relu(x)
+    for size, strides in (((2, 2), (2, 2)), ((3, 3), (1, 1))):
+        (grad,) = gradients(reduce.sum(math.square(pool.max_pool2d(y, size, strides))), [x])
+        feeds = {x: RNG.standard_normal((2, 6, 6, 3))}
+        (after,) = check_pass([grad], feeds, (merge, masks))
+        assert str(after.op) == "max_pool2d_gradient"
+    (other,) = gradients(reduce.sum(pool.max_pool2d(math.relu(x), (2, 2))), [x])
+    (spared,) = check_pass([elementwise.where(x > 0, other, 0.0)], feeds, (merge, masks))
+    assert str(spared.op) == "where"
 
 
 def test_epilogues() -> None:
