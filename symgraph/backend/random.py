@@ -12,6 +12,7 @@ import numpy as np
 
 from symgraph.backend.core import variable
 from symgraph.graph.leaves import Variable, as_tensor
+from symgraph.graph.ops import elementwise
 from symgraph.graph.ops import random as random_ops
 from symgraph.graph.ops.sizes import checked_shape
 from symgraph.graph.tensor import Tensor
@@ -118,5 +119,6 @@ def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = No
             noise_shape = [x.shape[a] if size is None else size for a, size in enumerate(noise_shape)]
         sizes = checked_shape(noise_shape, "dropout")
     retained = 1.0 - level
-    kept = random_ops.random_bernoulli(sizes, retained, x.dtype, seed)
-    return x * (kept * (1.0 / retained))
+    # A bool mask is a quarter of a float one in memory, and choosing fuses with what stands around it.
+    kept = random_ops.random_bernoulli(sizes, retained, "bool", seed)
+    return elementwise.where(kept, x * (1.0 / retained), 0)
