@@ -200,10 +200,10 @@ def _repeat_row(source: Buffer, target: Buffer, times: int, threads: int, fold: 
 
 def _stretched(x: Buffer, channels: int, threads: int, scratch: Scratch) -> tuple[Buffer, list[Row]]:
     """`x` with its channels repeated to `channels`, and the rows that do it."""
-    if x.shape[3] == channels or x.size == 0:
+    if x.shape[3] == channels:
         return x, []
     wide = scratch((*x.shape[:3], channels), x.dtype)
-    return wide, [_repeat_row(x, wide, channels // x.shape[3], threads)]
+    return wide, [_repeat_row(x, wide, channels // x.shape[3], threads)] if x.size else []
 
 
 def depthwise_rows(

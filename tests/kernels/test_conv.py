@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -92,6 +92,8 @@ pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
 border = st.tuples(st.integers(0, 3), st.integers(0, 3))
 
 
+# An empty picture with two results a channel: the bias reaches all of them.
+@example((1, 0, 0), (1, 1), 1, 2, 2, (1, 1), (1, 1), ((0, 1), (0, 1)), "float32", 1)
 @settings(max_examples=60, deadline=None)
 @given(
     sizes=st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 19)),
