@@ -50,6 +50,8 @@ NAMES = (
     # Staging of padded lines: `stage_step` source lines per output line and `stage_extra` more.
     "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
     "stage_left", "stage_middle", "stage_right",
+    # Laid out like C, for the activation "gated": results where it is positive, zeros elsewhere.
+    "gate",
 )  # fmt: skip
 
 
@@ -110,6 +112,7 @@ def _emit(code: Code, w: SimpleNamespace, block: Block, stage: str, layout: str,
     rest = code.tile // w.parts_rows
     part_columns, rest = rest % w.parts_columns, rest // w.parts_columns
     part_depth, part_batch = rest % w.parts_depth, rest // w.parts_depth
+    w.gate_shift = w.gate - w.c
     w.pack += code.tile * w.pack_slot
     w.stage += code.tile * w.stage_slot
     w.c += part_depth * w.c_part
@@ -217,13 +220,16 @@ def _emit_unit(
                 depth_step = w.stage_row
             else:
                 a = source + y * w.a_row + group * w.a_group + start * w.a_step + w.at * w.a_depth
+            c = w.c + sample * w.c_sample + y * w.c_row + start * w.c_step + across
+            gated = activation == "gated"
+            finish = "linear" if gated else activation
             emit_block(code, block, Tile(
                 a=a, row_step=w.a_step, depth_step=depth_step, runs=w.runs, depth=w.count * w.run_taps,
                 run_offset=run_offset, b=b,
                 b_step=w.b_depth if layout == "direct" else None,
-                c=w.c + sample * w.c_sample + y * w.c_row + start * w.c_step + across, c_step=w.c_step,
+                c=c, c_step=w.c_step, gate=c + w.gate_shift if gated else None,
                 columns=w.columns - column, skip=i * block.rows - start, load=w.load, last=w.last,
-                bias=code.select(w.bias.differs(0), w.bias + across, 0), activation=activation,
+                bias=code.select(w.bias.differs(0), w.bias + across, 0), activation=finish,
             ))  # fmt: skip
 
 

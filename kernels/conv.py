@@ -38,6 +38,7 @@ from symgraph.kernels.conv_geometry import (
     run_length,
 )
 from symgraph.kernels.depthwise import depthwise_input_gradient_rows, depthwise_rows
+from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.machine import Address, Row
 from symgraph.kernels.simd import Block, choose_block
 
@@ -114,14 +115,19 @@ def conv2d_input_gradient_rows(
     padding: Padding,
     dilation: Pair = (1, 1),
     groups: int = 1,
+    gate: Buffer | None = None,
     threads: int,
     scratch: Scratch,
 ) -> list[Row]:
-    """Rows for the gradient of `conv2d_rows` with respect to x: `grad` has its out's shape, `out` its x's."""
+    """Rows for the gradient of `conv2d_rows` with respect to x: `grad` has its out's shape, `out` its x's.
+
+    With a `gate` (contiguous, of `out`'s shape and dtype) results are kept where it is positive, and zeros put
+    elsewhere: the gradient through a ReLU whose output the gate is.
+    """
     check_geometry(out, w, grad, strides, padding, dilation, groups)
     kh, kw, columns, features = w.shape
     if columns == 1 and groups > 1:
-        return depthwise_input_gradient_rows(
+        rows = depthwise_input_gradient_rows(
             grad,
             w,
             out,
@@ -131,6 +137,7 @@ def conv2d_input_gradient_rows(
             threads=threads,
             scratch=scratch,
         )
+        return rows + (_gate_rows(out, gate, threads, scratch) if gate else [])
     size = grad.dtype.itemsize
     depth = features // groups
     weights = Weights(w.address, depth, columns, groups, size, features * size, depth * size)
@@ -140,9 +147,24 @@ def conv2d_input_gradient_rows(
             ys = phase_taps(kh, phase_y + padding[0][0], strides[0], dilation[0])
             xs = phase_taps(kw, phase_x + padding[1][0], strides[1], dilation[1])
             taps = [Tap(y, x, (ky * kw + kx) * columns * features * size) for ky, y in ys for kx, x in xs]
-            pixels = lattice(out, (phase_y, phase_x), strides)
-            rows += tap_rows(grad, weights, taps, pixels, (1, 1), None, "linear", threads, scratch)
+            first = (phase_y, phase_x)
+            rows += tap_rows(
+                grad, weights, taps, lattice(out, first, strides), (1, 1), None,
+                "gated" if gate else "linear", threads, scratch,
+                gate=lattice(gate, first, strides).address if gate else 0,
+            )  # fmt: skip
     return rows
+
+
+def _gate_rows(out: Buffer, gate: Buffer, threads: int, scratch: Scratch) -> list[Row]:
+    """Zero `out` where the gate is not positive: a sweep of its own, for kernels that have no gate."""
+    dtype = out.dtype.name
+    program = (
+        Instruction("constant", (), dtype, (0.0,)),
+        Instruction("greater", (1, 2), "bool"),
+        Instruction("where", (3, 0, 2), dtype),
+    )
+    return elementwise_rows(program, (4,), [out, gate], [out], threads=threads, scratch=scratch)
 
 
 def tap_rows(
@@ -155,6 +177,7 @@ def tap_rows(
     activation: str,
     threads: int,
     scratch: Scratch,
+    gate: Address | int = 0,
 ) -> list[Row]:
     """Rows for ``out[n, y, x] = sum over taps of a[n, y * sy + tap.y, x * sx + tap.x] @ w[tap]``.
 
@@ -169,7 +192,8 @@ def tap_rows(
         taps = []
     view = View.of(taps, out, steps, height, width)
     values: Operands = {
-        "a": a.address, "b": weights.address, "c": out.address, "bias": bias.address if bias else 0,
+        "a": a.address, "b": weights.address, "c": out.address, "gate": gate,
+        "bias": bias.address if bias else 0,
         "samples": out.samples, "lines": out.height, "length": out.width,
         "a_sample": height * width * pixel, "a_row": steps[0] * width * pixel, "a_step": steps[1] * pixel,
         "a_depth": size, "c_sample": out.sample, "c_row": out.row, "c_step": out.step,

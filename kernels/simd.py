@@ -100,7 +100,8 @@ class Tile:
     The depth is `runs` runs of `depth` steps; run r of A starts `run_offset(r)` behind `a`. Rows below `skip`
     are computed but not stored (they belong to the block before). `columns` of the block's width exist in C.
     `load` is the condition under which C is added to, `last` the one under which bias and activation are due.
-    With a `b_step`, B is not packed: its lines lie that far apart.
+    With a `b_step`, B is not packed: its lines lie that far apart. With a `gate`, results are stored where the
+    number at its place there (laid out like C) is positive, and zeros elsewhere.
     """
 
     a: Int
@@ -119,6 +120,7 @@ class Tile:
     bias: Int | None = None
     activation: str = "linear"
     b_step: Int | None = None
+    gate: Int | None = None
 
 
 def emit_block(code: Code, block: Block, tile: Tile) -> None:
@@ -204,6 +206,9 @@ def _end(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> N
                 for row in cells:
                     for cell in row:
                         builder.store(activate(code, builder.load(cell)), cell)
+        if tile.gate is not None:
+            with code.when(tile.last):
+                _close(code, block, tile, tile.gate, cells, masks)
         for m, row in enumerate(cells):
             with code.when(tile.skip <= m):
                 for v, cell in enumerate(row):
@@ -215,6 +220,18 @@ def _end(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> N
         lambda: finish([None] * block.vectors),
         lambda: finish(column_masks(code, block, tile.columns)),
     )
+
+
+def _close(
+    code: Code, block: Block, tile: Tile, gate: Int, cells: list[list[ir.Value]], masks: list[ir.Value | None]
+) -> None:
+    """Zero the cells whose gate is not positive (a NaN is not)."""
+    builder = code.builder
+    for m, row in enumerate(cells):
+        for v, cell in enumerate(row):
+            value = code.load(gate + tile.c_step * m + v * block.lanes * block.size, block.vector, masks[v])
+            open_ = builder.fcmp_ordered(">", value, zero(block.vector))
+            builder.store(builder.select(open_, builder.load(cell), zero(block.vector)), cell)
 
 
 def column_masks(code: Code, block: Block, columns: Int) -> list[ir.Value | None]:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from symgraph.graph.op import Op
-from symgraph.graph.ops.conv import Conv2D
-from symgraph.graph.ops.elementwise import Add
+from symgraph.graph.ops.conv import Conv2D, Conv2DInputGradient
+from symgraph.graph.ops.elementwise import Add, Where
 from symgraph.graph.ops.math import Relu
 from symgraph.graph.ops.matmul import MatMul
 from symgraph.graph.ops.shape import Reshape
 from symgraph.graph.tensor import Tensor, consumers, topological
+from symgraph.passes.masks import relu_gate
 from symgraph.passes.rewrite import replace_nodes, single_use
 
 _ACTIVATIONS: dict[type[Op], str] = {Relu: "relu"}
@@ -25,7 +26,9 @@ def fuse_epilogues(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
 
     def visit(old: Tensor, new: Tensor) -> Tensor:
         better = None
-        if isinstance(new.op, Add):
+        if isinstance(new.op, Where):
+            better = _with_gate(old, new, readers, results)
+        elif isinstance(new.op, Add):
             better = _with_bias(old, new, readers, results)
         elif type(new.op) in _ACTIVATIONS and single_use(old.inputs[0], readers, results):
             better = _with_activation(new, _ACTIVATIONS[type(new.op)])
@@ -59,6 +62,20 @@ def _as_vector(bias: Tensor, product: Tensor) -> Tensor | None:
     ):
         bias = bias.inputs[0]
     return bias if bias.ndim == 1 and bias.shape[0] == product.shape[-1] != 1 else None
+
+
+def _with_gate(
+    old: Tensor, new: Tensor, readers: dict[int, list[Tensor]], results: set[int]
+) -> Tensor | None:
+    """The gradient of a convolution that goes through a ReLU next: zeroed where it is stored."""
+    gate = relu_gate(new)
+    if gate is None or not single_use(old.inputs[1], readers, results):
+        return None
+    output, flow = gate
+    if not isinstance(flow.op, Conv2DInputGradient) or len(flow.inputs) > 2:
+        return None
+    origins = tuple(dict.fromkeys(flow.origins + new.origins))
+    return Tensor(flow.op, (*flow.inputs, output), new.type, origins, new.name)
 
 
 def _with_activation(new: Tensor, name: str) -> Tensor | None:

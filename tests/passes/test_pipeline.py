@@ -124,6 +124,18 @@ def test_epilogues() -> None:
     assert str(node.op) == "matmul[relu]" and len(node.inputs) == 3
 
 
+def test_gradients_of_convolutions_are_gated_where_they_are_stored() -> None:
+    x, v = placeholder((2, 9, 9, 3), dtype="float64"), placeholder((3, 3, 3, 5), dtype="float64")
+    w = placeholder((3, 3, 5, 4), dtype="float64")
+    y = conv.conv2d(math.relu(conv.conv2d(x, v)), w)
+    (grad,) = gradients(reduce.sum(math.square(y)), [v])
+    feeds = {x: RNG.standard_normal((2, 9, 9, 3)), v: RNG.standard_normal((3, 3, 3, 5))}
+    feeds[w] = RNG.standard_normal((3, 3, 5, 4))
+    roots = check_pass([grad], feeds)
+    assert sum("conv2d_input_gradient" in op for op in _ops(roots)) == 1
+    assert not any("where" in op for op in _ops(roots))
+
+
 def test_epilogue_leaves_what_others_read() -> None:
     x, w = placeholder((None, 4)), placeholder((4, 3))
     product = matmul.matmul(x, w)

@@ -194,7 +194,10 @@ class Conv2D(_Convolution):
 
 @dataclass(frozen=True)
 class Conv2DInputGradient(_Convolution):
-    """The gradient of `Conv2D` for its input: a transposed convolution to pictures of a given size."""
+    """The gradient of `Conv2D` for its input: a transposed convolution to pictures of a given size.
+
+    A third input, which a pass fuses, is a gate of the result's type: zeros where it is not positive.
+    """
 
     height: Dim = 0
     width: Dim = 0
@@ -204,7 +207,7 @@ class Conv2DInputGradient(_Convolution):
 
     def infer(self, *types: Any) -> TensorType:
         """[N, H, W, C] for y [N, H', W', F] and w [kh, kw, C / groups, F]."""
-        y, w = types
+        y, w = types[:2]
         self.check(y, w)
         wanted = (*self.result_sizes((self.height, self.width), w.shape[:2]), w.shape[3])
         for given, size in zip(y.shape[1:], wanted, strict=True):
@@ -218,7 +221,7 @@ class Conv2DInputGradient(_Convolution):
 
     def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
         """The convolution leads from H x W to H' x W'."""
-        y, w = types
+        y, w = types[:2]
         wanted = (*self.result_sizes((self.height, self.width), w.shape[:2]), w.shape[3])
         yield from ((a, b) for a, b in zip(y.shape[1:], wanted, strict=True) if a != b)
         yield from self.picture_requirements((self.height, self.width), w.shape[:2])
@@ -233,7 +236,7 @@ class Conv2DInputGradient(_Convolution):
 
     def reference(self, *arrays: Any) -> Any:
         """Every tap adds its product to the pixels that it read."""
-        y, w = (a.astype(np.float64) for a in arrays)
+        y, w = (a.astype(np.float64) for a in arrays[:2])
         kh, kw, depth, filters = w.shape
         picture = known(self.height), known(self.width)
         edges = borders(picture, (kh, kw), self.strides, self.padding, self.dilation)
@@ -244,21 +247,24 @@ class Conv2DInputGradient(_Convolution):
                 part = np.einsum("nhwgo,igo->nhwgi", grouped, w[i, j].reshape(depth, self.groups, -1))
                 wide[:, r, c] += part.reshape(*y.shape[:3], depth * self.groups)
         inside = wide[:, edges[0][0] : edges[0][0] + picture[0], edges[1][0] : edges[1][0] + picture[1]]
+        if len(arrays) > 2:
+            inside = np.where(arrays[2] > 0, inside, 0)
         return inside.astype(arrays[0].dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
-        """As many as forward."""
-        return self.cost(outputs[0], inputs[1], inputs[0])
+        """As many as forward, and a comparison per gated pixel."""
+        gated = int(np.prod(outputs[0], dtype=object)) if len(inputs) > 2 else 0
+        return self.cost(outputs[0], inputs[1], inputs[0]) + gated
 
     def rows(
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
     ) -> list[Row]:
         """An implicit matrix product with the kernel transposed."""
         rows: list[Row] = []
-        y, w = (dense(b, rows, threads=threads, scratch=scratch) for b in inputs)
+        y, w, *gate = (dense(b, rows, threads=threads, scratch=scratch) for b in inputs)
         options = self.options(outputs[0].shape[1:3], w.shape[:2])
         return rows + conv2d_input_gradient_rows(
-            y, w, outputs[0], **options, threads=threads, scratch=scratch
+            y, w, outputs[0], **options, gate=gate[0] if gate else None, threads=threads, scratch=scratch
         )
 
     @classmethod
@@ -267,6 +273,8 @@ class Conv2DInputGradient(_Convolution):
         for dtype, x, w, y, parameters in _cases():
             arrays = (rng.standard_normal(y).astype(dtype), rng.standard_normal(w).astype(dtype))
             yield Sample(cls(*parameters, x[1], x[2]), arrays, True, ((0, 0),))
+            gate = rng.standard_normal(x).astype(dtype)
+            yield Sample(cls(*parameters, x[1], x[2]), (*arrays, gate), False)
 
 
 @dataclass(frozen=True)
