@@ -48,9 +48,9 @@ def _head(threads: int) -> list[str]:
     return [
         "# Results",
         "",
-        "Milliseconds a step (median), the ratio to the best peer, peak resident memory, and seconds from the",
-        "start of the process to the end of its first call (imports, building, compiling; symgraph's kernels come",
-        "from its cache).",
+        "Milliseconds a step (median), the ratio to the best peer, peak resident memory, and seconds from",
+        "the start of the process to the end of its first call (imports, building, compiling; our kernels",
+        "come from its cache).",
         "",
         f"- machine: {platform.processor() or platform.machine()}, {_cpu_name()}, {threads} threads",
         f"- measured ceilings: {ceiling.gflops:.0f} GFLOP/s multiply-adds (float32), "

@@ -1,4 +1,4 @@
-"""ReLU's gradient mask moves to where there is least of it: before a pooling's gradient instead of behind it."""
+"""ReLU's gradient mask moves to where there is least of it: before a pooling's gradient, not behind it."""
 
 from __future__ import annotations
 
