@@ -28,6 +28,7 @@ def gradients(
         Gradient of something with respect to `loss` (its shape and dtype); ones where not given.
     disconnected : {'none', 'zero', 'raise'}
         What to give for a tensor that `loss` does not depend on: None, zeros, or a ValueError that names it.
+        A path through integers, comparisons, rounding or `stop_gradient` is no dependence.
 
     Returns
     -------
@@ -44,6 +45,8 @@ def gradients(
     if grad is None:
         one = constant(1, loss.dtype)
         grad = call("broadcast_to", one, loss.shape) if loss.ndim else one
+    elif not _fits(grad, loss):
+        raise ValueError(f"gradients: expected a grad of type {loss.type}, got {grad.type}")
     found = _accumulate(loss, grad, wrt)
     return [_finish(found.get(id(tensor)), tensor, loss, disconnected) for tensor in wrt]
 
@@ -113,11 +116,16 @@ def _depending(order: Sequence[Tensor], wrt: Sequence[Tensor]) -> set[int]:
 def _check(node: Tensor, source: Tensor, flow: Tensor) -> None:
     """A gradient has the type of what it belongs to: anything else is a fault of the op."""
     assert isinstance(source.type, TensorType), f"{node.op}: gradient for a tuple"
-    same_rank = flow.ndim == source.ndim and flow.dtype == source.dtype
-    clash = same_rank and any(
-        isinstance(a, int) and isinstance(b, int) and a != b
-        for a, b in zip(flow.shape, source.shape, strict=True)
-    )
-    assert same_rank and not clash, (
-        f"{node.op}: gradient of type {flow.type} for an input of type {source.type}"
+    assert _fits(flow, source), f"{node.op}: gradient of type {flow.type} for an input of type {source.type}"
+
+
+def _fits(grad: Tensor, tensor: Tensor) -> bool:
+    """Whether dtype and shape agree as far as sizes are known."""
+    return (
+        grad.ndim == tensor.ndim
+        and grad.dtype == tensor.dtype
+        and not any(
+            isinstance(a, int) and isinstance(b, int) and a != b
+            for a, b in zip(grad.shape, tensor.shape, strict=True)
+        )
     )

@@ -233,6 +233,7 @@ def as_tensor(value: Any, like: str | None = None) -> Tensor:
     """`value` as a tensor. Python scalars are weak: they take the dtype `like` of what they meet.
 
     A Python float meeting an integer or bool dtype takes `K.floatx()`; an int meeting bool stays int32.
+    ValueError for an int that does not fit into the dtype that it meets.
     """
     if isinstance(value, Tensor):
         return value
@@ -241,7 +242,10 @@ def as_tensor(value: Any, like: str | None = None) -> Tensor:
             return constant(value, "bool")
         if isinstance(value, float):
             return constant(value, like if is_float(like) else floatx())
-        return constant(value, "int32" if like == "bool" else like)
+        dtype = "int32" if like == "bool" else like
+        if not is_float(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+            raise ValueError(f"the number {value} does not fit into {dtype}, the dtype of what it meets")
+        return constant(value, dtype)
     if value is None or isinstance(value, (str, bytes)):
         raise TypeError(f"expected a tensor, an array or a number, got {value!r}")
     return constant(value)

@@ -25,7 +25,7 @@ from symgraph.graph.tensor import install_operators
 
 _BUILDERS = {
     elementwise: "add subtract multiply divide floor_divide mod power less less_equal greater greater_equal "
-    "equal logical_and logical_or logical_not where cast maximum minimum",
+    "equal logical_and logical_or logical_xor logical_not where cast maximum minimum",
     math: "negative absolute log exp sqrt relu sigmoid tanh softplus",
     reduce: "sum mean max min prod cumsum",
     matmul: "matmul",

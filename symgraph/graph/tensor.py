@@ -166,6 +166,9 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Tensor:
         return call("matmul", other, self)
 
+    def __pos__(self) -> Tensor:
+        return self
+
     def __neg__(self) -> Tensor:
         return call("negative", self)
 
@@ -189,6 +192,18 @@ class Tensor:
 
     def __or__(self, other: Any) -> Tensor:
         return call("logical_or", self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return call("logical_and", other, self)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return call("logical_or", other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return call("logical_xor", self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return call("logical_xor", other, self)
 
     def __invert__(self) -> Tensor:
         return call("logical_not", self)

@@ -471,7 +471,9 @@ def together(*values: Any) -> list[Tensor]:
     """`values` as tensors of one dtype: the widest of the tensors', Python scalars following."""
     known = [v.dtype if isinstance(v, Tensor) else None for v in values]
     strong = [d for d in known if d is not None]
-    strong += [constant(v).dtype for v in values if isinstance(v, (np.ndarray, np.generic, list, tuple))]
+    # A float64 scalar is what numpy and math functions give for Python floats, and counts as one.
+    arrays = (np.ndarray, np.generic, list, tuple)
+    strong += [constant(v).dtype for v in values if isinstance(v, arrays) and not isinstance(v, float)]
     like = promote(*strong) if strong else None
     tensors = [as_tensor(v, like) for v in values]
     dtype = promote(*(t.dtype for t in tensors))

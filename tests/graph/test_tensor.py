@@ -1,0 +1,210 @@
+"""Tensors: dtypes and their meeting, operators, indexing, names, and where nodes come from."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symgraph.compiler.function import Function
+from symgraph.graph.evaluate import evaluate
+from symgraph.graph.gradient import gradients
+from symgraph.graph.leaves import Variable, constant, placeholder
+from symgraph.graph.ops import elementwise, math, matmul, nn, reduce
+from symgraph.graph.origin import layer_scope
+from symgraph.graph.tensor import topological
+from symgraph.graph.types import DTYPES, dtype_name
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: placeholder((3,), dtype="float16", name="x"),
+        lambda: constant(np.float16(1)),
+        lambda: Variable(np.zeros(3, np.float16)),
+        lambda: elementwise.cast(placeholder((3,)), "float16"),
+        lambda: placeholder((3,)) * np.ones(3, np.float16),
+    ],
+)
+def test_float16_is_refused_by_name(make: Callable[[], Any]) -> None:
+    with pytest.raises(TypeError, match=r"dtype float16 is not supported.*use float32"):
+        make()
+
+
+@pytest.mark.parametrize("name", ["complex64", "int8", "uint16", "object", "str"])
+def test_other_dtypes_are_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="is not supported: expected one of bool, uint8"):
+        dtype_name(name)
+
+
+@pytest.mark.parametrize("left", DTYPES)
+@pytest.mark.parametrize("right", DTYPES)
+def test_the_wider_dtype_is_the_result(left: str, right: str) -> None:
+    wider = DTYPES[max(DTYPES.index(left), DTYPES.index(right))]
+    total = placeholder((2,), dtype=left) + placeholder((2,), dtype=right)
+    assert total.dtype == ("int32" if wider == "bool" else wider)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number", "expected"),
+    [
+        ("float32", 2, "float32"),
+        ("float32", 2.5, "float32"),
+        ("float32", np.float64(2.5), "float32"),
+        ("float32", np.sqrt(2.0), "float32"),
+        ("float32", np.ones(2), "float64"),
+        ("float64", 2.5, "float64"),
+        ("int64", 2, "int64"),
+        ("int32", 2.5, "float32"),
+        ("uint8", 255, "uint8"),
+        ("bool", 2, "int32"),
+        ("bool", True, "int32"),
+    ],
+)
+def test_numbers_take_the_dtype_of_what_they_meet(dtype: str, number: Any, expected: str) -> None:
+    x = placeholder((2,), dtype=dtype)
+    assert (x + number).dtype == expected
+    assert (number + x).dtype == expected
+
+
+@pytest.mark.parametrize(("dtype", "number"), [("uint8", 256), ("uint8", -1), ("int32", 2**31)])
+def test_a_number_that_does_not_fit_is_refused(dtype: str, number: int) -> None:
+    with pytest.raises(ValueError, match=f"the number {number} does not fit into {dtype}"):
+        placeholder((2,), dtype=dtype) * number
+
+
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: a**b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+LOGICAL: dict[str, Callable[[Any, Any], Any]] = {
+    "&": lambda a, b: a & b,
+    "|": lambda a, b: a | b,
+    "^": lambda a, b: a ^ b,
+}
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_operators(name: str) -> None:
+    value = np.array([0.5, 2.0, 3.5])
+    x = placeholder((3,), dtype="float64", name="x")
+    for build in (
+        lambda t: BINARY[name](t, 2.0),
+        lambda t: BINARY[name](3.0, t),
+        lambda t: BINARY[name](np.array([2.0, 1.0, 4.0]), t),
+    ):
+        np.testing.assert_allclose(build(x).eval({x: value}), build(value))
+
+
+@pytest.mark.parametrize("name", LOGICAL)
+def test_logical_operators(name: str) -> None:
+    value = np.array([True, False])
+    x = placeholder((2,), dtype="bool", name="x")
+    for other in (True, False, np.array([False, True])):
+        for build in (lambda t, o=other: LOGICAL[name](t, o), lambda t, o=other: LOGICAL[name](o, t)):
+            np.testing.assert_array_equal(build(x).eval({x: value}), build(value))
+    np.testing.assert_array_equal((~x).eval({x: value}), ~value)
+
+
+def test_signs() -> None:
+    x = placeholder((2,), name="x")
+    value = np.float32([-1, 2])
+    for build in (lambda t: -t, lambda t: +t, abs):
+        np.testing.assert_array_equal(build(x).eval({x: value}), build(value))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        0, -1, slice(None), slice(1, None), slice(None, -1), slice(None, None, -2), (slice(None), 1),
+        (..., 0), (None, 1, ..., None), (slice(1, 3), slice(None, None, 2)), ([2, 0, 2],),
+        (slice(None), [1, -1]),
+    ],
+)  # fmt: skip
+def test_indexing(key: Any) -> None:
+    value = np.arange(24.0).reshape(4, 3, 2)
+    for sizes in ((4, 3, 2), (None, 3, None)):
+        x = placeholder(sizes, dtype="float64", name="x")
+        np.testing.assert_array_equal(x[key].eval({x: value}), value[key])
+
+
+def test_a_tensor_has_no_truth_and_no_length() -> None:
+    x = placeholder((3,), name="x")
+    with pytest.raises(TypeError, match="symbolic and has no truth value"):
+        bool(x > 0)
+    with pytest.raises(TypeError, match="symbolic and has no len"):
+        len(x)
+    assert len(list(x)) == 3
+    with pytest.raises(TypeError, match="cannot be iterated"):
+        iter(placeholder((None,)))
+
+
+def test_every_node_knows_its_line_and_layer_also_after_rewriting() -> None:
+    x, w = placeholder((None, 4), name="x"), Variable(np.ones((4, 3), np.float32), name="w")
+    with layer_scope("dense_1"):
+        hidden = math.relu(matmul.matmul(x, w) + np.ones(3, np.float32))
+    loss = -reduce.mean(math.log(nn.softmax(hidden)))
+    (grad,) = gradients(loss, [w])
+    for node in topological([loss, grad]):
+        assert all(o.file == __file__ and o.line > 0 for o in node.origins), node
+    lowered = Function([x], loss, updates=[(w, w - 0.1 * grad)]).lowered()
+    for node in lowered.nodes:
+        assert node.origins, node
+        assert all(o.file == __file__ for o in node.origins), node
+    products = [n for n in lowered.nodes if str(n.op).startswith("matmul")]
+    assert products
+    assert {n.layer for n in products} == {"dense_1"}
+
+
+def test_gradients_of_what_cannot_have_them() -> None:
+    x, n = placeholder((3,), name="x"), placeholder((3,), dtype="int32", name="n")
+    with pytest.raises(TypeError, match="expected a float loss, got int32"):
+        gradients(n, [x])
+    with pytest.raises(TypeError, match=r"'n'.* is not a float tensor"):
+        gradients(x * 1.0, [n])
+    with pytest.raises(ValueError, match="disconnected has to be one of"):
+        gradients(x * 1.0, [x], disconnected="nothing")
+    for grad in (np.ones(5, np.float32), np.ones(3), np.float32(1)):
+        with pytest.raises(ValueError, match=r"expected a grad of type float32\(3,\), got"):
+            gradients(x * 1.0, [x], grad=constant(grad))
+    assert gradients(reduce.sum(elementwise.cast(x > 0, "float32")), [x]) == [None]
+
+
+def test_gradient_of_intermediate_nodes_and_of_the_loss_itself() -> None:
+    x = placeholder((), dtype="float64", name="x")
+    hidden = x * 3.0
+    loss = hidden * hidden
+    found = gradients(loss, [loss, hidden, x])
+    values = evaluate([g for g in found if g is not None], {x: 2.0})
+    np.testing.assert_allclose(values, [1, 12, 36])
+
+
+def test_nothing_is_left_of_a_thousand_graphs() -> None:
+    def build(width: int) -> weakref.ref[Any]:
+        x, w = placeholder((None, width)), Variable(np.ones((width, 2), np.float32))
+        loss = reduce.mean(math.tanh(matmul.matmul(x, w)))
+        (grad,) = gradients(loss, [w])
+        step = Function([x], loss, updates=[(w, w - grad)])
+        if width % 100 == 1:
+            step(np.ones((3, width)))
+        return weakref.ref(w)
+
+    gc.collect()
+    before = len(gc.get_objects())
+    left = [build(width) for width in range(1, 1001)]
+    gc.collect()
+    assert not any(reference() is not None for reference in left)
+    assert len(gc.get_objects()) < before + 5000
