@@ -14,12 +14,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symgraph.graph.leaves import Placeholder, Variable, VariableRead, as_tensor
+from symgraph.graph.dims import Dim, unknowns
+from symgraph.graph.leaves import DimValue, Placeholder, Variable, VariableRead, as_tensor, free_sizes
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise, cast
 from symgraph.graph.ops.fused import Fused
 from symgraph.graph.tensor import Tensor, topological
-from symgraph.graph.types import is_float
+from symgraph.graph.types import TupleType, is_float
 from symgraph.passes.pipeline import run_passes
 from symgraph.passes.rewrite import Record, substitute
 
@@ -31,7 +32,7 @@ class Lowered:
     """A rewritten graph in running order, good for every size.
 
     `body` runs first, `tail` computes only new values of variables; `outputs` and `updates` are rewritten
-    roots.
+    roots; `given` pairs each given tensor with what stands in its place, whose shape has to be the same.
     """
 
     inputs: tuple[Tensor, ...]
@@ -41,6 +42,7 @@ class Lowered:
     tail: tuple[Tensor, ...]
     records: tuple[Record, ...]
     seconds: float
+    given: tuple[tuple[Tensor, Tensor], ...] = ()
 
     @property
     def nodes(self) -> tuple[Tensor, ...]:
@@ -54,19 +56,28 @@ def lower(
     updates: Sequence[Update],
     givens: Mapping[Tensor, object],
 ) -> Lowered:
-    """Lower a computation. ValueError where a placeholder that it needs is not among `inputs`."""
+    """Lower a computation.
+
+    Given values see what is fed, but not each other. ValueError where a placeholder that is needed, or the
+    only one that tells a size, is not among `inputs`.
+    """
     start = time.perf_counter()
     fed = [_as_placeholder(tensor) for tensor in inputs]
     cuts = {old: new for old, new in zip(inputs, fed, strict=True) if old is not new}
-    roots = substitute([*outputs, *(value for _, value in updates)], cuts | _given(givens))
+    given = _given(givens, cuts)
+    roots = substitute([*outputs, *(value for _, value in updates)], cuts | given)
     _check_inputs(roots, fed)
+    _check_sizes(roots, fed, given)
     rewritten, records = run_passes(roots)
     results = tuple(rewritten[: len(outputs)])
     changed = tuple(
         (variable, value) for (variable, _), value in zip(updates, rewritten[len(outputs) :], strict=True)
     )
     body, tail = _order(results, [value for _, value in changed])
-    return Lowered(tuple(fed), results, changed, body, tail, tuple(records), time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Lowered(
+        tuple(fed), results, changed, body, tail, tuple(records), seconds, tuple(_open_shapes(given))
+    )
 
 
 def _as_placeholder(tensor: Tensor) -> Tensor:
@@ -76,19 +87,54 @@ def _as_placeholder(tensor: Tensor) -> Tensor:
     return Tensor(Placeholder(tensor.tensor_type), (), tensor.type, tensor.origins, tensor.name)
 
 
-def _given(givens: Mapping[Tensor, object]) -> dict[Tensor, Tensor]:
-    """The replacements that `givens` asks for, checked."""
+def _given(givens: Mapping[Tensor, object], cuts: dict[Tensor, Tensor]) -> dict[Tensor, Tensor]:
+    """The replacements that `givens` asks for, checked; their values are computed from what is fed."""
     replacements: dict[Tensor, Tensor] = {}
+    # A static input is a given constant that holds everywhere.
+    fixed = {old: as_tensor(new, old.dtype) for old, new in givens.items() if is_static(old)}
     for old, new in givens.items():
-        value = as_tensor(new, old.dtype)
-        if value.ndim != old.ndim:
-            raise ValueError(
-                f"givens: {old!r} has {old.ndim} dimensions, its value {value!r} has {value.ndim}"
-            )
+        (value,) = substitute([as_tensor(new, old.dtype)], cuts | fixed if old not in fixed else cuts)
+        clash = value.ndim != old.ndim or any(
+            isinstance(a, int) and isinstance(b, int) and a != b
+            for a, b in zip(old.shape, value.shape, strict=True)
+        )
+        if clash:
+            raise ValueError(f"givens: {old!r} cannot take the value {value!r}: the shapes differ")
         if is_float(value.dtype) and not is_float(old.dtype):
             raise TypeError(f"givens: {old!r} cannot take the value {value!r} of dtype {value.dtype}")
         replacements[old] = cast(value, old.dtype)
     return replacements
+
+
+def _open_shapes(given: Mapping[Tensor, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The replacements whose shapes are to be compared when sizes are known."""
+    return [(old, new) for old, new in given.items() if old.shape != new.shape]
+
+
+def is_static(tensor: Tensor) -> bool:
+    """Whether `tensor` is an input whose values each have a Program of their own."""
+    return isinstance(tensor.op, Placeholder) and tensor.op.static
+
+
+def _check_sizes(roots: Sequence[Tensor], inputs: Sequence[Tensor], given: Mapping[Tensor, Tensor]) -> None:
+    """Every unknown size is one of an input, or of what stands for a given tensor."""
+    known = {u for t in (*inputs, *given) for u in free_sizes(t)}
+    for node in topological(roots):
+        for dim in _dims(node):
+            for size in unknowns(dim):
+                if size not in known:
+                    raise ValueError(
+                        f"missing input: {node.origins[0]}: {node!r} needs the size {size}, "
+                        "which no input determines"
+                    )
+
+
+def _dims(node: Tensor) -> list[Dim]:
+    """The sizes in a node's type, or that it is made of."""
+    if isinstance(node.op, DimValue):
+        return [node.op.dim]
+    kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    return [dim for kind in kinds for dim in kind.shape if not isinstance(dim, int)]
 
 
 def _check_inputs(roots: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:

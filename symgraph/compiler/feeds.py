@@ -14,7 +14,7 @@ def as_feed(value: Any, target: Tensor) -> np.ndarray:
     """`value` as a C-contiguous array of the placeholder's dtype.
 
     Numbers and bools are converted as Keras does. TypeError or ValueError where `value` is none (objects,
-    text, complex), where a fraction would be cut into an integer, or where an integer does not fit.
+    text, complex), where a fraction would be cut into an integer, or where a number is too large.
     """
     array = value if isinstance(value, np.ndarray) else _as_array(value, target)
     if array.dtype.name != target.dtype:
@@ -46,7 +46,13 @@ def _converted(array: np.ndarray, target: Tensor) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{label(target)}: expected numbers of dtype {wanted}, got dtype {array.dtype}")
     if is_float(wanted) or wanted == "bool":
-        return array.astype(wanted)
+        try:
+            with np.errstate(over="raise"):
+                return array.astype(wanted)
+        except FloatingPointError as error:
+            raise ValueError(
+                f"{label(target)}: a value of dtype {array.dtype} is too large for {wanted}"
+            ) from error
     with np.errstate(invalid="ignore"):
         converted = array.astype(wanted)
     if not np.array_equal(converted, array):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import networkx
 import numpy as np
 
-from symgraph.compiler.compile import Lowered, Update, lower, variables_of
+from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
 from symgraph.compiler.feeds import as_feed, label
 from symgraph.compiler.plan import plan
 from symgraph.compiler.program import Program
-from symgraph.graph.leaves import Placeholder, Variable, as_tensor
+from symgraph.graph.leaves import Variable, as_tensor
 from symgraph.graph.tensor import Tensor, install_operators, topological
 from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
@@ -22,6 +23,9 @@ from symgraph.kernels.machine import KernelError, default_threads
 
 _MOST_PROGRAMS = 16
 _MOST_SPECIALISATIONS = 32
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
 
 
 class Function:
@@ -60,8 +64,10 @@ class Function:
         self._single = isinstance(outputs, Tensor)
         self.outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
         self.givens = dict(givens or {})
-        self.updates = tuple(_checked_updates(updates, self.outputs))
-        self._static = [i for i, t in enumerate(self.inputs) if isinstance(t.op, Placeholder) and t.op.static]
+        _check_givens(self.name, self.inputs, self.givens)
+        checked = _checked_updates(updates)
+        self.updates = tuple(_with_defaults(checked, [*self.outputs, *self._given_values()]))
+        self._static = [i for i, t in enumerate(self.inputs) if is_static(t)]
         self._lock = threading.RLock()
         self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
         self._check_duplicates()
@@ -112,12 +118,11 @@ class Function:
         )
         targets = tuple(fed)
         feeds = [as_feed(fed[t], t) for t in targets]
-        static = tuple(
-            (id(t), _static_value(f, t)) for t, f in zip(targets, feeds, strict=True) if _is_static(t)
-        )
-        key = ("run", tuple(map(id, targets)), tuple(map(id, wanted)), static, update)
+        static = tuple((t, _static_value(f, t)) for t, f in zip(targets, feeds, strict=True) if is_static(t))
+        # The key holds the tensors: the identity of one that is gone could be that of the next.
+        key = ("run", targets, wanted, static, update)
         variant = self._variant(key, targets, wanted, dict(static), update)
-        results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not _is_static(t)])
+        results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
         return results[0] if single or (fetch is None and self._single) else results
 
     def lowered(self, static: Sequence[int] = ()) -> Lowered:
@@ -165,7 +170,7 @@ class Function:
             seen.add(id(tensor))
 
     def _main(self, static: tuple[int, ...]) -> _Variant:
-        fixed = {id(self.inputs[i]): v for i, v in zip(self._static, static, strict=True)}
+        fixed = {self.inputs[i]: v for i, v in zip(self._static, static, strict=True)}
         return self._variant(static, self.inputs, self.outputs, fixed, True)
 
     def _variant(
@@ -173,19 +178,20 @@ class Function:
         key: Hashable,
         inputs: Sequence[Tensor],
         outputs: Sequence[Tensor],
-        static: Mapping[int, int],
+        static: Mapping[Tensor, int],
         update: bool,
     ) -> _Variant:
-        variant = self._variants.get(key)
+        variant = _recent(self._variants, key)
         if variant is not None:
             return variant
         with self._lock:
             if key not in self._variants:
-                givens = dict(self.givens)
-                givens.update({t: static[id(t)] for t in inputs if id(t) in static})
-                left = [t for t in inputs if id(t) not in static]
-                lowered = lower(left, outputs, self.updates if update else (), givens)
-                self._variants[key] = _Variant(lowered, self._lock if self.updates and update else None)
+                fed = set(inputs)
+                givens = {old: new for old, new in self.givens.items() if old not in fed} | dict(static)
+                left = [t for t in inputs if t not in static]
+                updates = _with_defaults(self.updates, outputs) if update else []
+                lowered = lower(left, outputs, updates, givens)
+                self._variants[key] = _Variant(lowered, self._lock if updates else None)
                 while len(self._variants) > _MOST_SPECIALISATIONS:
                     self._variants.popitem(last=False)
             return self._variants[key]
@@ -235,7 +241,7 @@ class _Variant:
 
     def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
         """The Program for these input shapes: planned once, kept while it is among the latest used."""
-        program = self._programs.get(shapes)
+        program = _recent(self._programs, shapes)
         if program is None:
             with self._planning:
                 program = self._programs.get(shapes) or plan(self.lowered, shapes, default_threads())
@@ -277,8 +283,37 @@ def evaluate(tensor: Tensor, feed: Mapping[Any, Any] | None = None) -> Any:
     return Function(list(fed), tensor, name="eval")(*fed.values())
 
 
-def _checked_updates(updates: Iterable[Any], outputs: Sequence[Tensor]) -> list[Update]:
-    """Check updates, and add the default updates of every variable that is read."""
+def _recent(kept: OrderedDict[_Key, _Value], key: _Key) -> _Value | None:
+    """What is kept under `key`, now the one used last; None where there is nothing."""
+    value = kept.get(key)
+    if value is not None:
+        # Another thread may just have dropped it.
+        with suppress(KeyError):
+            kept.move_to_end(key)
+    return value
+
+
+def _check_givens(name: str, inputs: Sequence[Tensor], givens: Mapping[Tensor, Any]) -> None:
+    """TypeError or ValueError for a given thing that is no tensor, or is an input too."""
+    for old in givens:
+        if not isinstance(old, Tensor):
+            raise TypeError(f"{name}: givens: expected tensors to be replaced, got {old!r}")
+        if any(old is tensor for tensor in inputs):
+            raise ValueError(f"{name}: {old!r} is an input and in givens")
+
+
+def _with_defaults(updates: Sequence[Update], roots: Sequence[Tensor]) -> list[Update]:
+    """`updates`, and the default updates of all variables that they and `roots` read."""
+    pairs = list(updates)
+    seen = {id(variable) for variable, _ in pairs}
+    for variable in variables_of([*roots, *(value for _, value in pairs)]):
+        if variable.default_update is not None and id(variable) not in seen:
+            pairs.append((variable, variable.default_update))
+    return pairs
+
+
+def _checked_updates(updates: Iterable[Any]) -> list[Update]:
+    """Pairs of a variable, each once, and a tensor that fits it."""
     pairs: list[Update] = []
     seen: set[int] = set()
     for item in updates:
@@ -289,9 +324,6 @@ def _checked_updates(updates: Iterable[Any], outputs: Sequence[Tensor]) -> list[
             raise ValueError(f"updates: variable {variable.name} is updated twice")
         seen.add(id(variable))
         pairs.append((variable, _fitting(variable, as_tensor(value, variable.dtype))))
-    for variable in variables_of([*outputs, *(value for _, value in pairs)]):
-        if variable.default_update is not None and id(variable) not in seen:
-            pairs.append((variable, variable.default_update))
     return pairs
 
 
@@ -304,10 +336,6 @@ def _fitting(variable: Variable, value: Tensor) -> Tensor:
     if clash:
         raise ValueError(f"updates: variable {variable.name} is {variable.type}, its new value {value.type}")
     return value
-
-
-def _is_static(tensor: Tensor) -> bool:
-    return isinstance(tensor.op, Placeholder) and tensor.op.static
 
 
 def _static_value(feed: np.ndarray, tensor: Tensor) -> int:

@@ -16,7 +16,7 @@ from symgraph.compiler.arena import Lifetime, pack
 from symgraph.compiler.compile import Lowered
 from symgraph.compiler.program import Base, Program
 from symgraph.graph.dims import Unknown
-from symgraph.graph.evaluate import bind_shape, check_requirements, concrete_op, concrete_shape
+from symgraph.graph.evaluate import bind_shapes, check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise
@@ -33,8 +33,17 @@ Place = Buffer | tuple[Buffer, ...]
 def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int) -> Program:
     """A Program for inputs of `shapes`. ValueError where sizes contradict the graph."""
     sizes: dict[Unknown, int] = {}
-    for tensor, shape in zip(lowered.inputs, shapes, strict=True):
-        bind_shape(tensor, shape, sizes)
+    known = list(zip(lowered.inputs, shapes, strict=True))
+    bind_shapes(known, sizes)
+    # What is given may tell sizes of what it stands for.
+    bind_shapes([(old, concrete_shape(new.type, sizes)) for old, new in lowered.given], sizes)
+    for variable, value in lowered.updates:
+        shape = concrete_shape(value.type, sizes)
+        if shape != variable.shape:
+            raise ValueError(
+                f"{value.origins[0]}: updates: variable {variable.name} has shape {variable.shape}, "
+                f"its new value {shape}"
+            )
     return _Planner(lowered, sizes, shapes, threads).program()
 
 
@@ -59,6 +68,7 @@ class _Planner:
         self.temporaries: dict[int, _Temporary] = {}
         self.pending = self._count_uses()
         self.output_bases: dict[int, int] = {}
+        self.results: list[Buffer] = []
         for index, (tensor, shape) in enumerate(zip(lowered.inputs, shapes, strict=True)):
             self.places[id(tensor)] = self._external(Base("feed", index), shape, tensor.dtype)
         self.outputs = [(concrete_shape(t.type, sizes), t.dtype) for t in lowered.outputs]
@@ -66,9 +76,9 @@ class _Planner:
     def program(self) -> Program:
         """Walk body, outputs, tail; then pack."""
         for index, (shape, dtype) in enumerate(self.outputs):
-            self._external(Base("output", index), shape, dtype)
-        first = {id(t): i for i, t in reversed(list(enumerate(self.lowered.outputs)))}
-        self.output_bases = {key: self._base_of("output", i) for key, i in first.items()}
+            self.results.append(self._external(Base("output", index), shape, dtype))
+        for node, result in zip(self.lowered.outputs, self.results, strict=True):
+            self.output_bases.setdefault(id(node), result.base)
         for node in self.lowered.body:
             self._node(node)
         self._copy_outputs()
@@ -84,9 +94,6 @@ class _Planner:
         self.bases.append(base)
         kind = np.dtype(dtype)
         return Buffer(len(self.bases) - 1, 0, shape, contiguous_strides(shape, kind.itemsize), kind)
-
-    def _base_of(self, kind: str, index: int) -> int:
-        return next(i for i, b in enumerate(self.bases) if b.kind == kind and b.index == index)
 
     def _temporary(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
         kind = np.dtype(dtype)
@@ -209,12 +216,9 @@ class _Planner:
 
     def _copy_outputs(self) -> None:
         """Outputs that are views, leaves, or repeated are copied out."""
-        for index, node in enumerate(self.lowered.outputs):
-            base = self._base_of("output", index)
+        for node, target in zip(self.lowered.outputs, self.results, strict=True):
             source = self._buffer(node)
-            if source.base != base:
-                kind = source.dtype
-                target = Buffer(base, 0, source.shape, contiguous_strides(source.shape, kind.itemsize), kind)
+            if source.base != target.base:
                 self._copy(source, target, node)
 
     def _variable_buffer(self, array: np.ndarray) -> Buffer:
@@ -297,7 +301,7 @@ class _Planner:
 
     def _store(self, copies: Sequence[tuple[Buffer, Buffer, Tensor]]) -> None:
         for source, target, node in copies:
-            self._copy(source.broadcast(target.shape), target, node)
+            self._copy(source, target, node)
 
     # Packing
 

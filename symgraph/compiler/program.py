@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from symgraph.graph.leaves import aligned_empty
 from symgraph.kernels.machine import Lease, Row, Table
+
+_Idle = TypeVar("_Idle")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Program:
 
     def run(self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
         """Run on C-contiguous `feeds` of the planned shapes and dtypes; a slab is borrowed from `slabs`."""
-        lease = self._idle.pop() if self._idle else self._new_lease()
+        lease = _popped(self._idle) or self._new_lease()
         slab = _borrow(slabs, self.arena_bytes)
         results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
         bases = lease.bases
@@ -86,8 +89,15 @@ class Program:
 
 def _borrow(slabs: list[np.ndarray], nbytes: int) -> np.ndarray:
     """An idle slab of at least `nbytes`, or a new one; smaller idle ones are let go."""
-    while slabs:
-        slab = slabs.pop()
+    while (slab := _popped(slabs)) is not None:
         if slab.nbytes >= nbytes:
             return slab
     return aligned_empty((max(nbytes, 64),), np.uint8)
+
+
+def _popped(idle: list[_Idle]) -> _Idle | None:
+    """One of the idle ones, or None. (Another thread may take the last one between a test and a pop.)"""
+    try:
+        return idle.pop()
+    except IndexError:
+        return None

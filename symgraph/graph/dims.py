@@ -177,13 +177,15 @@ _FUNCTIONS: dict[str, Callable[[int, int], int]] = {
 
 
 def evaluate(dim: Dim, sizes: Mapping[Unknown, int]) -> int:
-    """The value of `dim` for known `sizes`. KeyError names an unknown that has no size."""
+    """The value of `dim` for known `sizes`. ValueError names an unknown that has no size."""
     if isinstance(dim, int):
         return dim
     total = 0
     for monomial, factor in dim.terms:
         for atom in monomial:
             if isinstance(atom, Unknown):
+                if atom not in sizes:
+                    raise ValueError(f"no input determines the size {atom}")
                 factor *= sizes[atom]
             else:
                 factor *= _FUNCTIONS[atom.function](*(evaluate(a, sizes) for a in atom.arguments))

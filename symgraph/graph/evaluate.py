@@ -38,10 +38,12 @@ def evaluate(
     """
     values: dict[int, Any] = {}
     sizes: dict[Unknown, int] = {}
+    shapes: list[tuple[Tensor, tuple[int, ...]]] = []
     for tensor, value in (feeds or {}).items():
         array = np.asarray(value, tensor.dtype)
         values[id(tensor)] = array
-        bind_shape(tensor, array.shape, sizes)
+        shapes.append((tensor, array.shape))
+    bind_shapes(shapes, sizes)
     for node in topological(outputs, stop=list(feeds or {})):
         if id(node) not in values:
             values[id(node)] = _value(node, [values[id(i)] for i in node.inputs], sizes)
@@ -95,6 +97,15 @@ def bind_shape(tensor: Tensor, shape: Sequence[int], sizes: dict[Unknown, int]) 
             raise ValueError(
                 f"input {label}: expected size {dim}{known} on axis {axis}, got shape {tuple(shape)}"
             )
+
+
+def bind_shapes(shapes: Sequence[tuple[Tensor, Sequence[int]]], sizes: dict[Unknown, int]) -> None:
+    """`bind_shape` for many tensors.
+
+    Twice, since a size such as N*T can be checked only when others have told N and T.
+    """
+    for tensor, shape in [*shapes, *shapes]:
+        bind_shape(tensor, shape, sizes)
 
 
 def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:

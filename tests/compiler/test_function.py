@@ -10,7 +10,7 @@ import pytest
 from symgraph.compiler.function import Function, evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
-from symgraph.graph.ops import elementwise, index, math, matmul, reduce, shape
+from symgraph.graph.ops import elementwise, index, math, matmul, random, reduce, shape
 
 RNG = np.random.default_rng(0)
 
@@ -260,3 +260,81 @@ def test_a_deep_chain() -> None:
     for _ in range(3000):
         expected = np.sin(expected)
     np.testing.assert_allclose(f(value), expected, rtol=1e-4)
+
+
+def test_fetches_of_passing_tensors_are_never_mistaken_for_each_other() -> None:
+    x = placeholder((3,), name="x")
+    f = Function([x], x)
+    for i in range(60):
+        # A new tensor may take the identity of the last one, which is gone.
+        np.testing.assert_array_equal(f.run({x: np.ones(3)}, fetch=x * float(i)), np.full(3, i))
+
+
+def test_a_fed_tensor_wins_over_a_given_one() -> None:
+    x = placeholder((3,), name="x")
+    f = Function([], x + 1, givens={x: np.zeros(3, np.float32)})
+    np.testing.assert_array_equal(f(), np.ones(3))
+    np.testing.assert_array_equal(f.run({x: np.ones(3)}), np.full(3, 2))
+    with pytest.raises(ValueError, match=r"'x'.* is an input and in givens"):
+        Function([x], x + 1, givens={x: np.zeros(3, np.float32)})
+    with pytest.raises(TypeError, match="givens: expected tensors"):
+        Function([x], x + 1, givens={"x": 1.0})  # type: ignore[dict-item]
+
+
+def test_given_values_see_what_is_fed() -> None:
+    x, y = placeholder((3,), name="x"), placeholder((3,), name="y")
+    hidden = x * 2
+    phase = placeholder((), dtype="bool", static=True, name="phase")
+    f = Function([hidden], y + 1, givens={y: hidden * 2})
+    np.testing.assert_array_equal(f(np.ones(3)), np.full(3, 3))
+    g = Function([x, phase], y, givens={y: elementwise.where(phase, x, -x)})
+    np.testing.assert_array_equal(g(np.ones(3), 1), np.ones(3))
+    np.testing.assert_array_equal(g(np.ones(3), 0), -np.ones(3))
+
+
+def test_random_numbers_are_new_at_every_call_also_in_givens_and_fetches() -> None:
+    x = placeholder((4,), name="x")
+    f = Function([], x, givens={x: random.random_uniform((4,), seed=1)})
+    assert not np.array_equal(f(), f())
+    fetched = random.random_uniform((4,), seed=1)
+    g = Function([x], x)
+    assert not np.array_equal(g.run(fetch=fetched), g.run(fetch=fetched))
+    assert np.array_equal(g.run(fetch=fetched, update=False), g.run(fetch=fetched, update=False))
+
+
+def test_the_least_recently_used_program_goes_first() -> None:
+    x = placeholder((None,), name="x")
+    f = Function([x], x + 1)
+    f(np.zeros(100))
+    kept = f.program((100,))
+    for size in range(40):
+        f(np.zeros(size))
+        f(np.zeros(100))
+    assert f.program((100,)) is kept
+
+
+def test_unused_inputs_are_reported() -> None:
+    x, y = placeholder((2,), name="x"), placeholder((2,), name="why")
+    f = Function([x, y], x + 1)
+    assert f.unused_inputs == (y,)
+    assert "- why" in str(f)
+    np.testing.assert_array_equal(f(np.ones(2), np.ones(2)), [2, 2])
+
+
+def test_numbers_too_large_for_the_dtype_are_refused() -> None:
+    x = placeholder((None,), name="x")
+    with pytest.raises(ValueError, match="too large for float32"):
+        Function([x], x)(np.float64([1e300]))
+    np.testing.assert_array_equal(Function([x], x)(np.float64([np.inf])), [np.inf])
+
+
+def test_an_index_out_of_range_among_constants_names_the_line() -> None:
+    row = index.Gather(0)(constant(np.ones((3, 2), np.float32)), constant(np.int32([0, 5])))
+    with pytest.raises(ValueError, match=r"test_function\.py:\d+: gather.*out of range"):
+        Function([], row)()
+
+
+def test_many_outputs() -> None:
+    x = placeholder((2,), name="x")
+    values = Function([x], [x * float(i) for i in range(300)])(np.ones(2))
+    np.testing.assert_array_equal(values, np.arange(300.0)[:, None] * np.ones(2))
