@@ -34,7 +34,7 @@ class Initializer:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make an initializer of `get_config`'s arguments; a `dtype` (tf.keras writes it) is passed over."""
-        return cls(**{name: value for name, value in config.items() if name != "dtype"})
+        return cls(**{name: value for name, value in dict(config).items() if name != "dtype"})
 
 
 class Zeros(Initializer):

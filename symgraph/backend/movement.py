@@ -255,6 +255,9 @@ def _interpolated(x: Tensor, factor: int, axis: int) -> Tensor:
     size: Dim = x.shape[axis]
     last = slicing.slice_axis(x, axis, size - 1, 1)
     following = shape_ops.concatenate([slicing.slice_axis(x, axis, 1, size - 1), last], axis)
-    steps = [x + (following - x) * (i / factor) for i in range(factor)]
-    woven = shape_ops.stack(steps, axis + 1)
+    # One node for all steps: their number may come from a stranger's file.
+    steps = create.arange(factor, dtype=x.dtype) / factor
+    steps = shape_ops.reshape(steps, (factor, *[1] * (x.ndim - axis - 1)))
+    before, change = (shape_ops.expand_dims(value, axis + 1) for value in (x, following - x))
+    woven = before + change * steps
     return shape_ops.reshape(woven, (*x.shape[:axis], size * factor, *x.shape[axis + 1 :]))

@@ -168,7 +168,7 @@ class Layer(NodeAccess, LossesAndUpdates):
         Raises
         ------
         ValueError
-            If a size is not known.
+            If a size is not known, or memory does not suffice.
         """
         if any(not isinstance(size, (int, np.integer)) or size < 0 for size in shape):
             raise ValueError(
@@ -177,7 +177,12 @@ class Layer(NodeAccess, LossesAndUpdates):
             )
         spend(self.name, name, shape)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
-        value = make(tuple(int(size) for size in shape))
+        try:
+            value = make(tuple(int(size) for size in shape))
+        except (MemoryError, OverflowError) as error:
+            raise ValueError(
+                f"layer {self.name}: the weight {name} of shape {tuple(shape)} cannot be made: {error}"
+            ) from error
         weight: Variable = K.variable(
             value, dtype=dtype or K.floatx(), name=f"{self.name}/{name}", constraint=constraint
         )

@@ -107,8 +107,10 @@ def stored_layer(group: GuardedGroup, name: str) -> StoredLayer:
 
 def most_numbers(group: GuardedGroup) -> int:
     """The numbers that a model made for the file may have in all, with some to spare for clearer errors."""
-    layers = [stored_layer(group, name) for name in group.texts("layer_names")]
-    return _SPARE_NUMBERS + sum(dataset.most_elements for layer in layers for dataset in layer.datasets)
+    layers = [stored_layer(group, name) for name in dict.fromkeys(group.texts("layer_names"))]
+    # An array that has several names counts once.
+    arrays = {dataset.identity: dataset for layer in layers for dataset in layer.datasets}
+    return _SPARE_NUMBERS + sum(array.most_elements for array in arrays.values())
 
 
 def load_in_order(group: GuardedGroup, layers: Sequence[Layer], reshape: bool = False) -> list[Assignment]:

@@ -182,11 +182,19 @@ class GuardedDataset:
         return int(self.data.size)
 
     @property
+    def identity(self) -> int:
+        """Equal for two names of the same array."""
+        with _damage_named(self.label):
+            return int(h5py.h5o.get_info(self.data.id).addr)
+
+    @property
     def most_elements(self) -> int:
         """The largest number of elements that the stored bytes can stand for, whatever the shape says."""
         with _damage_named(self.label):
-            stored = self.data.id.get_storage_size() // self.data.dtype.itemsize
-            return min(self.size, stored * (_MOST_EXPANSION if _filters(self.data) else 1))
+            # What a file claims to store can be more than it has.
+            stored = min(self.data.id.get_storage_size(), self.data.file.id.get_filesize())
+            most = stored // self.data.dtype.itemsize * (_MOST_EXPANSION if _filters(self.data) else 1)
+            return min(self.size, most)
 
     def read(self) -> np.ndarray:
         """The array. Call this once the shape is known to be the expected one."""

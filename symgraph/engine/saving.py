@@ -262,6 +262,8 @@ def _deserialized(config: Any, custom_objects: CustomObjects, safe_mode: bool) -
         return deserialize(translated(config, custom_objects or ()), custom_objects, safe_mode=safe_mode)
     except RecursionError as error:
         raise ValueError("the configuration is nested deeper than any model") from error
+    except OverflowError as error:
+        raise ValueError(f"a number in the configuration is too large: {error}") from error
 
 
 # -- configurations ------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ def dtype_name(dtype: object) -> str:
     """
     try:
         name = str(np.dtype(dtype).name)  # type: ignore[call-overload]
-    except TypeError:
-        name = str(dtype)
+    except (TypeError, ValueError, SyntaxError):  # numpy parses text, which may be anything
+        name = str(dtype)[:80]
     if name == "float16":
         raise TypeError("dtype float16 is not supported: no kernel computes in half precision; use float32")
     if name not in DTYPES:

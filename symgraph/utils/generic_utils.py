@@ -152,16 +152,17 @@ def deserialize_keras_object(
         )
     made_by = _find_object(name, module_objects, custom_objects, printable_module_name)
     config = identifier["config"]
+    # A list is the configuration of an old Sequential.
+    if not isinstance(config, dict | list if hasattr(made_by, "from_config") else dict):
+        raise ValueError(
+            f"Improper config of {printable_module_name} {name}: expected a dict, got {config!r}"
+        )
     if hasattr(made_by, "from_config"):
         if has_arg(made_by.from_config, "custom_objects"):
             return made_by.from_config(config, custom_objects={**state._custom_objects, **custom_objects})
         with CustomObjectScope(custom_objects):
             return made_by.from_config(config)
     # By Keras' convention a function that makes the object takes the configuration as keywords.
-    if not isinstance(config, dict):
-        raise ValueError(
-            f"Improper config of {printable_module_name} {name}: expected a dict, got {config!r}"
-        )
     with CustomObjectScope(custom_objects):
         return made_by(**config)
 

@@ -463,6 +463,49 @@ def test_a_small_file_cannot_ask_for_large_weights(tmp_path, claimed):
         load_model(path)
 
 
+def test_names_that_are_repeated_do_not_enlarge_a_file(tmp_path):
+    model, path = (
+        Sequential([Dense(100, input_shape=(1000,), name="low", use_bias=False)]),
+        tmp_path / "model.h5",
+    )
+    model.save(path)
+    with h5py.File(path, "a") as file:
+        group = file["model_weights"]
+        group["also"] = group["low"]
+        group["low"].attrs["weight_names"] = np.array([b"low/kernel:0"] * 1000)
+        group.attrs["layer_names"] = np.array([b"low", b"also"] * 1000)
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][0]["config"]["units"] = 10_000
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(ValueError, match=r"shape \(1000, 10000\) is larger than what the file holds"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "match"),
+    [
+        (("units",), 2**60, r"layer low: the weight kernel of shape .* is larger than the memory"),
+        (("units",), 10**400, r"layer low: the weight kernel of shape .* is larger than the memory"),
+        (
+            ("kernel_initializer", "config", "scale"),
+            float("nan"),
+            "layer low: the weight kernel .* cannot be made",
+        ),
+        (("kernel_initializer", "config"), 5, "initializer VarianceScaling: expected a dict, got 5"),
+        (("dtype",), "9" * 5000, "dtype 9+ is not supported"),
+        (("batch_input_shape",), [None, 10**30], "large"),
+    ],
+)
+def test_numbers_that_are_too_large(place, value, match):
+    config = json.loads(_small().to_json())
+    inner = config["config"]["layers"][0]["config"]
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    with pytest.raises((ValueError, TypeError), match=match):
+        model_from_json(json.dumps(config))
+
+
 def test_a_full_disk_keeps_the_old_file(tmp_path):
     """The limit on the size of files stands for a full disk; it needs a process of its own."""
     model, path = _small(), tmp_path / "model.h5"
