@@ -9,7 +9,7 @@ import numpy as np
 
 from symgraph.graph.dims import product
 from symgraph.graph.leaves import as_tensor
-from symgraph.graph.ops import barrier, elementwise, index, matmul, reduce
+from symgraph.graph.ops import barrier, compare, elementwise, index, matmul, reduce
 from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.tensor import Tensor
@@ -98,32 +98,32 @@ def clip(x: Any, min_value: Any, max_value: Any) -> Tensor:
 
 def equal(x: Any, y: Any) -> Tensor:
     """x == y, element by element: a bool tensor."""
-    return elementwise.equal(x, y)
+    return compare.equal(x, y)
 
 
 def not_equal(x: Any, y: Any) -> Tensor:
     """x != y, element by element: a bool tensor."""
-    return elementwise.not_equal(x, y)
+    return compare.not_equal(x, y)
 
 
 def greater(x: Any, y: Any) -> Tensor:
     """x > y, element by element: a bool tensor."""
-    return elementwise.greater(x, y)
+    return compare.greater(x, y)
 
 
 def greater_equal(x: Any, y: Any) -> Tensor:
     """x >= y, element by element: a bool tensor."""
-    return elementwise.greater_equal(x, y)
+    return compare.greater_equal(x, y)
 
 
 def less(x: Any, y: Any) -> Tensor:
     """x < y, element by element: a bool tensor."""
-    return elementwise.less(x, y)
+    return compare.less(x, y)
 
 
 def less_equal(x: Any, y: Any) -> Tensor:
     """x <= y, element by element: a bool tensor."""
-    return elementwise.less_equal(x, y)
+    return compare.less_equal(x, y)
 
 
 def maximum(x: Any, y: Any) -> Tensor:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from symgraph.graph.ops import (
     barrier,
+    compare,
     conv,
     create,
     elementwise,
+    fused,
     index,
     math,
     matmul,
@@ -24,8 +26,8 @@ from symgraph.graph.ops import (
 from symgraph.graph.tensor import install_operators
 
 _BUILDERS = {
-    elementwise: "add subtract multiply divide floor_divide mod power less less_equal greater greater_equal "
-    "equal logical_and logical_or logical_xor logical_not where cast maximum minimum",
+    elementwise: "add subtract multiply divide floor_divide mod power where cast maximum minimum",
+    compare: "less less_equal greater greater_equal equal logical_and logical_or logical_xor logical_not",
     math: "negative absolute log exp sqrt relu sigmoid tanh softplus",
     reduce: "sum mean max min prod cumsum",
     matmul: "matmul",
@@ -40,6 +42,7 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, conv, create, elementwise, index, math, matmul, nn, pool, random, reduce, shape, slicing, sort,
+    barrier, compare, conv, create, elementwise, fused, index, math, matmul, nn, pool, random, reduce, shape,
+    slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

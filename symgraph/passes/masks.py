@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from symgraph.graph.leaves import constant
 from symgraph.graph.op import Part
-from symgraph.graph.ops.elementwise import Greater, Where
+from symgraph.graph.ops.compare import Greater
+from symgraph.graph.ops.elementwise import Where
 from symgraph.graph.ops.pool import MaxPool2DGradient, MaxPool2DWithIndex
 from symgraph.graph.tensor import Tensor
 from symgraph.passes.rewrite import Rule, apply_rules, rule

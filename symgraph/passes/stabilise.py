@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from symgraph.graph.leaves import constant
-from symgraph.graph.ops.elementwise import Add, Subtract, logical_or, where
+from symgraph.graph.ops.compare import logical_or
+from symgraph.graph.ops.elementwise import Add, Subtract, where
 from symgraph.graph.ops.math import Exp, Log, Sigmoid, exp, expm1, isinf, isnan, log, log1p, softplus
 from symgraph.graph.ops.nn import LogSoftmax, Softmax
 from symgraph.graph.ops.reduce import Max, Sum

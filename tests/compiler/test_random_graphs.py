@@ -18,7 +18,7 @@ from symgraph.graph.dims import unknown
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
-from symgraph.graph.ops import elementwise, index, math, matmul, nn, reduce, shape, slicing, sort
+from symgraph.graph.ops import compare, elementwise, index, math, matmul, nn, reduce, shape, slicing, sort
 from symgraph.graph.tensor import Tensor, topological
 
 SIZES = (3, 1, 0, 17)
@@ -91,7 +91,7 @@ class Recipe:
         a, b = self.pick(), self.pick()
         assert a is not None and b is not None
         builders = [elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.maximum,
-                    elementwise.minimum, elementwise.less, elementwise.equal]  # fmt: skip
+                    elementwise.minimum, compare.less, compare.equal]  # fmt: skip
         build = builders[self.draw(7 if self.exact(a) and self.exact(b) else 5)]
         if build is elementwise.multiply and not (self.exact(a) and self.exact(b)):
             build = elementwise.add

@@ -1,4 +1,4 @@
-"""Element-wise ops: the shared rules, arithmetic, comparison, logic, selection and casts."""
+"""Element-wise ops: the shared rules, arithmetic, extrema, selection and casts."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class Divide(Elementwise):
         return sum_to(grad / b, a), sum_to(-(grad * output) / b, b)
 
 
-class _NoGradient(Elementwise):
+class NoGradient(Elementwise):
     """A step function: its gradient is zero wherever it exists, and stays unsaid."""
 
     smooth: ClassVar[bool] = False
@@ -220,7 +220,7 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
-class FloorDivide(_NoGradient):
+class FloorDivide(NoGradient):
     """Floor of a / b, with Python's sign rule. An integer divided by zero gives zero."""
 
     kernel: ClassVar[str] = "floordiv"
@@ -268,12 +268,12 @@ class _Extremum(Elementwise):
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
         """1 for the chosen one, 1/2 for each in a tie."""
         a, b = inputs
-        tie = where(equal(a, b), 0.5, 1.0)
+        tie = where(call("equal", a, b), 0.5, 1.0)
         share = grad * cast(tie, grad.dtype)
         zero = constant(0, grad.dtype)
         return (
-            sum_to(where(equal(a, output), share, zero), a),
-            sum_to(where(equal(b, output), share, zero), b),
+            sum_to(where(call("equal", a, output), share, zero), a),
+            sum_to(where(call("equal", b, output), share, zero), b),
         )
 
 
@@ -291,105 +291,6 @@ class Minimum(_Extremum):
 
     kernel: ClassVar[str] = "minimum"
     function: ClassVar[Callable[..., Any]] = np.minimum
-
-
-class _Comparison(_NoGradient):
-    """A comparison: bool result."""
-
-    accepts: ClassVar[tuple[str, ...]] = DTYPES
-
-    def infer(self, *types: Any) -> TensorType:
-        """Broadcast shape, bool."""
-        return TensorType("bool", super().infer(*types).shape)
-
-    def reference(self, *arrays: Any) -> Any:
-        """numpy's comparison."""
-        return np.asarray(type(self).function(*arrays))
-
-
-@dataclass(frozen=True)
-class Equal(_Comparison):
-    """a == b."""
-
-    kernel: ClassVar[str] = "equal"
-    function: ClassVar[Callable[..., Any]] = np.equal
-
-
-@dataclass(frozen=True)
-class NotEqual(_Comparison):
-    """a != b."""
-
-    kernel: ClassVar[str] = "not_equal"
-    function: ClassVar[Callable[..., Any]] = np.not_equal
-
-
-@dataclass(frozen=True)
-class Less(_Comparison):
-    """a < b."""
-
-    kernel: ClassVar[str] = "less"
-    function: ClassVar[Callable[..., Any]] = np.less
-
-
-@dataclass(frozen=True)
-class LessEqual(_Comparison):
-    """a <= b."""
-
-    kernel: ClassVar[str] = "less_equal"
-    function: ClassVar[Callable[..., Any]] = np.less_equal
-
-
-@dataclass(frozen=True)
-class Greater(_Comparison):
-    """a > b."""
-
-    kernel: ClassVar[str] = "greater"
-    function: ClassVar[Callable[..., Any]] = np.greater
-
-
-@dataclass(frozen=True)
-class GreaterEqual(_Comparison):
-    """a >= b."""
-
-    kernel: ClassVar[str] = "greater_equal"
-    function: ClassVar[Callable[..., Any]] = np.greater_equal
-
-
-@dataclass(frozen=True)
-class LogicalAnd(_NoGradient):
-    """a and b, of bools."""
-
-    kernel: ClassVar[str] = "logical_and"
-    function: ClassVar[Callable[..., Any]] = np.logical_and
-    accepts: ClassVar[tuple[str, ...]] = ("bool",)
-
-
-@dataclass(frozen=True)
-class LogicalOr(_NoGradient):
-    """a or b, of bools."""
-
-    kernel: ClassVar[str] = "logical_or"
-    function: ClassVar[Callable[..., Any]] = np.logical_or
-    accepts: ClassVar[tuple[str, ...]] = ("bool",)
-
-
-@dataclass(frozen=True)
-class LogicalXor(_NoGradient):
-    """Exactly one of a and b, of bools."""
-
-    kernel: ClassVar[str] = "logical_xor"
-    function: ClassVar[Callable[..., Any]] = np.logical_xor
-    accepts: ClassVar[tuple[str, ...]] = ("bool",)
-
-
-@dataclass(frozen=True)
-class LogicalNot(_NoGradient):
-    """not a, of bools."""
-
-    kernel: ClassVar[str] = "logical_not"
-    function: ClassVar[Callable[..., Any]] = np.logical_not
-    accepts: ClassVar[tuple[str, ...]] = ("bool",)
-    arity: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -412,6 +313,10 @@ class Where(Elementwise):
         condition, a, b = inputs
         zero = constant(0, grad.dtype)
         return None, sum_to(where(condition, grad, zero), a), sum_to(where(condition, zero, grad), b)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """A choice is no floating-point operation."""
+        return 0
 
     @classmethod
     def draw(cls, rng: np.random.Generator, shape: tuple[int, ...], dtype: str, index: int) -> np.ndarray:
@@ -480,7 +385,9 @@ def together(*values: Any) -> list[Tensor]:
     return [cast(t, dtype) for t in tensors]
 
 
-def _binary(op: type[Elementwise]) -> Callable[[Any, Any], Tensor]:
+def binary(op: type[Elementwise]) -> Callable[[Any, Any], Tensor]:
+    """The builder function of an op of two tensors."""
+
     def build(a: Any, b: Any) -> Tensor:
         a, b = together(a, b)
         if a.dtype == "bool" and "bool" not in op.accepts:
@@ -492,32 +399,13 @@ def _binary(op: type[Elementwise]) -> Callable[[Any, Any], Tensor]:
     return build
 
 
-def _logical(op: type[Elementwise]) -> Callable[..., Tensor]:
-    def build(*values: Any) -> Tensor:
-        return op()(*(cast(v, "bool") for v in values))
-
-    build.__doc__ = f"{op.__doc__} Numbers count as true where they are not zero."
-    build.__name__ = op.__name__.lower()
-    return build
-
-
-add = _binary(Add)
-subtract = _binary(Subtract)
-multiply = _binary(Multiply)
-floor_divide = _binary(FloorDivide)
-mod = _binary(Mod)
-maximum = _binary(Maximum)
-minimum = _binary(Minimum)
-equal = _binary(Equal)
-not_equal = _binary(NotEqual)
-less = _binary(Less)
-less_equal = _binary(LessEqual)
-greater = _binary(Greater)
-greater_equal = _binary(GreaterEqual)
-logical_and = _logical(LogicalAnd)
-logical_or = _logical(LogicalOr)
-logical_xor = _logical(LogicalXor)
-logical_not = _logical(LogicalNot)
+add = binary(Add)
+subtract = binary(Subtract)
+multiply = binary(Multiply)
+floor_divide = binary(FloorDivide)
+mod = binary(Mod)
+maximum = binary(Maximum)
+minimum = binary(Minimum)
 
 
 def divide(a: Any, b: Any) -> Tensor:

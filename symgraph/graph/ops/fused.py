@@ -13,11 +13,11 @@ import numpy as np
 
 from symgraph.graph.dims import Dim
 from symgraph.graph.op import Op, Sample
+from symgraph.graph.ops.compare import Greater
 from symgraph.graph.ops.elementwise import (
     Add,
     Cast,
     Elementwise,
-    Greater,
     Multiply,
     Where,
     broadcast_requirements,

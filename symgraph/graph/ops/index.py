@@ -11,16 +11,8 @@ import numpy as np
 from symgraph.graph.dims import Dim, Expression, product, shape_text
 from symgraph.graph.leaves import as_tensor, constant, constant_value
 from symgraph.graph.op import Op, Sample
-from symgraph.graph.ops.elementwise import (
-    FLOATS,
-    broadcast_requirements,
-    broadcast_shapes,
-    cast,
-    greater_equal,
-    less,
-    logical_or,
-    where,
-)
+from symgraph.graph.ops.compare import greater_equal, less, logical_or
+from symgraph.graph.ops.elementwise import FLOATS, broadcast_requirements, broadcast_shapes, cast, where
 from symgraph.graph.ops.shape import broadcast_to, reshape, transpose
 from symgraph.graph.ops.sizes import known, size_tensor, size_values
 from symgraph.graph.ops.slicing import basic_slice, item_place

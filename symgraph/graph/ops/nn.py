@@ -12,7 +12,8 @@ from symgraph.globals import floatx
 from symgraph.graph.dims import shape_text
 from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.op import Op, Sample
-from symgraph.graph.ops.elementwise import FLOATS, cast, greater, less, logical_and, together, where
+from symgraph.graph.ops.compare import greater, less, logical_and
+from symgraph.graph.ops.elementwise import FLOATS, cast, together, where
 from symgraph.graph.ops.shape import expand_dims, squeeze, transpose
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.tensor import Tensor, call

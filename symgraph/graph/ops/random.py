@@ -18,7 +18,8 @@ from symgraph.globals import floatx
 from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import Variable, constant
 from symgraph.graph.op import Op, Sample
-from symgraph.graph.ops.elementwise import add, cast, less, multiply, subtract
+from symgraph.graph.ops.compare import less
+from symgraph.graph.ops.elementwise import add, cast, multiply, subtract
 from symgraph.graph.ops.sizes import checked_shape, known_shape
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float

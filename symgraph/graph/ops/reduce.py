@@ -13,7 +13,8 @@ from symgraph.globals import floatx
 from symgraph.graph.dims import product
 from symgraph.graph.leaves import DimValue, as_tensor, constant
 from symgraph.graph.op import Op, Sample
-from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast, equal, where
+from symgraph.graph.ops.compare import equal
+from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast, where
 from symgraph.graph.ops.math import sqrt, square
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType, is_float, normalize_axes, normalize_axis
