@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symgraph.graph.dims import Dim
+from symgraph.graph.dims import Dim, product
 from symgraph.graph.origin import Origin, current
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, TupleType, Type
@@ -94,6 +94,13 @@ class Op:
         """
         return 0
 
+    def bytes(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+        """Compulsory memory traffic for these types, whose sizes are known: each operand and result once.
+
+        Nothing for leaves, and for ops whose result may be a view.
+        """
+        return 0 if self.leaf or self.aliases else sum(map(byte_count, (*inputs, *outputs)))
+
     def rows(
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
     ) -> list[Row]:
@@ -108,6 +115,11 @@ class Op:
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Example applications for the generic checks: 0-size, odd sizes, every dtype that is claimed."""
         return iter(())
+
+
+def byte_count(kind: TensorType) -> int:
+    """Bytes of a tensor whose sizes are known."""
+    return int(product(kind.shape)) * np.dtype(kind.dtype).itemsize
 
 
 def _snake(name: str) -> str:

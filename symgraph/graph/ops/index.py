@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.graph.dims import Dim, Expression, product, shape_text
 from symgraph.graph.leaves import as_tensor, constant, constant_value
-from symgraph.graph.op import Op, Sample
+from symgraph.graph.op import Op, Sample, byte_count
 from symgraph.graph.ops.compare import greater_equal, less, logical_or
 from symgraph.graph.ops.elementwise import FLOATS, broadcast_requirements, broadcast_shapes, cast, where
 from symgraph.graph.ops.shape import broadcast_to, reshape, transpose
@@ -80,6 +80,10 @@ class Gather(Op):
         """numpy's take."""
         x, indices = arrays
         return np.take(x, _inside(self, indices, x.shape[self.axis]), self.axis)
+
+    def bytes(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+        """What is picked, the indices, and the result; not the whole of x."""
+        return 2 * byte_count(outputs[0]) + byte_count(inputs[1])
 
     def rows(
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
@@ -232,6 +236,10 @@ class TakeAlongAxis(_AlongAxis):
         """numpy's take_along_axis."""
         x, indices = arrays
         return np.take_along_axis(x, _inside(self, indices, x.shape[self.axis]), self.axis)
+
+    def bytes(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+        """What is picked, the indices, and the result; not the whole of x."""
+        return 2 * byte_count(outputs[0]) + byte_count(inputs[1])
 
     def rows(
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch

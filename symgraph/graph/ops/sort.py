@@ -60,6 +60,11 @@ class TopK(Op):
         order = x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1][..., : self.k]
         return np.take_along_axis(x, order, -1), order.astype(np.int32)
 
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """Comparisons of k searches for the largest of those that are left."""
+        lines, size = int(np.prod(inputs[0][:-1], dtype=object)), inputs[0][-1]
+        return lines * sum(size - 1 - found for found in range(self.k))
+
     def rows(
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
     ) -> list[Row]:
