@@ -1,4 +1,4 @@
-"""Limits to the weights of a model: the machine's memory, and what is in the file that a model is made for."""
+"""Limits to the weights of a model: the machine's memory, and what the file holds that it is made for."""
 
 from __future__ import annotations
 

@@ -9,10 +9,7 @@ import contextlib
 import hashlib
 import http.client
 import os
-import secrets
-import shutil
 import tempfile
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +18,11 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from symgraph.utils.archive import UNPACKING, unpack
+from symgraph.utils.io_utils import atomic_path, remove_stale
 from symgraph.utils.progbar import Progbar
 
 _CHUNK = 1 << 18
 _TIMEOUT = 60.0  # seconds without a byte from the server
-_STALE = 86400.0  # seconds after which an unchanged temporary file belongs to nobody
 
 
 def get_file(
@@ -104,14 +101,18 @@ def get_file(
         if not _is_cached(path, file_hash, hash_algorithm, quiet=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             _download(origin, path, file_hash, hash_algorithm)
+    return _unpacked(path, untar, formats if extract else [])
 
+
+def _unpacked(path: Path, untar: bool, formats: Sequence[str]) -> str:
+    """Unpack `path` beside itself as asked; the path that `get_file` returns."""
     if untar:
         unpacked = path.with_name(path.name.removesuffix(".tar.gz"))
         if not unpacked.exists() and not unpack(path, path.parent, ["tar"], last=unpacked.name):
             raise ValueError(f"{path} is no tar archive; delete it if it should be")
         return str(unpacked)
-    if extract and formats and not unpack(path, path.parent, formats):
-        warnings.warn(f"{path} is not unpacked: it is no archive of {' or '.join(formats)}", stacklevel=2)
+    if formats and not unpack(path, path.parent, formats):
+        warnings.warn(f"{path} is not unpacked: it is no archive of {' or '.join(formats)}", stacklevel=3)
     return str(path)
 
 
@@ -214,19 +215,12 @@ def _is_cached(path: Path, file_hash: str | None, algorithm: str, quiet: bool = 
 def _download(origin: str, path: Path, file_hash: str | None, algorithm: str) -> None:
     """Fetch `origin` into a temporary file beside `path`, check it, and rename it."""
     print("Downloading data from", origin)
-    _remove_stale(path)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
+    remove_stale(path.parent, f"{UNPACKING}*")
+    with atomic_path(path) as part:
+        with open(part, "wb") as file:
             _fetch(origin, file, has_hash=file_hash is not None)
-            file.flush()
-            os.fsync(file.fileno())
         if file_hash is not None and not validate_file(part, file_hash, algorithm):
             raise ValueError(f"{origin} was downloaded, but its hash is not the expected {file_hash}")
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _fetch(origin: str, file: IO[bytes], has_hash: bool) -> None:
@@ -252,34 +246,3 @@ def _fetch(origin: str, file: IO[bytes], has_hash: bool) -> None:
         raise OSError(f"URL fetch failure on {origin}: {error.reason}") from error
     except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise OSError(f"URL fetch failure on {origin}: {error!r}") from error
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove what processes that were killed while they fetched or unpacked have left beside `path`."""
-    oldest = time.time() - _STALE
-    for pattern in (f"{_literal(path.name)}.*.part", f"{UNPACKING}*"):
-        for left in path.parent.glob(pattern):
-            with contextlib.suppress(OSError):
-                if left.lstat().st_mtime >= oldest:
-                    continue
-                if left.is_dir() and not left.is_symlink():
-                    shutil.rmtree(left)
-                else:
-                    left.unlink()
-
-
-def _literal(name: str) -> str:
-    """`name` as a glob pattern that matches nothing else."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` outlast a power failure, where the system allows it."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

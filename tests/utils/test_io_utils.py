@@ -55,6 +55,39 @@ def test_unusable_paths_are_named(tmp_path):
         pass
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_devices_and_pipes_are_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="pipe': it is a device or a pipe"), atomic_path(pipe):
+        pass
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.parametrize("name", ["ü" * 120, "模" * 80, "[model]*?.h5"])
+def test_names_of_any_kind(tmp_path, name):
+    (tmp_path / "model.h5").write_text("other")
+    for text in ("old", "new"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_text(text)
+    assert (tmp_path / name).read_text() == "new"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_killed_writers_left_goes_after_a_day(tmp_path):
+    target = tmp_path / "model.h5"
+    names = [".model.h5.0123456789ab.part", ".model.h5.ba9876543210.part", ".other.h5.0123456789ab.part"]
+    kept = [".model.h5.notes.part", "model.h5.0123456789ab.part"]
+    for name in (*names, *kept):
+        (tmp_path / name).write_text("left")
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / names[1])
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+    assert {path.name for path in tmp_path.iterdir()} == {*names[1:], *kept, "model.h5"}
+
+
 _WRITER = """
 import sys
 from symgraph.utils.io_utils import atomic_path
