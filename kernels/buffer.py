@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symgraph.kernels.machine import Address, Lease, Row, Table, default_threads
+from symgraph.kernels.machine import Address, Lease, Row, Table
+from symgraph.kernels.threads import get_num_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def launch(
 
     ``plan(*buffers, threads=, scratch=, **options)`` gets one `Buffer` per array. Outputs are arrays too.
     """
-    threads = threads or default_threads()
+    threads = threads or get_num_threads()
     held = list(arrays)
 
     def scratch(shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:

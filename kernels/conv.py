@@ -121,8 +121,8 @@ def conv2d_input_gradient_rows(
 ) -> list[Row]:
     """Rows for the gradient of `conv2d_rows` with respect to x: `grad` has its out's shape, `out` its x's.
 
-    With a `gate` (contiguous, of `out`'s shape and dtype) results are kept where it is positive, and zeros put
-    elsewhere: the gradient through a ReLU whose output the gate is.
+    With a `gate` (contiguous, of `out`'s shape and dtype) results are kept where it is positive, and zeros
+    put elsewhere: the gradient through a ReLU whose output the gate is.
     """
     check_geometry(out, w, grad, strides, padding, dilation, groups)
     kh, kw, columns, features = w.shape

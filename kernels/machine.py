@@ -13,7 +13,6 @@ lease.
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from llvmlite import ir
 
 from symgraph.kernels.jit import INT, Kernel, intrinsic, numba_kernel, types
 from symgraph.kernels.memory import fetch_add, load_int, store_int
-from symgraph.kernels.threads import TOGETHER, layer, most_threads
+from symgraph.kernels.threads import TOGETHER, layer
 
 # The words of a context, the machine's only argument.
 (
@@ -213,12 +212,6 @@ def _entry() -> Callable[[int, int], int]:
 def threading_layer() -> str:
     """How rows are spread over threads: team, or numba's omp, tbb or workqueue."""
     return layer().name
-
-
-def default_threads() -> int:
-    """Threads used where nothing else is said: `SYMGRAPH_NUM_THREADS`, else numba's number."""
-    named = os.environ.get("SYMGRAPH_NUM_THREADS")
-    return max(1, min(int(named), most_threads())) if named else most_threads()
 
 
 class Table:

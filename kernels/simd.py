@@ -100,8 +100,8 @@ class Tile:
     The depth is `runs` runs of `depth` steps; run r of A starts `run_offset(r)` behind `a`. Rows below `skip`
     are computed but not stored (they belong to the block before). `columns` of the block's width exist in C.
     `load` is the condition under which C is added to, `last` the one under which bias and activation are due.
-    With a `b_step`, B is not packed: its lines lie that far apart. With a `gate`, results are stored where the
-    number at its place there (laid out like C) is positive, and zeros elsewhere.
+    With a `b_step`, B is not packed: its lines lie that far apart. With a `gate`, results are stored where
+    the number at its place there (laid out like C) is positive, and zeros elsewhere.
     """
 
     a: Int

@@ -237,6 +237,42 @@ def most_threads() -> int:
     return int(getattr(numba_config, "NUMBA_NUM_THREADS"))  # noqa: B009
 
 
+class _Setting:
+    """The number of threads of this process: one setting, as numba and BLAS have one each."""
+
+    def __init__(self) -> None:
+        self.threads = 0
+
+
+_setting = _Setting()
+
+
+def get_num_threads() -> int:
+    """Threads that share the tiles of a row, unless a call says otherwise.
+
+    What `set_num_threads` said, else `SYMGRAPH_NUM_THREADS`, else numba's number.
+    """
+    if not _setting.threads:
+        named = os.environ.get("SYMGRAPH_NUM_THREADS", "")
+        if named and not named.isdigit():
+            raise ValueError(f"SYMGRAPH_NUM_THREADS: expected a number, got {named!r}")
+        _setting.threads = max(1, min(int(named), most_threads())) if named else most_threads()
+    return _setting.threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Set the number of threads for all Functions from their next call on.
+
+    Raises
+    ------
+    ValueError
+        `threads` lies outside 1 to `NUMBA_NUM_THREADS` (by default the number of processors).
+    """
+    if not isinstance(threads, (int, np.integer)) or not 1 <= threads <= most_threads():
+        raise ValueError(f"set_num_threads: expected 1 to {most_threads()}, got {threads!r}")
+    _setting.threads = int(threads)
+
+
 @cache
 def layer() -> Layer:
     """The threading layer of this process, started when first asked for."""

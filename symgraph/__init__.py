@@ -36,8 +36,10 @@ _OBJECTS = {
     "Variable": "graph.leaves",
     "constant": "graph.leaves",
     "function": "compiler.function",
+    "get_num_threads": "kernels.threads",
     "gradients": "graph.gradient",
     "placeholder": "graph.leaves",
+    "set_num_threads": "kernels.threads",
 }
 
 __all__ = ["__version__", *_MODULES, *_OBJECTS]  # noqa: PLE0604

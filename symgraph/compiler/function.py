@@ -19,7 +19,8 @@ from symgraph.graph.leaves import Variable, as_tensor
 from symgraph.graph.tensor import Tensor, install_operators, topological
 from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
-from symgraph.kernels.machine import KernelError, default_threads
+from symgraph.kernels.machine import KernelError
+from symgraph.kernels.threads import get_num_threads
 
 _MOST_PROGRAMS = 16
 _MOST_SPECIALISATIONS = 32
@@ -222,7 +223,7 @@ class _Variant:
         self.lowered = lowered
         self.newest: Program | None = None
         self._lock = lock
-        self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
+        self._programs: OrderedDict[Hashable, Program] = OrderedDict()
         self._planning = threading.Lock()
         self._slabs: list[np.ndarray] = []
 
@@ -240,12 +241,14 @@ class _Variant:
             raise ValueError(f"{node.origins[0]}: {node.op}: {meaning}") from error
 
     def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
-        """The Program for these input shapes: planned once, kept while it is among the latest used."""
-        program = _recent(self._programs, shapes)
+        """The Program for these input shapes: planned once for a number of threads."""
+        threads = get_num_threads()
+        key = (threads, shapes)
+        program = _recent(self._programs, key)
         if program is None:
             with self._planning:
-                program = self._programs.get(shapes) or plan(self.lowered, shapes, default_threads())
-                self._programs[shapes] = program
+                program = self._programs.get(key) or plan(self.lowered, shapes, threads)
+                self._programs[key] = program
                 while len(self._programs) > _MOST_PROGRAMS:
                     self._programs.popitem(last=False)
         self.newest = program

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+import symgraph
 from symgraph.compiler.function import Function, evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
@@ -338,3 +339,19 @@ def test_many_outputs() -> None:
     x = placeholder((2,), name="x")
     values = Function([x], [x * float(i) for i in range(300)])(np.ones(2))
     np.testing.assert_array_equal(values, np.arange(300.0)[:, None] * np.ones(2))
+
+
+def test_the_number_of_threads_is_one_setting() -> None:
+    x = placeholder((None, 256))
+    f = Function([x], math.tanh(x) + 1)
+    value = RNG.standard_normal((512, 256)).astype(np.float32)
+    before = symgraph.get_num_threads()
+    try:
+        results = []
+        for count in sorted({1, before}):
+            symgraph.set_num_threads(count)
+            results.append(f(value))
+            assert max(row.tiles for row in f.program().rows) >= min(count, 2)
+        np.testing.assert_array_equal(results[0], results[-1])
+    finally:
+        symgraph.set_num_threads(before)

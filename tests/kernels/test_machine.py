@@ -11,10 +11,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from symgraph.kernels import threads as threads_module
 from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
 from symgraph.kernels.jit import Kernel, numba_kernel
-from symgraph.kernels.machine import Address, KernelError, Lease, Row, Table, default_threads, threading_layer
+from symgraph.kernels.machine import Address, KernelError, Lease, Row, Table, threading_layer
 from symgraph.kernels.memory import as_float, float_bits, load_int, store_int, vector_at
+from symgraph.kernels.threads import get_num_threads, most_threads, set_num_threads
 
 
 def _append(operands, tile):  # type: ignore[no-untyped-def]
@@ -116,10 +118,21 @@ def test_buffers() -> None:
 
 
 def test_threads_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads_module, "_setting", threads_module._Setting())
     monkeypatch.setenv("SYMGRAPH_NUM_THREADS", "1")
-    assert default_threads() == 1
+    assert get_num_threads() == 1
+    set_num_threads(most_threads())
+    assert get_num_threads() == most_threads()
+    for wrong in (0, -1, most_threads() + 1, 1.5, "2"):
+        with pytest.raises(ValueError, match="set_num_threads: expected 1 to"):
+            set_num_threads(wrong)  # type: ignore[arg-type]
+    monkeypatch.setattr(threads_module, "_setting", threads_module._Setting())
     monkeypatch.setenv("SYMGRAPH_NUM_THREADS", "100000")
-    assert 1 <= default_threads() < 100000
+    assert 1 <= get_num_threads() < 100000
+    monkeypatch.setattr(threads_module, "_setting", threads_module._Setting())
+    monkeypatch.setenv("SYMGRAPH_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="SYMGRAPH_NUM_THREADS: expected a number, got 'many'"):
+        get_num_threads()
     assert threading_layer() in ("team", "omp", "tbb", "workqueue")
 
 
