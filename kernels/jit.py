@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,34 @@ def _source_digest() -> str | None:
     for part in (numba.__version__, llvmlite.__version__, TARGET.cpu, TARGET.features, sorted(FLAGS)):
         digest.update(repr(part).encode())
     return digest.hexdigest()
+
+
+class _Notice:
+    """A line on the terminal while kernels are compiled, once that has taken more than a second in all."""
+
+    patience = 1.0
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def compiling(self, name: str) -> Iterator[None]:
+        """Show `name` while the body runs."""
+        shown = self.seconds > self.patience and sys.stderr.isatty()
+        if shown:
+            sys.stderr.write(f"\r\x1b[Ksymgraph: compiling kernels, once for this machine: {name}")
+            sys.stderr.flush()
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start
+            if shown:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+
+
+_notice = _Notice()
 
 
 class Kernel:
@@ -122,7 +152,8 @@ class Kernel:
         start = time.perf_counter()
         self.compile_seconds = 0.0
         if code is None:
-            code = TARGET.machine().emit_object(_parse(self._build(symbol)))
+            with _notice.compiling(self.name):
+                code = TARGET.machine().emit_object(_parse(self._build(symbol)))
             self.compile_seconds = time.perf_counter() - start
             disk.store(folder, symbol, code)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), TARGET.machine())

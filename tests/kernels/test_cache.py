@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import subprocess
 import sys
@@ -139,6 +140,28 @@ def test_processes_share_one_folder(folder: Path) -> None:
     assert answers[1:] == ["fine"] * 3
     loaded = [p for p in folder.iterdir() if p.suffix == ".o"]
     assert len(loaded) == 60
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_long_compilations_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMGRAPH_CACHE", "")
+    notice = jit._Notice()
+    monkeypatch.setattr(jit, "_notice", notice)
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    call(answer_kernel(101))
+    assert terminal.getvalue() == ""
+    notice.seconds = 1.5
+    call(answer_kernel(102))
+    assert "compiling kernels, once for this machine: answer" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    call(answer_kernel(103))
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
 
 
 def test_numba_kernels_are_cached_too(folder: Path) -> None:
