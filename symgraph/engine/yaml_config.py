@@ -9,6 +9,8 @@ import yaml
 _MOST_CHARACTERS = 4_000_000
 _MOST_VALUES = 200_000
 _MOST_LEVELS = 64
+_LONGEST_NUMBER = 100  # 1:59:59:... is one too, to base 60: the work grows with the square of the length
+_INT_TAG, _FLOAT_TAG = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 _TUPLE_TAG = "tag:yaml.org,2002:python/tuple"
 
 
@@ -21,6 +23,19 @@ class _Loader(yaml.SafeLoader):
             raise yaml.scanner.ScannerError(None, None, "nested deeper than any model", self.get_mark())
         super().fetch_flow_collection_start(TokenClass)
 
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Stop reading at the number of values that is refused anyway."""
+        self._composed = getattr(self, "_composed", 0) + 1
+        if self._composed > _MOST_VALUES:
+            raise yaml.composer.ComposerError(None, None, f"more than {_MOST_VALUES} values; refused")
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse `<<`, which no model has: a merge of merges doubles a mapping again and again."""
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(None, None, "merge keys are refused", key.start_mark)
+
 
 def _as_list(loader: _Loader, node: yaml.Node) -> list[Any]:
     if not isinstance(node, yaml.SequenceNode):
@@ -30,7 +45,17 @@ def _as_list(loader: _Loader, node: yaml.Node) -> list[Any]:
     return loader.construct_sequence(node, deep=True)
 
 
+def _as_number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
+    if len(node.value) > _LONGEST_NUMBER:
+        raise yaml.constructor.ConstructorError(None, None, "expected a number", node.start_mark)
+    is_int = node.tag == _INT_TAG
+    number: int | float = loader.construct_yaml_int(node) if is_int else loader.construct_yaml_float(node)
+    return number
+
+
 _Loader.add_constructor(_TUPLE_TAG, _as_list)
+_Loader.add_constructor(_INT_TAG, _as_number)
+_Loader.add_constructor(_FLOAT_TAG, _as_number)
 
 
 def read_yaml(text: str) -> Any:
@@ -56,7 +81,8 @@ def read_yaml(text: str) -> Any:
     try:
         value = yaml.load(text, Loader=_Loader)
         return _Copier().copied(value)
-    except yaml.YAMLError as error:
+    # Explicit tags (!!bool x, !!timestamp x, !!int "") lead PyYAML to the other errors.
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"this is no YAML of a model: {error}") from error
     except RecursionError as error:
         raise ValueError("the YAML text is nested deeper than any model") from error

@@ -654,6 +654,14 @@ def test_tuples_in_yaml_are_lists():
         "[" * 5000,
         "a: [unclosed",
         "x" * 5_000_000,
+        "[" + "1, " * 1_000_000 + "]",
+        "a: 1" + ":59" * 1_000_000,
+        "a: 1" + ":59" * 300 + ".5",
+        "!!bool x",
+        "!!timestamp x",
+        "!!int ''",
+        "2001-99-99",
+        "\n".join(["a0: &a0 {b: 1}", *(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" for i in range(1, 60))]),
         "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
         + "".join(
             f"{n}: &{n} [{', '.join([f'*{p}'] * 10)}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)
