@@ -92,7 +92,12 @@ def _borrow(slabs: list[np.ndarray], nbytes: int) -> np.ndarray:
     while (slab := _popped(slabs)) is not None:
         if slab.nbytes >= nbytes:
             return slab
-    return aligned_empty((max(nbytes, 64),), np.uint8)
+    try:
+        return aligned_empty((max(nbytes, 64),), np.uint8)
+    except MemoryError as error:
+        raise MemoryError(
+            f"this call needs {nbytes / 2**30:.1f} GiB for values on the way to its outputs: feed less at once"
+        ) from error
 
 
 def _popped(idle: list[_Idle]) -> _Idle | None:

@@ -5,6 +5,7 @@ Slow, simple, and what kernels are checked against.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -16,7 +17,9 @@ from symgraph.graph.dims import evaluate as evaluate_dim
 from symgraph.graph.leaves import DimValue, Placeholder
 from symgraph.graph.op import Op
 from symgraph.graph.tensor import Tensor, topological
-from symgraph.graph.types import TensorType, Type
+from symgraph.graph.types import TensorType, TupleType, Type
+
+_MOST_ELEMENTS = 1 << 47  # processors address 2^48 bytes, and kernels count bytes in int64
 
 
 def evaluate(
@@ -109,7 +112,7 @@ def bind_shapes(shapes: Sequence[tuple[Tensor, Sequence[int]]], sizes: dict[Unkn
 
 
 def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:
-    """Check the equalities that the node's shape rule took for granted. ValueError names layer and line."""
+    """Check what the node's shape rule took for granted. ValueError names layer and line."""
     for a, b in node.op.requires(*(i.type for i in node.inputs)):
         left, right = evaluate_dim(a, sizes), evaluate_dim(b, sizes)
         if left != right:
@@ -117,6 +120,12 @@ def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:
                 f"{node.origins[0]}: {node.op} got inputs of shapes "
                 f"{' and '.join(str(concrete_shape(i.type, sizes)) for i in node.inputs)}: "
                 f"sizes {a} = {left} and {b} = {right} have to be equal"
+            )
+    for kind in node.type.items if isinstance(node.type, TupleType) else (node.type,):
+        shape = concrete_shape(kind, sizes)
+        if math.prod(shape) > _MOST_ELEMENTS:
+            raise ValueError(
+                f"{node.origins[0]}: {node.op} would make an array of shape {shape}: too large for any memory"
             )
 
 

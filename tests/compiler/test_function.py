@@ -355,3 +355,13 @@ def test_the_number_of_threads_is_one_setting() -> None:
         np.testing.assert_array_equal(results[0], results[-1])
     finally:
         symgraph.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("times", "error"), [(2**40, MemoryError), (2**45, ValueError), (2**61, ValueError)])
+def test_results_that_no_memory_holds(times: int, error: type[Exception]) -> None:
+    x = placeholder((None,), name="x")
+    large = shape.repeat(x, times, 0)
+    f = Function([x], [reduce.sum(shape.concatenate([large, large], 0), 0)])
+    with pytest.raises(error, match=r"feed less|test_function\.py:\d+: .* too large for any memory"):
+        f(np.ones(4))
+    assert f(np.ones(0)) == [0]
