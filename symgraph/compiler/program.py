@@ -96,7 +96,7 @@ def _borrow(slabs: list[np.ndarray], nbytes: int) -> np.ndarray:
         return aligned_empty((max(nbytes, 64),), np.uint8)
     except MemoryError as error:
         raise MemoryError(
-            f"this call needs {nbytes / 2**30:.1f} GiB for values on the way to its outputs: feed less at once"
+            f"this call needs {nbytes / 2**30:.1f} GiB for values on the way to its outputs: feed less"
         ) from error
 
 
