@@ -50,6 +50,9 @@ NAMES = (
     # Staging of padded lines: `stage_step` source lines per output line and `stage_extra` more.
     "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
     "stage_left", "stage_middle", "stage_right",
+    # Where it is not 0: the runs are this many lines of taps, one below the other. Lines of taps that see
+    # nothing but zeros above or below A are left out.
+    "tap_lines",
     # Laid out like C, for the activation "gated": results where it is positive, zeros elsewhere.
     "gate",
 )  # fmt: skip
@@ -197,6 +200,17 @@ def _emit_unit(
     def run_offset(run: Int) -> Int:
         return code.word(run + len(NAMES))
 
+    def seen_runs(y: Int) -> tuple[Int | int, Int]:
+        """The runs that see a line of A, from the first to past the last."""
+        if stage != "pad":
+            return 0, w.runs
+        top = y * w.stage_step - w.stage_top
+        first = code.minimum(code.maximum(code.number(0) - top, 0), w.tap_lines)
+        end = code.minimum(code.maximum(w.stage_height - top, first), w.tap_lines)
+        per_line = w.runs // code.maximum(w.tap_lines, 1)
+        chosen = w.tap_lines.differs(0)
+        return code.select(chosen, first * per_line, 0), code.select(chosen, end * per_line, w.runs)
+
     with code.loop(w.panel_end, w.panel) as panel:
         group, column = panel // w.panels, panel % w.panels * block.width
         if layout == "direct":
@@ -223,9 +237,10 @@ def _emit_unit(
             c = w.c + sample * w.c_sample + y * w.c_row + start * w.c_step + across
             gated = activation == "gated"
             finish = "linear" if gated else activation
+            first_run, runs = seen_runs(y)
             emit_block(code, block, Tile(
-                a=a, row_step=w.a_step, depth_step=depth_step, runs=w.runs, depth=w.count * w.run_taps,
-                run_offset=run_offset, b=b,
+                a=a, row_step=w.a_step, depth_step=depth_step, depth=w.count * w.run_taps,
+                runs=runs, first_run=first_run, run_offset=run_offset, b=b,
                 b_step=w.b_depth if layout == "direct" else None,
                 c=c, c_step=w.c_step, gate=c + w.gate_shift if gated else None,
                 columns=w.columns - column, skip=i * block.rows - start, load=w.load, last=w.last,

@@ -36,6 +36,7 @@ from symgraph.kernels.conv_geometry import (
     output_shape,
     phase_taps,
     run_length,
+    tap_lines,
 )
 from symgraph.kernels.depthwise import depthwise_input_gradient_rows, depthwise_rows
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
@@ -211,6 +212,7 @@ def tap_rows(
     values["chunk"], values["panel_chunk"] = cut_depth(weights.depth, len(taps), panels, block)
     run_taps = 1 if values["chunk"] < weights.depth else run_length(offsets, weights.depth * size)
     values["run_taps"] = run_taps
+    values["tap_lines"] = tap_lines(taps, run_taps) if view.padded else 0
     _cut_rows(values, block, view, threads)
     _cut_tiles(values, block, len(taps), threads)
     tiles = values["parts_rows"] * values["parts_columns"]

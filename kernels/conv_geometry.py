@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -97,6 +98,16 @@ def run_length(offsets: Sequence[int], step: int) -> int:
     breaks = [i for i in range(1, count) if offsets[i] - offsets[i - 1] != step]
     best = int(np.gcd.reduce([count, *breaks])) if count else 1
     return best
+
+
+def tap_lines(taps: Sequence[Tap], run_taps: int) -> int:
+    """How many lines of equally many taps lie one below the other, in whole runs; 0 where they do not."""
+    lines = sorted({t.y for t in taps})
+    counts = {sum(t.y == y for t in taps) for y in lines}
+    neighbours = all(b - a == 1 for a, b in pairwise(lines))
+    ordered = [t.y for t in taps] == sorted(t.y for t in taps)
+    whole = len(counts) == 1 and not counts.pop() % run_taps
+    return len(lines) if neighbours and ordered and whole else 0
 
 
 def phase_taps(cells: int, place: int, stride: int, dilation: int) -> list[Pair]:

@@ -97,11 +97,12 @@ def choose_direct_block(rows: int, columns: int, dtype: np.dtype, along: str = "
 class Tile:
     """Where one block works, in a kernel that is being written. Steps and offsets are bytes.
 
-    The depth is `runs` runs of `depth` steps; run r of A starts `run_offset(r)` behind `a`. Rows below `skip`
-    are computed but not stored (they belong to the block before). `columns` of the block's width exist in C.
-    `load` is the condition under which C is added to, `last` the one under which bias and activation are due.
-    With a `b_step`, B is not packed: its lines lie that far apart. With a `gate`, results are stored where
-    the number at its place there (laid out like C) is positive, and zeros elsewhere.
+    The depth is `runs` runs of `depth` steps, of which those before `first_run` are left out; run r of A
+    starts `run_offset(r)` behind `a`. Rows below `skip` are computed but not stored (they belong to the block
+    before). `columns` of the block's width exist in C. `load` is the condition under which C is added to,
+    `last` the one under which bias and activation are due. With a `b_step`, B is not packed: its lines lie
+    that far apart. With a `gate`, results are stored where the number at its place there (laid out like C) is
+    positive, and zeros elsewhere.
     """
 
     a: Int
@@ -121,6 +122,7 @@ class Tile:
     activation: str = "linear"
     b_step: Int | None = None
     gate: Int | None = None
+    first_run: Int | int = 0
 
 
 def emit_block(code: Code, block: Block, tile: Tile) -> None:
@@ -169,8 +171,8 @@ def _multiply_masked(
     element = block.vector.element
     step = block.width * block.size if tile.b_step is None else tile.b_step
     position = code.variable(ir.IntType(64))
-    builder.store(tile.b.value, position)
-    with code.loop(tile.runs) as run:
+    builder.store((tile.b + tile.depth * tile.first_run * step).value, position)
+    with code.loop(tile.runs, tile.first_run) as run:
         start = tile.a + tile.run_offset(run)
         rows = [start + tile.row_step * m for m in range(block.rows)]
         with code.loop(tile.depth) as k:
