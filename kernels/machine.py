@@ -24,7 +24,7 @@ from llvmlite import ir
 
 from symgraph.kernels.jit import INT, Kernel, intrinsic, numba_kernel, types
 from symgraph.kernels.memory import fetch_add, load_int, store_int
-from symgraph.kernels.threads import TOGETHER, layer
+from symgraph.kernels.threads import TOGETHER, layer, most_threads
 
 # The words of a context, the machine's only argument.
 (
@@ -257,8 +257,11 @@ class Lease:
         context = self.context
         spread = layer()
         self._lock = spread.lock
+        threads = table.threads
         if spread.team is None:
             context[_PARALLEL_FOR] = spread.address
+            # Asked for more threads than it has, workqueue writes beyond its list of them.
+            threads = min(threads, most_threads())
         else:
             context[_TOGETHER] = TOGETHER.address
             context[_TEAM] = spread.address
@@ -271,7 +274,7 @@ class Lease:
         context[_PATCH_COUNT] = len(table.patches)
         context[_BASES] = self.bases.ctypes.data
         context[_WORKER] = WORKER.address
-        context[_THREADS] = table.threads
+        context[_THREADS] = threads
         context[_GUARDED] = table.guarded
         context[_REGION] = context.ctypes.data
         context[_CLOCKS] = 0 if clocks is None else clocks.ctypes.data

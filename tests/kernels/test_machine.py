@@ -171,6 +171,30 @@ def test_threads_call_at_once_on_each_layer(layer: str) -> None:
     assert done.stdout.strip() == f"{layer} []", done.stderr
 
 
+CROWD = """
+import numpy as np
+from symgraph.kernels.elementwise import elementwise
+x = np.arange(200_000, dtype="float32")
+for _ in range(200):
+    assert np.array_equal(elementwise("add", x, x, threads=60), x + x)
+print("fine")
+"""
+
+
+@pytest.mark.parametrize("layer", ["", "omp", "workqueue"])
+def test_more_threads_than_there_are(layer: str) -> None:
+    environment = dict(os.environ, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2")
+    done = subprocess.run(
+        [sys.executable, "-c", CROWD],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr
+
+
 INTERRUPT = """
 import os, signal, threading, time, numpy as np
 from symgraph.graph.leaves import Variable, placeholder
