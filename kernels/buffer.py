@@ -85,6 +85,15 @@ def contiguous_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
     return tuple(strides)
 
 
+def check_bias(bias: Buffer | None, features: int, dtype: np.dtype, what: str) -> None:
+    """Refuse a bias that is not one contiguous number of `dtype` for each of `features`."""
+    if bias is not None and (bias.shape != (features,) or bias.dtype != dtype or not bias.contiguous):
+        raise ValueError(
+            f"{what}: expected a contiguous bias of shape ({features},) and dtype {dtype}, got shape "
+            f"{bias.shape} and dtype {bias.dtype}"
+        )
+
+
 Scratch = Callable[[Sequence[int], np.dtype | type | str], Buffer]
 """Gives a contiguous buffer of a shape and dtype that lives as long as the rows being planned."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.contract import (
     BAND_BYTES,
     PACK_BYTES,
@@ -85,6 +85,7 @@ def conv2d_rows(
     """
     check_geometry(x, w, out, strides, padding, dilation, groups)
     kh, kw, depth, features = w.shape
+    check_bias(bias, features, out.dtype, "conv2d")
     if depth == 1 and groups > 1:
         return depthwise_rows(
             x,

@@ -142,7 +142,12 @@ def check_geometry(
 
 
 def output_shape(size: Pair, window: Pair, strides: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
-    """Height and width of a convolution's or pooling's output."""
+    """Height and width of a convolution's or pooling's output. ValueError for sizes below 1."""
+    if len(size) != 2 or min(*window, *strides, *dilation) < 1:
+        raise ValueError(
+            f"expected two sizes of at least 1 for window, strides and dilation, got {window}, {strides} and "
+            f"{dilation} on {size}"
+        )
     out = tuple(max(0, (n + sum(p) - (k - 1) * d - 1) // s + 1)
                 for n, k, s, p, d in zip(size, window, strides, padding, dilation, strict=True))  # fmt: skip
     return out[0], out[1]

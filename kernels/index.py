@@ -177,7 +177,11 @@ def take_along_axis_rows(
 
 
 def gather(x: np.ndarray, indices: np.ndarray, axis: int = 0, mode: str = "raise") -> np.ndarray:
-    """numpy's ``take`` along an axis, run by the kernel."""
+    """numpy's ``take`` along an axis, run by the kernel. `indices`: uint8, int32 or int64."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"gather: axis {axis} is out of range for an array of shape {x.shape}")
+    if indices.dtype.name not in ("uint8", "int32", "int64"):
+        raise TypeError(f"gather: expected indices of dtype uint8, int32 or int64, got {indices.dtype}")
     axis %= x.ndim
     out = np.empty(x.shape[:axis] + indices.shape + x.shape[axis + 1 :], x.dtype)
     launch(lambda x, i, out, **options: gather_rows(x, i, out, axis, mode, **options), x, indices, out)

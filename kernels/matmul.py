@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.contract import (
     BAND_BYTES,
     SMALL,
@@ -60,6 +60,7 @@ def matmul_rows(
     _check(a, b, out)
     rows, depth = a.shape[-2:]
     columns = b.shape[-1]
+    check_bias(bias, columns, out.dtype, "matmul")
     if out.size == 0:
         return []
     plans: list[Row] = []
@@ -274,6 +275,8 @@ def matmul(
     -------
     ndarray, shape (..., M, N)
     """
+    if a.ndim < 2 or b.ndim < 2:
+        raise ValueError(f"matmul: expected at least 2 axes, got shapes {a.shape} and {b.shape}")
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a = np.broadcast_to(a, (*batch, *a.shape[-2:]))
     b = np.broadcast_to(b, (*batch, *b.shape[-2:]))

@@ -176,5 +176,11 @@ def test_unfit_operands_are_refused():
         conv2d(x, np.zeros((3, 3, 3, 2), np.float64))
     with pytest.raises(TypeError, match="float32 or float64"):
         conv2d(x.astype(int), w.astype(int))
+    fit = np.zeros((3, 3, 3, 2), np.float32)
+    with pytest.raises(ValueError, match=r"bias of shape \(2,\).* got shape \(1,\)"):
+        conv2d(x, fit, bias=np.zeros(1, np.float32))
+    for unfit in ({"strides": (0, 1)}, {"dilation": (1, -1)}):
+        with pytest.raises(ValueError, match="at least 1"):
+            conv2d(x, fit, **unfit)
     with pytest.raises(ValueError, match="expected an output of shape"):
         conv2d_input_gradient(np.zeros((1, 9, 9, 2), np.float32), np.zeros((3, 3, 3, 2), np.float32), x.shape)

@@ -142,6 +142,10 @@ def test_gather_beyond_the_ends():
             gather(x, np.array([0, bad]))
     with pytest.raises(KernelError, match="index out of range"):
         gather(np.empty((0, 3)), np.array([0]), mode="wrap")
+    with pytest.raises(ValueError, match="axis 2 is out of range"):
+        gather(x, np.array([0]), axis=2)
+    with pytest.raises(TypeError, match="got float64"):
+        gather(x, np.array([0.0]))
 
 
 def test_large_gather_on_threads():

@@ -119,6 +119,10 @@ def test_unfit_operands_are_refused():
         matmul(a, np.zeros((4, 2)))
     with pytest.raises(TypeError, match="float32 or float64"):
         matmul(a.astype(np.float16), a.T.astype(np.float16))
+    with pytest.raises(ValueError, match=r"bias of shape \(3,\).* got shape \(2,\)"):
+        matmul(a, a.T, np.zeros(2, np.float32))
+    with pytest.raises(ValueError, match="at least 2 axes"):
+        matmul(a, a[0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
