@@ -28,6 +28,19 @@ Feed = tuple[list[Any], list[Any], list[Any]]
 """Inputs, targets and sample weights; each a list of arrays of equal length."""
 
 
+def standardized_pair(
+    model: Any, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, batch_size: int | None = None
+) -> Feed:
+    """`standardized` for training and evaluation: a model whose losses compare with targets needs some."""
+    feed = standardized(model, x, y, sample_weight, class_weight, batch_size)
+    if y is None and model._feed_output_names:
+        raise ValueError(
+            f"Error when checking target: expected target data for {', '.join(model._feed_output_names)}, "
+            "got y=None"
+        )
+    return feed
+
+
 def standardized(
     model: Any,
     x: Any,

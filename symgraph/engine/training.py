@@ -10,7 +10,14 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine import training_arrays
 from symgraph.engine.compiled_network import CompiledNetwork
-from symgraph.engine.feeding import NOT_COMPILED, Feed, split_off, standardized, validation_part
+from symgraph.engine.feeding import (
+    NOT_COMPILED,
+    Feed,
+    split_off,
+    standardized,
+    standardized_pair,
+    validation_part,
+)
 from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.training_arrays import plain_number
 from symgraph.utils.generic_utils import to_list, unpack_singleton
@@ -63,10 +70,8 @@ class Model(CompiledNetwork):
         verbose : int
             0 is silent, 1 shows a bar, 2 prints a line per epoch.
         callbacks : list of Callback, optional
-        validation_split : float
-            Share of the samples, from their end, to evaluate after each epoch instead of training on them.
-        validation_data : tuple, optional
-            (x, y) or (x, y, sample_weight) to evaluate after each epoch; goes before `validation_split`.
+        validation_split, validation_data : float; (x, y) or (x, y, sample_weight)
+            What to evaluate after each epoch: a share of the samples, from their end, or data of its own.
         shuffle : bool or 'batch'
             Shuffle the samples before each epoch; 'batch' shuffles whole batches, as HDF5 data need it.
         class_weight : dict, optional
@@ -94,12 +99,8 @@ class Model(CompiledNetwork):
         self._check_compiled()
         batch_size = _checked_batch_size(batch_size, steps_per_epoch)
         _check_has_data(x, y, steps_per_epoch, "fitting", "steps_per_epoch")
-        feed = standardized(self, x, y, sample_weight, class_weight, batch_size)
-        held_out: Feed | None = None
-        if validation_data is not None:
-            held_out = validation_part(self, validation_data, batch_size)
-        elif validation_split:
-            feed, held_out = split_off(feed, validation_split)
+        feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
+        feed, held_out = _held_out(self, feed, validation_data, validation_split, batch_size)
         return training_arrays.fit_loop(
             self,
             _joined(feed),
@@ -141,7 +142,7 @@ class Model(CompiledNetwork):
         self._check_compiled()
         batch_size = _checked_batch_size(batch_size, steps)
         _check_has_data(x, y, steps, "evaluating", "steps")
-        feed = standardized(self, x, y, sample_weight, batch_size=batch_size)
+        feed = standardized_pair(self, x, y, sample_weight, batch_size=batch_size)
         self._make_test_function()
         return training_arrays.test_loop(
             self, self.test_function, _joined(feed), batch_size=batch_size, verbose=verbose, steps=steps
@@ -186,14 +187,14 @@ class Model(CompiledNetwork):
             Loss and metrics before the update, in the order of `metrics_names`.
         """
         self._check_compiled()
-        feed = standardized(self, x, y, sample_weight, class_weight)
+        feed = standardized_pair(self, x, y, sample_weight, class_weight)
         self._make_train_function()
         return _numbers(self.train_function(_dense(feed)))
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         """Loss and metrics of one batch in test mode, in the order of `metrics_names`."""
         self._check_compiled()
-        feed = standardized(self, x, y, sample_weight)
+        feed = standardized_pair(self, x, y, sample_weight)
         self._make_test_function()
         return _numbers(self.test_function(_dense(feed)))
 
@@ -245,6 +246,15 @@ def _checked_batch_size(batch_size: int | None, steps: int | None) -> int | None
     if batch_size < 1:
         raise ValueError(f"`batch_size` should be at least 1, got {batch_size}")
     return int(batch_size)
+
+
+def _held_out(
+    model: Any, feed: Feed, validation_data: Any, validation_split: float, batch_size: int | None
+) -> tuple[Feed, Feed | None]:
+    """What to train on, and what to evaluate after each epoch."""
+    if validation_data is not None:
+        return feed, validation_part(model, validation_data, batch_size)
+    return split_off(feed, validation_split) if validation_split else (feed, None)
 
 
 def _check_has_data(x: Any, y: Any, steps: int | None, doing: str, argument: str) -> None:

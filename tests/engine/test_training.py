@@ -593,3 +593,15 @@ def test_fit_prints_as_keras_does(capsys):
     assert capsys.readouterr().out == ""
     model.fit(x, y, verbose=1)
     assert "10/10 [==============================]" in capsys.readouterr().out
+
+
+def test_missing_targets_are_named() -> None:
+    model = Sequential([Dense(2, input_shape=(3,), name="scores")])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 3))
+    before = model.get_weights()
+    for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match="expected target data for scores, got y=None"):
+            call(x)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
