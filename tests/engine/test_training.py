@@ -602,6 +602,6 @@ def test_missing_targets_are_named() -> None:
     before = model.get_weights()
     for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
         with pytest.raises(ValueError, match="expected target data for scores, got y=None"):
-            call(x)
+            call(x, None)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
