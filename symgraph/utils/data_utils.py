@@ -49,8 +49,7 @@ def get_file(
     origin : str
         URL of the file.
     untar : bool
-        Unpack `fname` + '.tar.gz' as a tar archive and return the path of `fname`. `extract` is the newer
-        way.
+        The older way: unpack `fname` + '.tar.gz' as a tar archive and return the path of `fname`.
     md5_hash : str, optional
         The older way to give an md5 `file_hash`.
     file_hash : str, optional
@@ -81,26 +80,20 @@ def get_file(
         If the download has another hash than expected, or an archive is damaged or unsafe. The file that was
         in the cache before, if any, stays.
     """
-    if md5_hash is not None and file_hash is None:
-        file_hash, hash_algorithm = md5_hash, "md5"
-    if file_hash is not None:
-        _algorithm_of(file_hash, hash_algorithm)
+    file_hash, hash_algorithm = _expected_hash(md5_hash, file_hash, hash_algorithm)
     formats = _formats(archive_format)
     name = os.fspath(fname) + (".tar.gz" if untar else "")
     base = _base_folder(cache_dir)
-
     path = base / cache_subdir / name
     if not _is_cached(path, file_hash, hash_algorithm):
         if cache_dir is None and file_hash is not None:
             kept_by_keras = Path(os.path.expanduser("~")) / ".keras" / cache_subdir / name
             if _is_cached(kept_by_keras, file_hash, hash_algorithm, quiet=True):
+                origin = kept_by_keras.absolute().as_uri()
                 if not (untar or extract):
                     return str(kept_by_keras)
-                origin = kept_by_keras.absolute().as_uri()
         path = _writable(base, cache_subdir) / name
-        if not _is_cached(path, file_hash, hash_algorithm, quiet=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _download(origin, path, file_hash, hash_algorithm)
+        _download(origin, path, file_hash, hash_algorithm)
     return _unpacked(path, untar, formats if extract else [])
 
 
@@ -146,6 +139,13 @@ def _hash_file(fpath: str | os.PathLike[str], algorithm: str = "sha256", chunk_s
         while chunk := file.read(chunk_size):
             hasher.update(chunk)
     return hasher.hexdigest()
+
+
+def _expected_hash(md5_hash: str | None, file_hash: str | None, algorithm: str) -> tuple[str | None, str]:
+    """The hash that a file must have, and its algorithm. ValueError where the two do not go together."""
+    if file_hash is None:
+        file_hash, algorithm = md5_hash, "md5" if md5_hash is not None else algorithm
+    return file_hash, algorithm if file_hash is None else _algorithm_of(file_hash, algorithm)
 
 
 def _algorithm_of(file_hash: str, algorithm: str) -> str:
@@ -213,7 +213,10 @@ def _is_cached(path: Path, file_hash: str | None, algorithm: str, quiet: bool = 
 
 
 def _download(origin: str, path: Path, file_hash: str | None, algorithm: str) -> None:
-    """Fetch `origin` into a temporary file beside `path`, check it, and rename it."""
+    """Fetch `origin` into a temporary file beside `path`, check it, and rename it; unless it is there."""
+    if _is_cached(path, file_hash, algorithm, quiet=True):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     print("Downloading data from", origin)
     remove_stale(path.parent, f"{UNPACKING}*")
     with atomic_path(path) as part:
