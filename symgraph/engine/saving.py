@@ -63,48 +63,15 @@ def _written(target: Target, overwrite: bool) -> Iterator[h5py.Group | None]:
     if not overwrite and os.path.isfile(target) and not ask_to_proceed_with_overwrite(target):
         yield None
         return
-    with atomic_path(target) as temporary, _Patient(temporary) as patient, h5py.File(patient, "w") as file:
-        yield file
-
-
-class _Patient(io.FileIO):
-    """A new file that raises errors of writing, and Ctrl-C, when it is closed, and takes all until then.
-
-    HDF5 must not see them: it cannot close its file any more, and the process crashes at its end.
-    """
-
-    def __init__(self, path: os.PathLike[str]) -> None:
-        super().__init__(path, "w+")
-        self._error: BaseException | None = None
-
-    def write(self, data: Any) -> int:
-        """Write all of `data`, or remember why that failed."""
-        left = memoryview(data).cast("B")
-        size = len(left)
-        with self._remembered():
-            while left and self._error is None:
-                left = left[super().write(left) :]
-        return size
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the size of the file, or remember why that failed."""
-        with self._remembered():
-            super().truncate(size)
-        return self.tell() if size is None else size
-
-    def close(self) -> None:
-        """Close the file and raise what was remembered."""
-        super().close()
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-
-    @contextlib.contextmanager
-    def _remembered(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self._error = self._error or error
+    with atomic_path(target) as temporary:
+        with h5py.File(temporary, "w", driver="core", backing_store=False) as file:
+            yield file
+            file.flush()
+            image = file.id.get_file_image()
+        # Written here, not by HDF5: when the disk is full, or Ctrl-C comes, in the midst of its own writing,
+        # it
+        # cannot close its file any more, and the process crashes at its end.
+        temporary.write_bytes(image)
 
 
 def save_model(model: Any, filepath: Target, overwrite: bool = True, include_optimizer: bool = True) -> None:
