@@ -44,7 +44,17 @@ Monomial: TypeAlias = tuple[Atom, ...]
 
 
 def _order(atom: Atom) -> tuple[int, int, str]:
-    return (0, atom.serial, "") if isinstance(atom, Unknown) else (1, 0, repr(atom))
+    return (0, atom.serial, "") if isinstance(atom, Unknown) else (1, 0, _identity(atom))
+
+
+def _identity(dim: Dim | Atom) -> str:
+    """A text that only equal dimensions share: names are not unique, so unknowns count by number."""
+    if isinstance(dim, Unknown):
+        return f"#{dim.serial}"
+    if isinstance(dim, Call):
+        return f"{dim.function}({','.join(map(_identity, dim.arguments))})"
+    terms = _terms(dim)
+    return "+".join("*".join([str(factor), *map(_identity, monomial)]) for monomial, factor in terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ class Expression:
     def __index__(self) -> int:
         raise TypeError(f"the size {self} is not known until the graph runs, so it is no Python integer")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "+".join(_term_text(monomial, factor) for monomial, factor in self.terms).replace("+-", "-")
 
 
@@ -151,7 +161,94 @@ def smaller(a: Dim, b: Dim) -> Dim:
     """Minimum of two dimensions."""
     if isinstance(a, int) and isinstance(b, int):
         return min(a, b)
-    return a if a == b else _atom(Call("min", (a, b)))
+    if a == b:
+        return a
+    for number, dim in ((a, b), (b, a)):
+        bent = _bent(dim) if isinstance(number, int) else None
+        # What a slice of a slice takes: without this, sizes would double in length at every slice.
+        cut = bent.held(number) if bent is not None and isinstance(number, int) else None
+        if cut is not None:
+            return cut
+    return _atom(Call("min", (a, b)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bent:
+    """A size as a function of one other: ``constant + slope * size + sum of c * min(a, size)``.
+
+    Such are the sizes of slices of an axis of unknown size. `bends` are the pairs (a, c), by rising a.
+    """
+
+    size: Dim
+    constant: int
+    slope: int
+    bends: tuple[tuple[int, int], ...]
+
+    def at(self, size: int) -> int:
+        """The value for a known size."""
+        return self.constant + self.slope * size + sum(c * min(a, size) for a, c in self.bends)
+
+    def slopes(self) -> list[int]:
+        """The slopes before, between and behind the bends."""
+        found = [self.slope + sum(c for _, c in self.bends)]
+        for _, c in self.bends:
+            found.append(found[-1] - c)
+        return found
+
+    def held(self, most: int) -> Dim | None:
+        """The minimum of this and `most`: the function of a held size. None where there is no such form."""
+        slopes = self.slopes()
+        if min(slopes) < 0 or self.at(0) > most:
+            return None
+        places = [0, *(a for a, _ in self.bends if a > 0)]
+        for place, slope in zip(places, slopes[-len(places) :], strict=True):
+            later = place + (most - self.at(place)) // slope if slope else place
+            if self.at(later) == most:
+                held = [min(a, later) for a, _ in self.bends]
+                terms = [c * smaller(a, self.size) for a, (_, c) in zip(held, self.bends, strict=True)]
+                return sum(terms, self.constant + self.slope * smaller(later, self.size))
+        return self.plain() if slopes[-1] == 0 and self.at(places[-1]) < most else None
+
+    def plain(self) -> Dim:
+        """The function itself."""
+        terms = [c * smaller(a, self.size) for a, c in self.bends]
+        return sum(terms, self.constant + self.slope * self.size)
+
+
+def _bent(dim: Dim) -> _Bent | None:
+    """`dim` as a bent function of one size, None where it is none."""
+    bends: list[tuple[int, int]] = []
+    size: Dim | None = None
+    rest = dim
+    for monomial, factor in _terms(dim):
+        atom = monomial[0] if len(monomial) == 1 else None
+        if isinstance(atom, Call) and atom.function == "min":
+            number, other = atom.arguments if isinstance(atom.arguments[0], int) else atom.arguments[::-1]
+            if not isinstance(number, int) or (size is not None and other != size):
+                return None
+            size = other
+            bends.append((number, factor))
+            rest = rest - factor * _atom(atom)
+    for slope in (0, 1):
+        constant = rest - slope * size if size is not None else None
+        if size is not None and isinstance(constant, int):
+            return _Bent(size, constant, slope, tuple(sorted(bends)))
+    return None
+
+
+def taken_off(dim: Dim) -> tuple[Dim, int] | None:
+    """(size, n) where ``max(dim, 0)`` is ``size - min(n, size)`` for every size of at least 0; else None.
+
+    ``N - 2*min(1, N)``, for one, is what is left of N when both ends are cut: 0 or N - 2.
+    """
+    bent = _bent(dim)
+    if bent is None or bent.slope != 1:
+        return None
+    taken = -(bent.constant + sum(a * c for a, c in bent.bends))
+    # Both are straight between these sizes, so they agree everywhere when they do there.
+    places = {0, *(a for a, _ in bent.bends if a > 0), taken, taken + 1}
+    same = taken >= 0 and all(max(bent.at(n), 0) == n - min(taken, n) for n in places)
+    return (bent.size, taken) if same else None
 
 
 def larger(a: Dim, b: Dim) -> Dim:

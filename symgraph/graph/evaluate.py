@@ -112,7 +112,10 @@ def bind_shapes(shapes: Sequence[tuple[Tensor, Sequence[int]]], sizes: dict[Unkn
 
 
 def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:
-    """Check what the node's shape rule took for granted. ValueError names layer and line."""
+    """Check what the node's shape rule took for granted, now that sizes are known.
+
+    ValueError names layer and line.
+    """
     for a, b in node.op.requires(*(i.type for i in node.inputs)):
         left, right = evaluate_dim(a, sizes), evaluate_dim(b, sizes)
         if left != right:
@@ -127,6 +130,24 @@ def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:
             raise ValueError(
                 f"{node.origins[0]}: {node.op} would make an array of shape {shape}: too large for any memory"
             )
+    kinds = [_concrete_type(i.type, sizes) for i in node.inputs]
+    if all(known is i.type for known, i in zip(kinds, node.inputs, strict=True)):
+        return
+    try:
+        concrete_op(node.op, sizes).infer(*kinds)
+    except ValueError as error:
+        raise ValueError(f"{node.origins[0]}: {error}") from error
+
+
+def _concrete_type(kind: Type, sizes: Mapping[Unknown, int]) -> Type:
+    """`kind` with sizes in place of expressions; the same object where there are none."""
+    if isinstance(kind, TupleType):
+        items = tuple(_concrete_type(item, sizes) for item in kind.items)
+        same = all(a is b for a, b in zip(items, kind.items, strict=True))
+        return kind if same else TupleType(items)  # type: ignore[arg-type]
+    if all(isinstance(d, int) for d in kind.shape):
+        return kind
+    return TensorType(kind.dtype, concrete_shape(kind, sizes))
 
 
 def concrete_shape(kind: Type, sizes: Mapping[Unknown, int]) -> tuple[int, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from symgraph.compiler.function import Function
 from symgraph.graph.dims import unknown
@@ -84,3 +86,67 @@ def test_givens_of_another_shape_are_refused() -> None:
     assert f(np.ones(3)) == 6
     with pytest.raises(ValueError, match=r"input x: expected size 3 on axis 0, got shape \(5,\)"):
         f(np.ones(5))
+
+
+def test_slices_of_slices_stay_short() -> None:
+    x = placeholder((None,), name="x")
+    cuts = {
+        "start": lambda t: t[1:],
+        "end": lambda t: t[:-1],
+        "both": lambda t: t[1:-1],
+        "backwards": lambda t: t[::-1][2:],
+        "steps": lambda t: t[1::2],
+    }
+    for name, cut in cuts.items():
+        y = x
+        for _ in range(40):
+            y = cut(y)
+        assert len(str(y.shape)) < 5000, name
+        f = Function([x], y)
+        for size in (200, 85, 41, 40, 3, 0):
+            value = np.arange(float(size))
+            expected = value
+            for _ in range(40):
+                expected = cut(expected)
+            np.testing.assert_array_equal(f(value), expected, err_msg=f"{name} {size}")
+
+
+_BOUND = st.none() | st.integers(-9, 9)
+_SLICES = st.lists(st.builds(slice, _BOUND, _BOUND, st.sampled_from([None, 1, 2, 3, -1, -2])), max_size=6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_SLICES)
+def test_any_slices_of_slices(keys: list[slice]) -> None:
+    x = placeholder((None,), name="x")
+    y = x
+    for key in keys:
+        y = y[key]
+    for size in (0, 1, 2, 3, 5, 9, 10, 17, 40):
+        value = np.arange(size, dtype=np.float32)
+        expected = value
+        for key in keys:
+            expected = expected[key]
+        np.testing.assert_array_equal(evaluate([y], {x: value})[0], expected)
+
+
+def test_shapes_are_printed_as_written() -> None:
+    x = placeholder((None, 3), name="x")
+    assert str(x.shape) == "(N_x, 3)"
+    assert str(shape.flatten(x).shape) == "(3*N_x,)"
+
+
+def test_sizes_met_along_many_paths() -> None:
+    n = shape.shape(placeholder((None,), name="x"))[0]
+    for _ in range(30):
+        n = n + n
+    assert str(shape.reshape(placeholder((None,)), (n,)).shape) == f"({2**30}*N_x,)"
+
+
+@pytest.mark.parametrize("reduction", [reduce.max, reduce.min, reduce.mean, reduce.argmax])
+def test_an_axis_that_turns_out_empty_is_refused(reduction: object) -> None:
+    x = placeholder((None, 3), name="x")
+    f = Function([x], reduction(x * 2, 0))  # type: ignore[operator]
+    assert f(np.ones((2, 3))).shape == (3,)
+    with pytest.raises(ValueError, match=r"test_sizes\.py:\d+: .* of an empty axis, got float32\(0, 3\)"):
+        f(np.ones((0, 3)))

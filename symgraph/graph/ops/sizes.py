@@ -55,11 +55,21 @@ def clipped(a: Dim, limit: Dim) -> Dim:
     return a if at_most(a, limit) else smaller(a, limit)
 
 
-def size_values(tensor: Tensor, depth: int = 0) -> np.ndarray | None:
+def size_values(
+    tensor: Tensor, depth: int = 0, known: dict[int, np.ndarray | None] | None = None
+) -> np.ndarray | None:
     """The dimensions that an integer tensor holds, as an array of objects; None where it holds data.
 
-    Sees through what users do with shapes: picking, joining, arithmetic and products.
+    Sees through what users do with shapes: picking, joining, arithmetic and products. `known` has the values
+    of tensors, by identity, that were looked at before: one may be met along many paths.
     """
+    known = {} if known is None else known
+    if id(tensor) not in known:
+        known[id(tensor)] = _size_values(tensor, depth, known)
+    return known[id(tensor)]
+
+
+def _size_values(tensor: Tensor, depth: int, known: dict[int, np.ndarray | None]) -> np.ndarray | None:
     op = tensor.op
     if depth > _MOST_STEPS or not _may_hold_sizes(tensor):
         return None
@@ -69,9 +79,9 @@ def size_values(tensor: Tensor, depth: int = 0) -> np.ndarray | None:
         return _boxed(op.array.astype(object))
     if not isinstance(op, (Cast, Movement, Product, Sum)) and type(op) not in _ARITHMETIC:
         return None
-    known = [size_values(source, depth + 1) for source in tensor.inputs]
-    values = [v for v in known if v is not None]
-    if len(values) < len(known):
+    found = [size_values(source, depth + 1, known) for source in tensor.inputs]
+    values = [v for v in found if v is not None]
+    if len(values) < len(found):
         return None
     return _boxed(_apply(op, values))
 

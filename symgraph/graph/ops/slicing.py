@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph.dims import Dim, Expression, larger, quotient, shape_text, smaller
+from symgraph.graph.dims import Dim, Expression, larger, quotient, shape_text, smaller, taken_off
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Sample
 from symgraph.graph.ops.elementwise import cast, where
@@ -244,6 +244,9 @@ def _span(low: Dim, high: Dim, ordered: bool) -> Dim:
     span = high - low
     if isinstance(span, int):
         return max(span, 0)
+    cut = taken_off(span)
+    if cut is not None and never_negative(cut[0]):
+        return cut[0] - clipped(cut[1], cut[0])
     return span if ordered or never_negative(span) else larger(span, 0)
 
 
@@ -268,6 +271,9 @@ def slice_bounds(key: slice, size: Dim) -> tuple[Dim, Dim, int]:
         stop = 0 if key.stop is None else _after(key.stop, size)
         span = _span(stop, end, _ordered(key.stop, key.start))
         start = end - 1
+    first = as_dim(key.start, "slice") if step > 1 and key.start is not None and key.stop is None else step
+    if isinstance(first, int) and 0 <= first < step:
+        span = size - first  # a negative one gives no elements either
     count = span if abs(step) == 1 else quotient(span + abs(step) - 1, abs(step))
     return (0, 0, 1) if count == 0 else (start, count, step)
 
