@@ -15,7 +15,7 @@ from symgraph.compiler.compile import Lowered, Update, is_static, lower, variabl
 from symgraph.compiler.feeds import as_feed, label
 from symgraph.compiler.plan import plan
 from symgraph.compiler.program import Program
-from symgraph.graph.leaves import Variable, as_tensor
+from symgraph.graph.leaves import Variable, as_tensor, free_sizes
 from symgraph.graph.tensor import Tensor, install_operators, topological
 from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
@@ -106,7 +106,8 @@ class Function:
         Parameters
         ----------
         feed : mapping of tensor or name to array
-            A fed node cuts the graph above it.
+            A fed node cuts the graph above it. ValueError for one that neither this computation nor the
+            Function itself has any use for.
         fetch : tensor, name, or sequence of them, optional
             What to return; the Function's outputs where not given.
         update : bool
@@ -122,6 +123,8 @@ class Function:
         static = tuple((t, _static_value(f, t)) for t, f in zip(targets, feeds, strict=True) if is_static(t))
         # The key holds the tensors: the identity of one that is gone could be that of the next.
         key = ("run", targets, wanted, static, update)
+        if key not in self._variants:
+            self._check_feeds(targets, wanted)
         variant = self._variant(key, targets, wanted, dict(static), update)
         results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
         return results[0] if single or (fetch is None and self._single) else results
@@ -196,6 +199,17 @@ class Function:
                 while len(self._variants) > _MOST_SPECIALISATIONS:
                     self._variants.popitem(last=False)
             return self._variants[key]
+
+    def _check_feeds(self, fed: Sequence[Tensor], fetched: Sequence[Tensor]) -> None:
+        """ValueError for a feed that is no input of this Function and that nothing here is computed from.
+
+        One of unknown sizes may serve to tell them.
+        """
+        roots = [*self.inputs, *self.outputs, *fetched, *self._given_values(), *(v for _, v in self.updates)]
+        known = {id(t) for t in (*topological(roots), *self.givens)}
+        for tensor in fed:
+            if id(tensor) not in known and not is_static(tensor) and not free_sizes(tensor):
+                raise ValueError(f"{self.name}: {tensor!r} is fed, but nothing needs it")
 
     def _find(self, key: Any) -> Tensor:
         """A tensor given as such or by name.

@@ -365,3 +365,14 @@ def test_results_that_no_memory_holds(times: int, error: type[Exception]) -> Non
     with pytest.raises(error, match=r"feed less|test_function\.py:\d+: .* too large for any memory"):
         f(np.ones(4))
     assert f(np.ones(0)) == [0]
+
+
+def test_feeds_that_nothing_needs_are_refused() -> None:
+    x, y, spare = (placeholder((2,), name=name) for name in ("x", "why", "spare"))
+    phase = placeholder((), dtype="bool", static=True, name="phase")
+    f = Function([x, spare], x + 1)
+    np.testing.assert_array_equal(f.run({x: [1, 2], spare: [1, 2], phase: 0}), [2, 3])
+    with pytest.raises(ValueError, match=r"'why'.* is fed, but nothing needs it"):
+        f.run({x: [1, 2], y: [1, 2]})
+    sized = placeholder((None,), name="sized")
+    assert f.run({sized: [1, 2, 3]}, fetch=shape.shape(sized)) == [3]
