@@ -110,7 +110,11 @@ class Variable(Tensor):
         return self.storage.array.copy()
 
     def set_value(self, value: Any) -> None:
-        """Replace the value. ValueError where the shape differs; nothing is stored then."""
+        """Replace the value.
+
+        ValueError where the shape differs, or where an integer or bool variable cannot hold the numbers as
+        they are; nothing is stored then.
+        """
         array = np.asarray(value)
         target = self.storage.array
         if array.shape != target.shape:
@@ -119,6 +123,13 @@ class Variable(Tensor):
             )
         if array.dtype.kind not in "biuf":
             raise TypeError(f"variable {self.name}: expected numbers, got dtype {array.dtype}")
+        if not is_float(self.dtype):
+            with np.errstate(invalid="ignore"):
+                converted = array.astype(target.dtype)
+            if not np.array_equal(converted, array):
+                raise ValueError(
+                    f"variable {self.name}: values of dtype {array.dtype} do not fit into {self.dtype}"
+                )
         target[...] = array
 
 

@@ -208,3 +208,17 @@ def test_nothing_is_left_of_a_thousand_graphs() -> None:
     gc.collect()
     assert not any(reference() is not None for reference in left)
     assert len(gc.get_objects()) < before + 5000
+
+
+def test_a_variable_refuses_what_it_cannot_hold() -> None:
+    v = Variable(np.zeros(2, np.uint8), name="v")
+    for value in ([1.5, 2], [300, 0], [-1, 0], [np.nan, 0]):
+        with pytest.raises(ValueError, match=r"variable v: values of dtype .* do not fit into uint8"):
+            v.set_value(value)
+    with pytest.raises(ValueError, match=r"expected a value of shape \(2,\), got \(3,\)"):
+        v.set_value([1, 2, 3])
+    with pytest.raises(TypeError, match="expected numbers"):
+        v.set_value(["a", "b"])
+    assert not v.get_value().any()
+    v.set_value([2.0, 255.0])
+    np.testing.assert_array_equal(v.get_value(), [2, 255])
