@@ -122,3 +122,19 @@ def test_widths() -> None:
     assert lines[0] == "_" * 80
     assert lines[1] == "Layer (type)".ljust(40) + "Output Shape".ljust(24) + "Param #".ljust(16)
     assert lines_of(model, line_length=80, positions=[40, 64, 80]) == lines
+
+
+def test_published_counts_of_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    model = Sequential()
+    for number, filters in enumerate((32, 64, 128, 128, 256)):
+        shape = {"input_shape": (150, 150, 3)} if number == 0 else {}
+        model.add(Conv2D(filters, (3, 3), activation="relu", **shape))
+        model.add(MaxPooling2D((2, 2)))
+    model.add(Flatten())
+    model.add(Dense(512, activation="relu"))
+    model.add(Dense(1, activation="sigmoid"))
+    model.summary()
+    assert "Total params: 1,061,313" in capsys.readouterr().out
+    assert model.count_params() == 1_061_313
+    dense = Sequential([Dense(784, input_dim=784), Dense(100), Dense(10)])
+    assert dense.count_params() == 694_950
