@@ -200,17 +200,6 @@ def _emit_unit(
     def run_offset(run: Int) -> Int:
         return code.word(run + len(NAMES))
 
-    def seen_runs(y: Int) -> tuple[Int | int, Int]:
-        """The runs that see a line of A, from the first to past the last."""
-        if stage != "pad":
-            return 0, w.runs
-        top = y * w.stage_step - w.stage_top
-        first = code.minimum(code.maximum(code.number(0) - top, 0), w.tap_lines)
-        end = code.minimum(code.maximum(w.stage_height - top, first), w.tap_lines)
-        per_line = w.runs // code.maximum(w.tap_lines, 1)
-        chosen = w.tap_lines.differs(0)
-        return code.select(chosen, first * per_line, 0), code.select(chosen, end * per_line, w.runs)
-
     with code.loop(w.panel_end, w.panel) as panel:
         group, column = panel // w.panels, panel % w.panels * block.width
         if layout == "direct":
@@ -237,7 +226,7 @@ def _emit_unit(
             c = w.c + sample * w.c_sample + y * w.c_row + start * w.c_step + across
             gated = activation == "gated"
             finish = "linear" if gated else activation
-            first_run, runs = seen_runs(y)
+            first_run, runs = _seen_runs(code, w, y) if stage == "pad" else (0, w.runs)
             emit_block(code, block, Tile(
                 a=a, row_step=w.a_step, depth_step=depth_step, depth=w.count * w.run_taps,
                 runs=runs, first_run=first_run, run_offset=run_offset, b=b,
@@ -246,6 +235,16 @@ def _emit_unit(
                 columns=w.columns - column, skip=i * block.rows - start, load=w.load, last=w.last,
                 bias=code.select(w.bias.differs(0), w.bias + across, 0), activation=finish,
             ))  # fmt: skip
+
+
+def _seen_runs(code: Code, w: SimpleNamespace, y: Int) -> tuple[Int, Int]:
+    """The runs of output line y that see more than the border of A: from the first to past the last."""
+    top = y * w.stage_step - w.stage_top
+    first = code.minimum(code.maximum(code.number(0) - top, 0), w.tap_lines)
+    end = code.minimum(code.maximum(w.stage_height - top, first), w.tap_lines)
+    per_line = w.runs // code.maximum(w.tap_lines, 1)
+    chosen = w.tap_lines.differs(0)
+    return code.select(chosen, first * per_line, 0), code.select(chosen, end * per_line, w.runs)
 
 
 def emit_padded_lines(code: Code, w: SimpleNamespace, source: Int, first_line: Int, lines: Int) -> None:
