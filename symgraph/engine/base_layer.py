@@ -14,7 +14,7 @@ from symgraph.engine.layer_losses import InputsKey, LossesAndUpdates
 from symgraph.engine.naming import default_name
 from symgraph.engine.node import Node, Shape, keras_history, node_key, previous_mask
 from symgraph.engine.node_access import NodeAccess
-from symgraph.engine.rollback import errors_named, unchanged_on_error
+from symgraph.engine.rollback import NamedErrors, unchanged_on_error
 from symgraph.engine.shapes import merged_shape, shape_tuple
 from symgraph.engine.weight_budget import spend
 from symgraph.graph.leaves import Variable
@@ -300,7 +300,7 @@ class Layer(NodeAccess, LossesAndUpdates):
         """
         if isinstance(inputs, (list, tuple)):
             inputs = list(inputs)
-        with unchanged_on_error([self]), errors_named(self.name), layer_scope(self.name):
+        with unchanged_on_error([self]), NamedErrors(self.name), layer_scope(self.name):
             self._ensure_built(inputs)
             self.assert_input_compatibility(inputs)
             masks = unpack_singleton([previous_mask(x) for x in to_list(inputs)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer, uses_learning_phase
 from symgraph.engine.node import Node, Shape
-from symgraph.engine.rollback import errors_named
+from symgraph.engine.rollback import NamedErrors
 from symgraph.engine.shapes import merged_shape
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
@@ -58,7 +58,7 @@ def _run_node(network: Network, node: Node, computed: Computed, inputs: Sequence
     arguments = dict(node.arguments)
     if has_arg(layer.call, "mask"):
         arguments.setdefault("mask", unpack_singleton(masks))
-    with errors_named(layer.name), layer_scope(layer.name):
+    with NamedErrors(layer.name), layer_scope(layer.name):
         outputs = to_list(layer.call(unpack_singleton(tensors), **arguments), allow_tuple=True)
         output_masks = to_list(layer.compute_mask(unpack_singleton(tensors), unpack_singleton(masks)))
         if len(output_masks) == 1:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from symgraph.graph.origin import here
+
 if TYPE_CHECKING:
     from symgraph.engine.base_layer import Layer
 
@@ -48,20 +50,22 @@ def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
     return copies
 
 
-@contextmanager
-def errors_named(layer_name: str) -> Iterator[None]:
-    """Put the layer's name in front of a ValueError or TypeError of the block that does not mention it."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        # Subclasses may have another constructor, and an error located further inside says more already.
-        if (
-            type(error) not in (ValueError, TypeError)
-            or getattr(error, "located", False)
-            or layer_name in str(error)
-        ):
-            raise
+class NamedErrors:
+    """A block that adds the layer's name and the user's line to its ValueErrors and TypeErrors."""
+
+    # No generator: the frames of contextlib would pass for the user's.
+    def __init__(self, layer_name: str) -> None:
+        self._layer_name = layer_name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        # Subclasses may have another constructor, and an inner layer has said where the error comes from.
+        if kind not in (ValueError, TypeError) or error is None or hasattr(error, "layer"):
+            return
         text = " ".join(str(part) for part in error.args)
-        located = type(error)(f"in layer {layer_name}: {text}")
-        located.located = True  # type: ignore[union-attr]
-        raise located from error
+        named = text if self._layer_name in text else f"in layer {self._layer_name}: {text}"
+        where = here()
+        error.args = (f"{named} ({where.file}:{where.line})",)
+        error.layer = self._layer_name  # type: ignore[attr-defined]

@@ -60,11 +60,10 @@ class Op:
             type = self.infer(*(i.type for i in inputs))
         except (ValueError, TypeError) as error:
             layer = where[0].layer
-            if layer is None or getattr(error, "located", False):
-                raise
-            located = error.__class__(f"in layer {layer}: {error}")
-            located.located = True  # type: ignore[union-attr]
-            raise located from error
+            if layer is not None and not hasattr(error, "located"):
+                error.args = (f"in layer {layer}: {error}",)
+                error.located = True  # type: ignore[union-attr]
+            raise
         return Tensor(self, inputs, type, where, name)
 
     def __str__(self) -> str:

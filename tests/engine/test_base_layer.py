@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from symgraph.layers import (
     Reshape,
     add,
 )
-from symgraph.models import Model
+from symgraph.models import Model, Sequential
 from tests.layer_checkers import run
 
 
@@ -112,7 +113,8 @@ def test_demands_on_inputs_in_the_words_of_keras(spec: InputSpec, message: str) 
 
 def test_dense_of_a_vector() -> None:
     with pytest.raises(
-        ValueError, match=r"^Input 0 is incompatible with layer dense_1: expected min_ndim=2, found ndim=1$"
+        ValueError,
+        match=r"^Input 0 is incompatible with layer dense_1: expected min_ndim=2, found ndim=1 \(\S+\)$",
     ):
         Dense(3)(Input(batch_shape=(None,)))
 
@@ -141,6 +143,24 @@ def test_errors_of_ops_name_the_layer() -> None:
         Reshape((5,))(Input((4,)))
     with pytest.raises(ValueError, match="in layer add_1: Operands could not be broadcast"):
         add([Input((3,)), Input((4,))])
+
+
+def test_errors_name_the_users_line_once() -> None:
+    x = Input((4, 4, 1))
+    inner = Sequential([Dense(2, input_shape=(3,))])
+    line = inspect.currentframe().f_lineno
+    for make, layer in (
+        (lambda: Conv2D(3, 9)(x), "conv2d_1"),
+        (lambda: Dense(3)([x, x]), "dense_2"),
+        (lambda: Sequential([Dense(2, input_shape=(3,)), Conv2D(3, 9)]), "conv2d_2"),
+        (lambda: inner(Input((5,))), "dense_1"),
+    ):
+        line += 1
+        with pytest.raises(ValueError, match=layer) as caught:
+            make()
+        assert str(caught.value).endswith(f"({__file__}:{line + 1})")
+        assert str(caught.value).count(layer) == 1
+        assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
