@@ -61,8 +61,13 @@ def run(engines: Sequence[Engine], arguments: Sequence[str], rounds: int, calls:
             process.wait()
 
 
+# Threads of the engine before may look for work for some 200 ms before they sleep.
+_BETWEEN_TURNS = 0.5
+
+
 def _turn(engine: Engine, process: subprocess.Popen[str], calls: int) -> None:
     assert process.stdin
+    time.sleep(_BETWEEN_TURNS)
     process.stdin.write(f"{calls}\n")
     process.stdin.flush()
     answer = _read(engine, process)
