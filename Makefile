@@ -36,7 +36,9 @@ lint: $(VENV)/lint.stamp
 bench: $(VENV)/run.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
 	$(PY) -m benchmarks.call_overhead
 	$(PY) -m benchmarks.model_memory
+	$(PY) -m benchmarks.growth
 	$(PY) -m benchmarks --out benchmarks/RESULTS.md
+	$(PY) -m benchmarks.kernels --out benchmarks/KERNELS.md
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
