@@ -10,6 +10,7 @@ from symgraph import backend as K
 from symgraph import optimizers
 from symgraph.engine.network import Network
 from symgraph.engine.objective import Objective, build_objective, resolve_losses
+from symgraph.engine.rollback import unchanged_on_error
 from symgraph.graph.tensor import Tensor
 
 
@@ -63,32 +64,27 @@ class CompiledNetwork(Network):
             Metrics to which sample weights and class weights apply.
         target_tensors : Tensor, list or dict, optional
             Targets that come from the graph instead of from the user.
-        **kwargs
-            Handed to `K.function`.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument does not suit the model. The model is then as it was before.
+            If an argument does not suit the model. Model and optimizer are then as they were before.
         """
-        before = dict(vars(self))
-        try:
-            self.optimizer = optimizers.get(optimizer)
+        if kwargs:
+            raise TypeError(f"compile: unrecognized keyword arguments {sorted(kwargs)}")
+        optimizer = optimizers.get(optimizer)
+        with unchanged_on_error([self, optimizer], parts=False):
+            self.optimizer = optimizer
             self.loss = loss or []
             self.metrics = metrics or []
             self.loss_weights = loss_weights
             self.sample_weight_mode = sample_weight_mode
             self.weighted_metrics = weighted_metrics
-            self._function_kwargs = kwargs
             self._is_compiled = bool(self.built)
             if self.built:
                 self._compile(target_tensors)
             elif not isinstance(loss, list | tuple | dict):
                 resolve_losses(loss, [""])
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
 
     def _compile(self, target_tensors: Any) -> None:
         """Write the graph of the objective and make the functions."""
@@ -182,7 +178,6 @@ class CompiledNetwork(Network):
             updates=_one_per_variable(updates),
             givens=_learning_phase(phase),
             name=name,
-            **self._function_kwargs,
         )
         self._fetched[name] = fetched
         return function
@@ -195,7 +190,6 @@ class CompiledNetwork(Network):
                 updates=_one_per_variable(self.state_updates),
                 givens=_learning_phase(0),
                 name="predict_function",
-                **getattr(self, "_function_kwargs", {}),
             )
 
 

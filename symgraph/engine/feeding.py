@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ import numpy as np
 from symgraph import backend as K
 from symgraph import losses
 from symgraph.engine.objective import is_library_loss
+from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.training_utils import (
     check_array_length_consistency,
     check_class_labels,
     check_loss_and_target_compatibility,
     check_not_empty,
     is_dataset,
+    is_sparse_matrix,
     standardize_class_weights,
     standardize_input_data,
     standardize_sample_weights,
@@ -23,6 +26,8 @@ from symgraph.engine.training_utils import (
 )
 
 NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
+
+_ROWS_AT_ONCE = 1 << 16
 
 Feed = tuple[list[Any], list[Any], list[Any]]
 """Inputs, targets and sample weights; each a list of arrays of equal length."""
@@ -33,10 +38,11 @@ def standardized_pair(
 ) -> Feed:
     """`standardized` for training and evaluation: a model whose losses compare with targets needs some."""
     feed = standardized(model, x, y, sample_weight, class_weight, batch_size)
-    if y is None and model._feed_output_names:
+    # A model that waits for data to be compiled has no targets of its own either.
+    names = model._feed_output_names if model._is_compiled else model.output_names
+    if y is None and names:
         raise ValueError(
-            f"Error when checking target: expected target data for {', '.join(model._feed_output_names)}, "
-            "got y=None"
+            f"Error when checking target: expected target data for {', '.join(names)}, got y=None"
         )
     return feed
 
@@ -72,7 +78,21 @@ def standardized(
         raise RuntimeError(NOT_COMPILED)
     _refuse_tensors(x, "input")
     _refuse_tensors(y, "target")
-    _build_for(model, x, compiling=y is not None)
+    with unbuilt_on_error(model):
+        _build_for(model, x, compiling=y is not None)
+        return _standardized(model, x, y, sample_weight, class_weight, batch_size)
+
+
+def unbuilt_on_error(model: Any) -> AbstractContextManager[None]:
+    """A block whose errors take the shapes that data gave to `model`, and its weights, away again."""
+    if model.built and model.inputs:
+        return nullcontext()
+    return unchanged_on_error([model] if model.optimizer is None else [model, model.optimizer])
+
+
+def _standardized(
+    model: Any, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: int | None
+) -> Feed:
     inputs = standardize_input_data(
         x,
         model._feed_input_names,
@@ -111,8 +131,9 @@ def _standardized_targets(
     )
     _check_present(targets, names, "target")
     for target, fn, shape, name in zip(targets, functions, model._feed_output_shapes, names, strict=True):
-        if fn is losses.sparse_categorical_crossentropy:
-            check_class_labels(target, shape[-1], name)
+        if fn is losses.sparse_categorical_crossentropy and shape[-1] is not None:
+            for rows in _in_parts(target):
+                check_class_labels(rows, shape[-1], name)
     check_loss_and_target_compatibility(targets, functions, shapes)
     weights = [
         standardize_weights(target, of_samples, of_classes, mode)
@@ -125,6 +146,17 @@ def _standardized_targets(
         )
     ]
     return targets, weights
+
+
+def _in_parts(array: Any) -> Iterator[np.ndarray]:
+    """All rows: a numpy array at once, data of other kinds in parts that memory holds."""
+    if isinstance(array, np.ndarray):
+        yield array
+        return
+    rows = array.tocsr() if is_sparse_matrix(array) else array
+    for start in range(0, rows.shape[0], _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        yield part.toarray() if is_sparse_matrix(part) else np.asarray(part)
 
 
 def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int | None, ...] | None:
@@ -168,7 +200,6 @@ def _build_for(model: Any, x: Any, compiling: bool) -> None:
             model.loss_weights,
             model.sample_weight_mode,
             model.weighted_metrics,
-            **model._function_kwargs,
         )
 
 
@@ -178,7 +209,7 @@ def validation_part(model: Any, validation_data: Any, batch_size: int | None) ->
         got = (
             f"{len(validation_data)} items"
             if isinstance(validation_data, tuple | list)
-            else repr(validation_data)
+            else type(validation_data).__name__
         )
         raise ValueError(
             "When passing validation_data, it must contain 2 (x_val, y_val) or 3 (x_val, y_val, "
@@ -196,6 +227,8 @@ def split_off(feed: Feed, share: float) -> tuple[Feed, Feed]:
     ValueError
         If `share` is not in [0, 1), or one of the parts would be empty.
     """
+    if isinstance(share, bool) or not isinstance(share, int | float | np.number):
+        raise TypeError(f"`validation_split` should be a number in [0, 1), got {share!r}")
     if not 0.0 <= share < 1.0:
         raise ValueError(f"`validation_split` should be in [0, 1), got {share}")
     samples = feed[0][0].shape[0] if feed[0] else 0
@@ -212,7 +245,9 @@ def split_off(feed: Feed, share: float) -> tuple[Feed, Feed]:
 
 
 def _rows(arrays: Sequence[Any], start: int, stop: int) -> list[Any]:
-    return [DatasetRows(x, start, stop) if is_dataset(x) else x[start:stop] for x in arrays]
+    # Not every format of sparse matrices can be sliced.
+    rows = [x.tocsr() if is_sparse_matrix(x) else x for x in arrays]
+    return [DatasetRows(x, start, stop) if is_dataset(x) else x[start:stop] for x in rows]
 
 
 class DatasetRows:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from symgraph import backend as K
 from symgraph import losses, metrics
 from symgraph.engine.base_layer import Layer
@@ -186,7 +188,11 @@ def _loss_factors(loss_weights: Any, names: Sequence[str]) -> list[Any]:
         raise TypeError(
             f"Could not interpret loss_weights argument: {loss_weights!r} - expected a list or a dict."
         )
-    return [1.0 if entry is None else entry for entry in entries]
+    factors = [1.0 if entry is None else entry for entry in entries]
+    for factor, name in zip(factors, names, strict=True):
+        if not (K.is_tensor(factor) or isinstance(factor, int | float | np.number)):
+            raise TypeError(f"loss_weights: expected a number for output {name}, got {factor!r}")
+    return factors
 
 
 def _given_targets(target_tensors: Any, names: Sequence[str]) -> list[Any]:
@@ -283,6 +289,9 @@ def weighted_masked_objective(fn: LossFunction | None) -> Any:
 
     def weighted(y_true: Any, y_pred: Any, weights: Any, mask: Any = None) -> Any:
         score = fn(y_true, y_pred)
+        if not (K.is_tensor(score) or isinstance(score, int | float | np.ndarray | np.number)):
+            name = getattr(fn, "__name__", fn)
+            raise TypeError(f"The loss or metric function {name} has to return a tensor, got {score!r}")
         if mask is not None:
             # The loss of a batch is in proportion to the number of entries that are not masked.
             kept = K.cast(mask, K.floatx())

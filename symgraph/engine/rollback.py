@@ -10,13 +10,15 @@ from symgraph.graph.origin import here
 
 if TYPE_CHECKING:
     from symgraph.engine.base_layer import Layer
+    from symgraph.optimizers import Optimizer
 
 
 @contextmanager
-def unchanged_on_error(layers: Iterable[Layer], parts: bool = True) -> Iterator[None]:
+def unchanged_on_error(layers: Iterable[Layer | Optimizer], parts: bool = True) -> Iterator[None]:
     """Give `layers` (and, with `parts`, the layers inside them) their old attributes back on an error.
 
-    Lists and tables among the attributes are put back too, one level deep: weights, losses, nodes.
+    An optimizer may be among them. Lists and tables among the attributes are put back too, one level deep:
+    weights, losses, nodes.
     """
     before = [(layer, _copied(vars(layer))) for layer in (with_parts(layers) if parts else layers)]
     try:
@@ -28,9 +30,9 @@ def unchanged_on_error(layers: Iterable[Layer], parts: bool = True) -> Iterator[
         raise
 
 
-def with_parts(layers: Iterable[Layer]) -> list[Layer]:
+def with_parts(layers: Iterable[Layer | Optimizer]) -> list[Layer | Optimizer]:
     """`layers` and all layers inside them, each once."""
-    found: dict[int, Layer] = {}
+    found: dict[int, Layer | Optimizer] = {}
     waiting = list(layers)
     while waiting:
         layer = waiting.pop()

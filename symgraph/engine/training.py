@@ -16,6 +16,7 @@ from symgraph.engine.feeding import (
     split_off,
     standardized,
     standardized_pair,
+    unbuilt_on_error,
     validation_part,
 )
 from symgraph.engine.rollback import unchanged_on_error
@@ -97,21 +98,15 @@ class Model(CompiledNetwork):
         if kwargs:
             raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
         self._check_compiled()
-        batch_size = _checked_batch_size(batch_size, steps_per_epoch)
+        batch_size = _checked_batch_size(batch_size, steps_per_epoch, "steps_per_epoch")
+        _check_epochs(epochs, initial_epoch, validation_steps)
         _check_has_data(x, y, steps_per_epoch, "fitting", "steps_per_epoch")
-        feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
-        feed, held_out = _held_out(self, feed, validation_data, validation_split, batch_size)
+        with unbuilt_on_error(self):
+            feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
+            ins, val_ins = _parts(self, feed, validation_data, validation_split, batch_size)
+        numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps)
         return training_arrays.fit_loop(
-            self,
-            _joined(feed),
-            None if held_out is None else _joined(held_out),
-            batch_size=batch_size,
-            epochs=range(initial_epoch, epochs),
-            verbose=verbose,
-            callbacks=callbacks,
-            shuffle=shuffle,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
+            self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps
         )
 
     def evaluate(
@@ -237,24 +232,38 @@ def _numbers(outputs: Sequence[Any]) -> Any:
     return unpack_singleton([plain_number(value) for value in outputs])
 
 
-def _checked_batch_size(batch_size: int | None, steps: int | None) -> int | None:
+def _check_integer(value: Any, name: str, minimum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"`{name}` should be an int, got {value!r}")
+    if value < minimum:
+        raise ValueError(f"`{name}` should be at least {minimum}, got {value}")
+
+
+def _checked_batch_size(batch_size: int | None, steps: int | None, steps_name: str = "steps") -> int | None:
     """`batch_size`, or 32 where neither it nor the number of steps is given."""
-    if batch_size is None:
-        return 32 if steps is None else None
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
-        raise TypeError(f"`batch_size` should be an int, got {batch_size!r}")
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` should be at least 1, got {batch_size}")
-    return int(batch_size)
+    for value, name in ((steps, steps_name), (batch_size, "batch_size")):
+        if value is not None:
+            _check_integer(value, name, 1)
+    return 32 if batch_size is None and steps is None else batch_size
 
 
-def _held_out(
+def _check_epochs(epochs: Any, initial_epoch: Any, validation_steps: Any) -> None:
+    _check_integer(epochs, "epochs", 0)
+    _check_integer(initial_epoch, "initial_epoch", 0)
+    if validation_steps is not None:
+        _check_integer(validation_steps, "validation_steps", 1)
+
+
+def _parts(
     model: Any, feed: Feed, validation_data: Any, validation_split: float, batch_size: int | None
-) -> tuple[Feed, Feed | None]:
+) -> tuple[list[Any], list[Any] | None]:
     """What to train on, and what to evaluate after each epoch."""
     if validation_data is not None:
-        return feed, validation_part(model, validation_data, batch_size)
-    return split_off(feed, validation_split) if validation_split else (feed, None)
+        return _joined(feed), _joined(validation_part(model, validation_data, batch_size))
+    if not validation_split:
+        return _joined(feed), None
+    feed, held_out = split_off(feed, validation_split)
+    return _joined(feed), _joined(held_out)
 
 
 def _check_has_data(x: Any, y: Any, steps: int | None, doing: str, argument: str) -> None:

@@ -88,6 +88,7 @@ def fit_loop(
     -------
     History
     """
+    callbacks = _checked_callbacks(callbacks)
     shuffle = _checked_shuffle(ins, shuffle, steps_per_epoch)
     validates = _plans_validation(val_ins, steps_per_epoch, validation_steps)
     samples = check_num_samples(ins, batch_size, steps_per_epoch, "steps_per_epoch")
@@ -189,6 +190,18 @@ def prepare_callbacks(
     for callback in callback_list:
         callback.validation_data = validation_data
     return callback_list
+
+
+def _checked_callbacks(callbacks: Any) -> list[Any]:
+    given = callbacks or []
+    if not isinstance(given, Iterable):
+        raise TypeError(f"`callbacks` should be a list of callbacks, got {callbacks!r}")
+    given = list(given)
+    for callback in given:
+        # Whatever has the methods will do, as in Keras; a class lacks the object.
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise TypeError(f"`callbacks` should hold callbacks, got {callback!r}")
+    return given
 
 
 def _callback_model(model: Any) -> Any:

@@ -165,7 +165,8 @@ def standardize_input_data(
 
 def _listed(data: Any, names: Sequence[str], prefix: str, optional_names: Sequence[str]) -> list[Any]:
     """The arrays of `data` in the order of `names`; as many as there are, not as there should be."""
-    if isinstance(data, dict):
+    # A sparse matrix of the kind "dok" is a dict too.
+    if isinstance(data, dict) and not is_sparse_matrix(data):
         for name in names:
             if name not in data:
                 raise ValueError(f'No data provided for "{name}". Need data for each key in: {list(names)}')
@@ -282,13 +283,8 @@ def check_loss_and_target_compatibility(
             )
 
 
-def check_class_labels(y: Any, classes: int | None, name: str) -> None:
-    """Refuse class numbers that are no whole numbers of [0, classes) (ValueError).
-
-    Data that lie in a file are not read for this; there the loss itself finds a wrong label.
-    """
-    if classes is None or not isinstance(y, np.ndarray):
-        return
+def check_class_labels(y: np.ndarray, classes: int, name: str) -> None:
+    """Refuse class numbers that are no whole numbers of [0, classes) (ValueError)."""
     low, high = y.min(), y.max()
     # A NaN fails the comparison too.
     if not (low >= 0 and high < classes):

@@ -36,13 +36,21 @@ def standardize_sample_or_class_weights(
         If a list has another length than `output_names`, or the argument is no list or dict for several
         outputs.
     """
-    if x_weight is None or len(x_weight) == 0:
+    if x_weight is None:
+        return [None for _ in output_names]
+    if not hasattr(x_weight, "__len__") or getattr(x_weight, "ndim", 1) == 0:
+        raise TypeError(f"`{weight_type}` should hold one weight for each sample or class, got {x_weight!r}")
+    if len(x_weight) == 0:
         return [None for _ in output_names]
     if len(output_names) == 1:
         if isinstance(x_weight, list | tuple) and len(x_weight) == 1:
             return list(x_weight)
         if isinstance(x_weight, dict) and output_names[0] in x_weight:
             return [x_weight[output_names[0]]]
+        if isinstance(x_weight, dict) and weight_type == "sample_weight":
+            raise ValueError(
+                f"Unknown entries in `sample_weight`: {list(x_weight)}, expected {list(output_names)}"
+            )
         return [x_weight]
     if isinstance(x_weight, list | tuple):
         if len(x_weight) != len(output_names):
@@ -172,4 +180,8 @@ def _weights_of_classes(y: Any, class_weight: Any) -> np.ndarray:
             f"`class_weight` must contain all classes in the data. The classes {missing} exist in the data "
             "but not in `class_weight`."
         )
-    return np.asarray([class_weight[value] for value in classes.tolist()], K.floatx())[positions.reshape(-1)]
+    try:
+        weights = np.asarray([class_weight[value] for value in classes.tolist()], K.floatx())
+    except (ValueError, TypeError):
+        raise TypeError(f"`class_weight` should hold a number for each class, got {class_weight!r}") from None
+    return weights[positions.reshape(-1)]
