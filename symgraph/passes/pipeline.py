@@ -16,6 +16,7 @@ from symgraph.passes.layout import layout
 from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
 from symgraph.passes.rewrite import Record
+from symgraph.passes.scales import fold_scales
 from symgraph.passes.simplify import simplify
 from symgraph.passes.stabilise import stabilise
 from symgraph.passes.unused import drop_unused_results
@@ -33,6 +34,7 @@ PIPELINE: tuple[Pass, ...] = (
     masks,
     merge,
     drop_unused_results,
+    fold_scales,
     fuse_epilogues,
     fuse,
 )

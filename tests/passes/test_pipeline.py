@@ -19,6 +19,7 @@ from symgraph.passes.fuse import fuse
 from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
 from symgraph.passes.pipeline import run_passes
+from symgraph.passes.scales import fold_scales
 from symgraph.passes.unused import drop_unused_results
 from tests.checkers import check_pass
 
@@ -102,6 +103,32 @@ def test_pooling_without_gradient_keeps_no_positions() -> None:
     (grad,) = gradients(reduce.sum(y), [x])
     roots = check_pass([y, grad], feeds, (merge, drop_unused_results))
     assert "max_pool2d" not in _ops(roots)
+
+
+def test_batch_normalization_in_prediction_goes_into_the_convolution() -> None:
+    x = placeholder((2, 7, 7, 3), dtype="float64")
+    w, bias = Variable(RNG.standard_normal((3, 3, 3, 4))), Variable(RNG.standard_normal(4))
+    mean, scale, beta = (Variable(RNG.uniform(0.5, 2.0, 4)) for _ in range(3))
+    y = math.relu((conv.conv2d(x, w) + bias - mean) * math.rsqrt(scale + 0.001) + beta)
+    feeds = {x: RNG.standard_normal((2, 7, 7, 3))}
+    roots = check_pass([y], feeds)
+    assert sum("conv2d" in str(n.op) for n in topological(roots)) == 1
+    assert not [n for n in topological(roots) if n.ndim == 4 and n.shape[0] == 2 and "fused" in str(n.op)]
+
+
+def test_scales_by_data_stay_where_they_are() -> None:
+    x, s = placeholder((2, 5), dtype="float64"), placeholder((4,), dtype="float64")
+    w, t = Variable(RNG.standard_normal((5, 4))), Variable(RNG.standard_normal(4))
+    feeds = {x: RNG.standard_normal((2, 5)), s: RNG.standard_normal(4)}
+    (by_data,) = check_pass([matmul.matmul(x, w) * s], feeds, (fold_scales,))
+    assert str(by_data.op) == "multiply"
+    (shifted,) = check_pass([matmul.matmul(x, w) + t], feeds, (fold_scales,))
+    assert str(shifted.op) == "add"
+    product = matmul.matmul(x, w)
+    roots = check_pass([product * t, math.tanh(product)], feeds, (fold_scales,))
+    assert str(roots[0].op) == "multiply"
+    (reversed_,) = check_pass([t - matmul.matmul(x, w) * t], feeds, (fold_scales,))
+    assert str(reversed_.op) == "subtract"
 
 
 def test_masks_go_before_unpooling() -> None:
