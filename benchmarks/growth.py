@@ -2,9 +2,9 @@
 
     python -m benchmarks.growth
 
-Threads: one to two on mnist_cnn, beside one to two on a 2,048 x 2,048 sgemm of the same run. Batch: forward and
-backward milliseconds a sample, the optimizer's rows apart. Nodes: seconds to compile a chain. First run: seconds
-in a new process, with an empty and with a full cache of kernels.
+Threads: one to two on mnist_cnn, beside one to two on a 2,048 x 2,048 sgemm of the same run. Batch: forward
+and backward milliseconds a sample, the optimizer's rows apart. Nodes: seconds to compile a chain. First run:
+seconds in a new process, with an empty and with a full cache of kernels.
 """
 
 from __future__ import annotations
