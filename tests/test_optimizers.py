@@ -227,12 +227,13 @@ def test_weights(name):
         np.testing.assert_array_equal(value, old + 1)
 
 
-def test_state_carries_over():
-    first, second = optimizers.Adam(0.1), optimizers.Adam(0.1)
+@pytest.mark.parametrize("name", SIZES)
+def test_state_carries_over(name):
+    first, second, fresh = (optimizers.get(name) for _ in range(3))
     whole = run(first, 4)
     params, loss = problem()
     step = K.function([], [], second.get_updates(loss, params))
-    run(fresh := optimizers.Adam(0.1), 2)
+    run(fresh, 2)
     second.set_weights(fresh.get_weights())
     K.batch_set_value(list(zip(params, whole[1], strict=True)))
     for _ in range(2):

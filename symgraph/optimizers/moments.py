@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from symgraph import backend as K
 from symgraph.optimizers.base import Optimizer, Updates
 
@@ -158,6 +160,14 @@ class Nadam(Optimizer):
     def _momentum(self, step: Any) -> Any:
         """The momentum of a step."""
         return self.beta_1 * (1.0 - 0.5 * K.pow(0.96, step * self.schedule_decay))
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set the state, and with it the product of all momenta so far, which Keras' files leave out."""
+        super().set_weights(weights)
+        # No product of so many momenta differs from 0 unless beta_1 is all but 1.
+        steps = np.arange(1, min(int(K.get_value(self.iterations)), 10**6) + 1)
+        momenta = float(K.get_value(self.beta_1)) * (1.0 - 0.5 * 0.96 ** (steps * self.schedule_decay))
+        K.set_value(self.m_schedule, np.prod(momenta))
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
