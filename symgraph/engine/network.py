@@ -50,6 +50,11 @@ class Network(NetworkFiles, Layer):
     outputs: list[Tensor]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        unknown = sorted(kwargs.keys() - {"inputs", "outputs", "name"})
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__} expects `inputs`, `outputs` and `name`, got the arguments {unknown}"
+            )
         if len(args) >= 2 or (args and "outputs" in kwargs) or {"inputs", "outputs"} <= kwargs.keys():
             self._init_graph_network(*args, **kwargs)
         elif args or {"inputs", "outputs"} & kwargs.keys():

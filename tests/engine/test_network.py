@@ -382,3 +382,9 @@ def test_free_sizes_stay_exact_through_layers() -> None:
     assert K.int_shape(both) == (None, None, None, 7)
     with pytest.raises(ValueError, match="not fully defined"):
         Flatten()(both)
+
+
+def test_arguments_of_another_name_are_refused() -> None:
+    x = Input((3,))
+    with pytest.raises(TypeError, match=r"Model expects `inputs`, `outputs` and `name`.*'input', 'output'"):
+        Model(input=x, output=Dense(2)(x))
