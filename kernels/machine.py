@@ -2,12 +2,13 @@
 
 A `Row` is a kernel, its operands and a number of tiles. Rows run one after the other; the tiles of a row run
 on several threads, each thread taking the next tile that nobody has taken. Tiles are cut when the table is
-made, so results do not depend on which thread runs which tile.
+made, so results do not depend on which thread runs which tile. Rows that do not need each other may form a
+*gang*: their tiles are shared out as if they were of one row, so one row's last tile does not keep threads
+waiting, and rows too small to be cut run side by side.
 
 Operands are int64 words: sizes, float bits, and addresses. An address is written as an `Address` (base,
 offset) and made absolute at every call from the bases of that call, so one table serves many calls at once,
-each on a
-lease.
+each on a lease.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,13 +31,15 @@ from symgraph.kernels.threads import TOGETHER, layer, most_threads
 # The words of a context, the machine's only argument.
 (
     _ROWS, _ROW_COUNT, _OPERANDS, _PATCHES, _PATCH_COUNT, _BASES, _PARALLEL_FOR, _WORKER, _THREADS, _DEADLINE,
-    _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _GUARDED, _ENTRY, _OPERAND, _TILES, _REGION, _DIMS, _STEPS, _SLICE,
+    _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _GUARDED, _GANG, _TILES, _REGION, _DIMS, _STEPS, _SLICE,
     # What `threads.TOGETHER` takes: the team, the worker, its arguments, the number of threads.
     _TOGETHER, _TEAM, _TEAM_WORKER, _TEAM_ARGUMENTS, _TEAM_THREADS,
     _SIZE,
-) = range(28)  # fmt: skip
+) = range(27)  # fmt: skip
 _DONE, _PAUSED, _FAILED = 0, 1, 2
-_ROW_WORDS = 3
+# The words of a row in the table: kernel, number of its first operand, tiles; then, for the first row of a
+# gang, how many rows it has and how many tiles in all.
+_ENTRY, _OPERAND, _ROW_TILES, _GANG_ROWS, _GANG_TILES, _ROW_WORDS = range(6)
 # How long the machine runs before Python may look for Ctrl-C: 40 to 100 ms on processors of 2 to 5 GHz.
 _SLICE_CYCLES = 200_000_000 if platform.machine().lower() in ("x86_64", "amd64") else 0
 
@@ -118,19 +122,26 @@ def cycles(typing):
 
 
 def _worker(args, dims):
-    """Take tiles of the current row until none is left, one fails, or the deadline has passed."""
+    """Take tiles of the current gang until none is left, one fails, or the deadline has passed."""
     region = args[0]
     tiles = load_int(region + 8 * _TILES)
-    entry = load_int(region + 8 * _ENTRY)
-    operands = load_int(region + 8 * _OPERAND)
+    first = load_int(region + 8 * _GANG)
+    operands = load_int(region + 8 * _OPERANDS)
     deadline = load_int(region + 8 * _DEADLINE)
     while load_int(region + 8 * _STATUS) == 0 and (deadline == 0 or cycles() < deadline):
         tile = fetch_add(region + 8 * _NEXT_TILE, 1)
         if tile >= tiles:
             break
-        status = _call_entry(entry, operands, tile)
+        row = first
+        while tile >= load_int(row + 8 * _ROW_TILES):
+            tile -= load_int(row + 8 * _ROW_TILES)
+            row += 8 * _ROW_WORDS
+        operand = operands + 8 * load_int(row + 8 * _OPERAND)
+        status = _call_entry(load_int(row + 8 * _ENTRY), operand, tile)
         if status != 0:
-            store_int(region + 8 * _STATUS, status)
+            # The row's number and the status in one word, so that both are of the same failure.
+            number = (row - load_int(region + 8 * _ROWS)) // (8 * _ROW_WORDS)
+            store_int(region + 8 * _STATUS, (number << 32) + status)
     return 0
 
 
@@ -152,7 +163,8 @@ def _machine(context, resume):
         limit += cycles()
     context[_DEADLINE] = limit
     clocks = context[_CLOCKS]
-    for i in range(context[_CURSOR], context[_ROW_COUNT]):
+    i = context[_CURSOR]
+    while i < context[_ROW_COUNT]:
         if i >= guarded:
             limit = 0
             context[_DEADLINE] = 0
@@ -160,32 +172,35 @@ def _machine(context, resume):
             context[_CURSOR] = i
             return _PAUSED
         row = context[_ROWS] + 8 * _ROW_WORDS * i
-        entry = load_int(row)
-        operand = operands + 8 * load_int(row + 8)
-        tiles = load_int(row + 16)
-        start = cycles() if clocks != 0 else 0
+        rows = load_int(row + 8 * _GANG_ROWS)
+        tiles = load_int(row + 8 * _GANG_TILES)
+        start = 0
+        if clocks != 0:
+            # Each row has a clock of its own: no gangs.
+            rows, tiles = 1, load_int(row + 8 * _ROW_TILES)
+            start = cycles()
+        context[_GANG] = row
+        context[_TILES] = tiles
+        threads = min(context[_THREADS], tiles)
         if tiles == 1:
-            context[_STATUS] = _call_entry(entry, operand, 0)
+            operand = operands + 8 * load_int(row + 8 * _OPERAND)
+            status = _call_entry(load_int(row + 8 * _ENTRY), operand, 0)
+            context[_STATUS] = (i << 32) + status if status != 0 else 0
+        elif threads == 1:
+            _call_entry(context[_WORKER], here + 8 * _REGION, 0)
+        elif context[_TOGETHER] != 0:
+            store_int(here + 8 * _TEAM_THREADS, threads)
+            _call_entry(context[_TOGETHER], here + 8 * _TEAM, 0)
         else:
-            context[_ENTRY] = entry
-            context[_OPERAND] = operand
-            context[_TILES] = tiles
-            threads = min(context[_THREADS], tiles)
-            if threads == 1:
-                _call_entry(context[_WORKER], here + 8 * _REGION, 0)
-            elif context[_TOGETHER] != 0:
-                store_int(here + 8 * _TEAM_THREADS, threads)
-                _call_entry(context[_TOGETHER], here + 8 * _TEAM, 0)
-            else:
-                store_int(here + 8 * _DIMS, threads)
-                _parallel_for(
-                    context[_PARALLEL_FOR],
-                    context[_WORKER],
-                    here + 8 * _REGION,
-                    here + 8 * _DIMS,
-                    here + 8 * _STEPS,
-                    threads,
-                )
+            store_int(here + 8 * _DIMS, threads)
+            _parallel_for(
+                context[_PARALLEL_FOR],
+                context[_WORKER],
+                here + 8 * _REGION,
+                here + 8 * _DIMS,
+                here + 8 * _STEPS,
+                threads,
+            )
         if clocks != 0:
             store_int(clocks + 8 * i, load_int(clocks + 8 * i) + cycles() - start)
         if load_int(here + 8 * _STATUS) != 0:
@@ -196,6 +211,7 @@ def _machine(context, resume):
                 context[_CURSOR] = i
                 return _PAUSED
             store_int(here + 8 * _NEXT_TILE, 0)
+        i += rows
     return _DONE
 
 
@@ -224,17 +240,30 @@ class Table:
         Threads that share the tiles of a row.
     guarded : int, optional
         From this row on the machine does not stop at a deadline (the update rows).
+    gangs : sequence of int, optional
+        How many rows, one after the other, each gang has. Without it every row is one.
     """
 
-    def __init__(self, rows: Sequence[Row], threads: int, guarded: int | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        threads: int,
+        guarded: int | None = None,
+        gangs: Sequence[int] | None = None,
+    ) -> None:
         self.rows = tuple(rows)
         self.threads = threads
         self.guarded = len(self.rows) if guarded is None else guarded
-        table: list[tuple[int, int, int]] = []
+        gangs = [1] * len(self.rows) if gangs is None else gangs
+        assert sum(gangs) == len(self.rows), "every row is in one gang"
+        table: list[tuple[int, int, int, int, int]] = []
         words: list[int] = []
         patches: list[tuple[int, int, int]] = []
-        for row in self.rows:
-            table.append((row.kernel.address, len(words), row.tiles))
+        heads = {first: size for first, size in zip(accumulate(gangs, initial=0), gangs, strict=False)}
+        for number, row in enumerate(self.rows):
+            size = heads.get(number, 0)
+            tiles = sum(r.tiles for r in self.rows[number : number + size])
+            table.append((row.kernel.address, len(words), row.tiles, size, tiles))
             for operand in row.operands:
                 if isinstance(operand, Address):
                     patches.append((len(words), operand.base, operand.offset))
@@ -287,7 +316,7 @@ class Lease:
         Raises
         ------
         KernelError
-            A kernel returned a positive status; no later row has run.
+            A kernel returned a positive status; no row after its gang has run.
         KeyboardInterrupt
             Ctrl-C between two slices of the run, before the guarded rows.
         """
@@ -302,6 +331,6 @@ class Lease:
             if state == _DONE:
                 return
             if state == _FAILED:
-                context = self.context
-                raise KernelError(self.table.rows[int(context[_CURSOR])], int(context[_STATUS]))
+                number, status = divmod(int(self.context[_STATUS]), 1 << 32)
+                raise KernelError(self.table.rows[number], status)
             resume = 1

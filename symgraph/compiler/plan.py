@@ -1,19 +1,20 @@
 """The planner: a lowered graph and the sizes of one call become a Program.
 
 It walks the nodes in running order, gives each result a buffer (a view where that is possible, an input's
-memory where that input dies here and the op works in place), collects the kernels' rows, reads every
-temporary's lifetime off the rows and packs them into one arena.
+memory where that input dies here and the op works in place), collects the kernels' rows, puts those that do
+not need each other into gangs, reads every temporary's lifetime off them and packs them into one arena.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from symgraph.compiler.arena import Lifetime, pack
 from symgraph.compiler.compile import Lowered
+from symgraph.compiler.gangs import Step, gather
 from symgraph.compiler.program import Base, Program
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shapes, check_requirements, concrete_op, concrete_shape
@@ -63,7 +64,7 @@ class _Planner:
         self.sizes = sizes
         self.threads = threads
         self.bases: list[Base] = []
-        self.rows: list[Row] = []
+        self.steps: list[Step] = []
         self.places: dict[int, Place] = {}
         self.temporaries: dict[int, _Temporary] = {}
         self.pending = self._count_uses()
@@ -83,7 +84,7 @@ class _Planner:
             self._node(node)
         self._copy_outputs()
         copies = self._save_old_values()
-        guarded = len(self.rows)
+        guarded = len(self.steps)
         self._tail()
         self._store(copies)
         return self._packed(guarded)
@@ -139,7 +140,8 @@ class _Planner:
                 return
         outputs = self._results(node, op, inputs, into)
         rows = op.rows(inputs, outputs, threads=self.threads, scratch=self._temporary)
-        self.rows.extend(replace(row, node=node) for row in rows)
+        work = op.flops([b.shape for b in inputs], [b.shape for b in outputs])
+        self._append(rows, node, inputs, outputs, work)
         self._place(node, outputs[0] if isinstance(node.type, TensorType) else tuple(outputs))
         self._release(node.inputs)
 
@@ -208,11 +210,40 @@ class _Planner:
                 return replace(buffer, dtype=np.dtype(dtype))
         return None
 
+    def _append(
+        self,
+        rows: Sequence[Row],
+        node: Tensor,
+        inputs: Sequence[Buffer],
+        outputs: Sequence[Buffer],
+        flops: float = 0,
+    ) -> None:
+        """Rows of one node as steps. What is no input is written: results, and scratch between its rows."""
+        written = {b.base for b in outputs}
+        read = {b.base for b in inputs} - written
+        work = flops + sum(b.nbytes for b in (*inputs, *outputs))
+        for row in rows:
+            bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
+            self.steps.append(
+                Step(
+                    replace(row, node=node),
+                    frozenset(map(self._memory, bases & read)),
+                    frozenset(map(self._memory, bases - read)),
+                    work / len(rows),
+                    sum(b.nbytes for b in outputs),
+                )
+            )
+
+    def _memory(self, base: int) -> Hashable:
+        """What tells whether two bases are the same memory: a variable may have several."""
+        array = self.bases[base].array if base >= 0 else None
+        return base if array is None else ("array", id(array))
+
     # Outputs and updates
 
     def _copy(self, source: Buffer, target: Buffer, node: Tensor) -> None:
         rows = copy_rows(source, target, threads=self.threads, scratch=self._temporary)
-        self.rows.extend(replace(row, node=node) for row in rows)
+        self._append(rows, node, [source], [target])
 
     def _copy_outputs(self) -> None:
         """Outputs that are views, leaves, or repeated are copied out."""
@@ -306,20 +337,30 @@ class _Planner:
     # Packing
 
     def _packed(self, guarded: int) -> Program:
+        gangs = [*gather(self.steps[:guarded]), *gather(self.steps[guarded:])]
         lifetimes: dict[int, Lifetime] = {}
-        for index, row in enumerate(self.rows):
-            for operand in row.operands:
+        for index, gang in enumerate(gangs):
+            for operand in (operand for step in gang for operand in step.row.operands):
                 if isinstance(operand, Address) and operand.base < 0:
                     first = lifetimes[operand.base].first if operand.base in lifetimes else index
                     lifetimes[operand.base] = Lifetime(self.temporaries[operand.base].nbytes, first, index)
         offsets, size = pack(lifetimes)
         arena = len(self.bases)
         rows = [
-            replace(row, operands=tuple(_resolved(operand, arena, offsets) for operand in row.operands))
-            for row in self.rows
+            replace(step.row, operands=tuple(_resolved(o, arena, offsets) for o in step.row.operands))
+            for gang in gangs
+            for step in gang
         ]
-        total = sum(life.nbytes for life in lifetimes.values())
-        return Program(rows, [*self.bases, Base("arena")], self.outputs, size, total, guarded, self.threads)
+        return Program(
+            rows,
+            [*self.bases, Base("arena")],
+            self.outputs,
+            arena_bytes=size,
+            buffer_bytes=sum(life.nbytes for life in lifetimes.values()),
+            guarded=guarded,
+            threads=self.threads,
+            gangs=[len(gang) for gang in gangs],
+        )
 
 
 def _resolved(operand: int | Address, arena: int, offsets: dict[int, int]) -> int | Address:

@@ -33,6 +33,8 @@ class Program:
     ----------
     rows : tuple of Row
         The kernel calls, in order; ``row.node`` is the graph node that each serves.
+    gangs : tuple of int
+        How many rows, one after the other, each gang has: rows whose tiles are shared out at once.
     arena_bytes, buffer_bytes : int
         Size of the arena, and the sum of all temporaries that share it.
     guarded : int
@@ -48,14 +50,16 @@ class Program:
         buffer_bytes: int,
         guarded: int,
         threads: int,
+        gangs: Sequence[int],
     ) -> None:
         self.rows = tuple(rows)
+        self.gangs = tuple(gangs)
         self.outputs = tuple((shape, np.dtype(dtype)) for shape, dtype in outputs)
         self.arena_bytes = arena_bytes
         self.buffer_bytes = buffer_bytes
         self.guarded = guarded
         self._bases = tuple(bases)
-        self._table = Table(rows, threads, guarded)
+        self._table = Table(rows, threads, guarded, gangs)
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
         self._results = [(i, b.index) for i, b in enumerate(bases) if b.kind == "output"]
         self._arena = next(i for i, b in enumerate(bases) if b.kind == "arena")

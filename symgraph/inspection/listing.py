@@ -27,6 +27,7 @@ class _Lowered(Protocol):
 
 class _Program(Protocol):
     rows: tuple[Row, ...]
+    gangs: tuple[int, ...]
     arena_bytes: int
     buffer_bytes: int
     guarded: int
@@ -40,12 +41,22 @@ def listing(name: str, lowered: _Lowered, program: _Program | None) -> str:
     if program is None:
         rows = [_node_cells(node, numbers) for node in lowered.nodes if not node.op.leaf]
         return "\n".join([head, *_table(("result", "op", "operands", "type", "layer"), rows)])
-    cells = [_row_cells(i, row, numbers) for i, row in enumerate(program.rows)]
+    gangs = _gang_cells(program.gangs)
+    rows = [_row_cells(number, row, numbers) for number, row in enumerate(program.rows)]
+    cells = [(*row, gang) for row, gang in zip(rows, gangs, strict=True)]
+    head_cells = ("row", "result", "type", "layer", "kernel", "operands", "tiles", "gang")
     if program.guarded < len(cells):
-        cells.insert(program.guarded, ("", "", "", "", "-- from here on nothing is interrupted --", "", ""))
-    table = _table(("row", "result", "type", "layer", "kernel", "operands", "tiles"), cells)
+        note = ("", "", "", "", "-- from here on nothing is interrupted --", "", "", "")
+        cells.insert(program.guarded, note)
+    columns = len(head_cells) if any(gangs) else len(head_cells) - 1
+    table = _table(head_cells[:columns], [row[:columns] for row in cells])
     memory = f"arena {_bytes(program.arena_bytes)} for {_bytes(program.buffer_bytes)} of temporaries"
     return "\n".join([head, *table, f"{len(program.rows)} rows, {memory}"])
+
+
+def _gang_cells(gangs: Sequence[int]) -> list[str]:
+    """For each row the number of its gang, nothing where it runs alone."""
+    return [str(number) if size > 1 else "" for number, size in enumerate(gangs) for _ in range(size)]
 
 
 def _node_cells(node: Tensor, numbers: dict[int, str]) -> tuple[str, ...]:

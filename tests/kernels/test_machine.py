@@ -88,6 +88,53 @@ def test_an_error_stops_and_names_the_row(tiles: int) -> None:
     np.testing.assert_array_equal(log, [1, 1, 0, 0])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_tiles_of_a_gang_all_run_once(threads: int) -> None:
+    sizes = [(3, 1), (100, 7), (5, 1), (64, 2)]
+    values = [np.full(size, np.nan) for size, _ in sizes]
+    rows = [
+        Row(FILL, (Address(i, 0), size, float_bits(10.0 * i), tiles), tiles)
+        for i, (size, tiles) in enumerate(sizes)
+    ]
+    lease = Lease(Table(rows, threads, gangs=[1, 3]), len(values))
+    lease.bases[:] = [a.ctypes.data for a in values]
+    for _ in range(50):
+        for array in values:
+            array[:] = np.nan
+        lease.run()
+        for i, (size, tiles) in enumerate(sizes):
+            tile = np.searchsorted([t * size // tiles for t in range(1, tiles)], np.arange(size), "right")
+            np.testing.assert_array_equal(values[i], 10.0 * i + tile)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_a_gang_names_its_row_and_stops_what_follows(threads: int) -> None:
+    log = np.zeros(4, np.int64)
+    rows = [
+        Row(APPEND, (Address(0, 0), 1)),
+        Row(FAIL, (9,), 4, "no failure"),
+        Row(FAIL, (2,), 3, "the node"),
+        Row(APPEND, (Address(0, 0), 2)),
+    ]
+    lease = Lease(Table(rows, threads, gangs=[1, 2, 1]), 1)
+    lease.bases[:] = log.ctypes.data
+    with pytest.raises(KernelError, match="fail: index out of range") as caught:
+        lease.run()
+    assert caught.value.row.node == "the node" and caught.value.status == 3
+    np.testing.assert_array_equal(log, [1, 1, 0, 0])
+
+
+def test_rows_of_a_gang_have_clocks_of_their_own() -> None:
+    values = np.zeros(10)
+    clocks = np.zeros(3, np.int64)
+    rows = [Row(FILL, (Address(0, 0), 10, float_bits(1.0), tiles), tiles) for tiles in (1, 2, 3)]
+    lease = Lease(Table(rows, 2, gangs=[3]), 1, clocks)
+    lease.bases[:] = values.ctypes.data
+    lease.run()
+    assert (clocks > 0).all()
+    np.testing.assert_array_equal(values, [1] * 3 + [2] * 3 + [3] * 4)
+
+
 def test_a_lease_runs_again_after_an_error() -> None:
     table = Table([Row(FAIL, (0,), 2)], 2)
     lease = Lease(table, 0)

@@ -1,0 +1,93 @@
+"""Rows that do not need each other are put together into gangs, whose tiles the machine shares out at once.
+
+Two rows need each other where one writes what the other touches. A row joins the gang before it if it can. A
+row that is too small to be cut also joins an earlier one, so that it fills a gap there instead of making
+threads wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from symgraph.kernels.machine import Row
+
+_MOST_ROWS = 64
+"""The machine finds a tile's row by walking the gang."""
+_REACH = 8
+"""How many gangs back a small row may move."""
+_SMALL_BYTES = 1 << 16
+"""What a row that moves may write: it is kept in memory for longer."""
+_WORTH = 3e-6
+"""Seconds of work beside the longest row from which rows of one tile each pay as a gang."""
+_SPEED = 10e9
+"""Bytes, or floating-point operations, a second that work is guessed with."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row and what it touches: memory that it reads and writes, named by anything hashable.
+
+    `work` is its number of bytes and floating-point operations, `new_bytes` the size of what it writes.
+    """
+
+    row: Row
+    reads: frozenset[Hashable]
+    writes: frozenset[Hashable]
+    work: float = 0.0
+    new_bytes: int = 0
+
+    @property
+    def touches(self) -> frozenset[Hashable]:
+        """All memory that the row has to do with."""
+        return self.reads | self.writes
+
+
+@dataclass
+class _Gang:
+    steps: list[Step] = field(default_factory=list)
+    reads: set[Hashable] = field(default_factory=set)
+    writes: set[Hashable] = field(default_factory=set)
+
+    def add(self, step: Step) -> None:
+        self.steps.append(step)
+        self.reads |= step.reads
+        self.writes |= step.writes
+
+    def needs(self, step: Step) -> bool:
+        """Whether `step` and the gang cannot run at once."""
+        return not (self.writes.isdisjoint(step.touches) and self.reads.isdisjoint(step.writes))
+
+
+def gather(steps: Sequence[Step]) -> list[list[Step]]:
+    """All steps, in an order as good as the given one, cut into gangs."""
+    gangs: list[_Gang] = []
+    for step in steps:
+        place = _place(gangs, step)
+        if place is None:
+            place = _Gang()
+            gangs.append(place)
+        place.add(step)
+    return [part for gang in gangs for part in _parts(gang.steps)]
+
+
+def _place(gangs: Sequence[_Gang], step: Step) -> _Gang | None:
+    """The gang that `step` joins: of those within its reach the one with most rows; the last where equal."""
+    mobile = step.row.tiles == 1 and step.new_bytes <= _SMALL_BYTES
+    found: _Gang | None = None
+    for gang in reversed(gangs[-_REACH if mobile else -1 :]):
+        if gang.needs(step):
+            break
+        if len(gang.steps) < _MOST_ROWS and (found is None or len(gang.steps) > len(found.steps)):
+            found = gang
+    return found
+
+
+def _parts(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """A gang, the rows with most work a tile first; one by one where a second thread would not pay."""
+    if all(step.row.tiles == 1 for step in steps):
+        work = sorted(step.work for step in steps)
+        if sum(work[:-1]) < _WORTH * _SPEED:
+            yield from ([step] for step in steps)
+            return
+    yield sorted(steps, key=lambda step: -step.work / step.row.tiles)
