@@ -3,8 +3,8 @@
 The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
 SC 2011). Block b of a stream is the generator's value for the counter (b, stream), both of 64 bits. Sixteen
 blocks make a group: their first words are 16 neighbouring elements, their second words the next 16, and so
-on (for float64 drawn to full precision: pairs of words). So every step is a whole vector on any processor,
-and the numbers are the same on all.
+on (for float64 drawn to full precision: pairs of words). A kernel makes a group in one or more steps, so
+that the rounds of a step stay in registers; the numbers are the same on all processors.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from symgraph.kernels.machine import Address, Row
 from symgraph.kernels.memory import float_bits
 from symgraph.kernels.nest import Writer, load, store
 from symgraph.kernels.operand import WORTH_A_THREAD, lesser
+from symgraph.kernels.target import TARGET
 from symgraph.kernels.vector import FLOATS, ITEMSIZE, Vec, highest, lowest, minimum, polynomial, where
 
 KINDS = ("uniform", "normal", "bernoulli", "truncated_normal", "bits")
 BLOCKS = 16
+# Blocks of a step: the four words of its rounds fill eight registers, half of what the narrow machines have.
+_LANES = min(BLOCKS, max(4, TARGET.lanes(4)))
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
@@ -45,21 +48,24 @@ _WITHIN_TWO = math.erf(math.sqrt(2.0))
 
 
 def philox(counter: list[Vec], key: tuple[Vec, Vec]) -> list[Vec]:
-    """Philox4x32-10: four uint32 vectors from a counter of four and a key of two."""
+    """Philox4x32-10: four uint32 vectors from a counter of four and a key of two, all of them uint64.
+
+    Of all words between only the lower halves count: a processor's 32 by 32 bit multiply reads no more, so
+    the upper halves may hold anything, and nothing has to be cut or packed between the rounds.
+    """
     first, second, third, fourth = counter
     key_0, key_1 = key
     for _ in range(_ROUNDS):
-        high_0, low_0 = _multiply(first, _MULTIPLIERS[0])
-        high_1, low_1 = _multiply(third, _MULTIPLIERS[1])
-        first, second, third, fourth = high_1 ^ second ^ key_0, low_1, high_0 ^ fourth ^ key_1, low_0
+        product_0, product_1 = _multiply(first, _MULTIPLIERS[0]), _multiply(third, _MULTIPLIERS[1])
+        first, second = (product_1 >> 32) ^ (second ^ key_0), product_1
+        third, fourth = (product_0 >> 32) ^ (fourth ^ key_1), product_0
         key_0, key_1 = key_0 + _WEYL[0], key_1 + _WEYL[1]
-    return [first, second, third, fourth]
+    return [word.cast("uint32") for word in (first, second, third, fourth)]
 
 
-def _multiply(x: Vec, factor: int) -> tuple[Vec, Vec]:
-    """Upper and lower half of the 64-bit product."""
-    product = x.cast("uint64") * factor
-    return (product >> 32).cast("uint32"), product.cast("uint32")
+def _multiply(x: Vec, factor: int) -> Vec:
+    """The 64-bit product of the lower half of `x`."""
+    return (x & 0xFFFFFFFF) * factor
 
 
 class _Numbers(NamedTuple):
@@ -75,7 +81,7 @@ class _Numbers(NamedTuple):
         return self.dtype == "float64"
 
     def integers(self) -> list[Vec]:
-        """One uint32 vector per 16 elements, or one uint64 where elements are float64."""
+        """The uint32 vectors, or half as many of uint64 where elements are float64."""
         if not self.wide:
             return self.words
         pairs = zip(self.words[::2], self.words[1::2], strict=True)
@@ -182,34 +188,34 @@ def _emit(writer: Writer, kind: str, dtype: str) -> None:
     def parameter(number: int, wanted: str) -> Vec:
         at = _PARAMETERS + number
         scalar = writer.float_word(at) if wanted in FLOATS else writer.word(at)
-        return writer.splat(scalar.cast(wanted), BLOCKS)
+        return writer.splat(scalar.cast(wanted), _LANES)
 
     group = writer.tile * writer.word(_GROUPS_PER_TILE)
     last = lesser(group + writer.word(_GROUPS_PER_TILE), writer.word(_GROUPS))
+    size = ITEMSIZE[dtype]
     step = _group_size(kind, dtype)
-    numbers = writer.lane_numbers(BLOCKS, "uint64")
-    with writer.loop(group, last) as at:
-        block = numbers + writer.splat((at * BLOCKS).unsigned(), BLOCKS)
-        counter = [block.cast("uint32"), (block >> 32).cast("uint32"), *stream]
-        drawn = _Numbers(philox(counter, (key[0], key[1])), dtype, parameter)
+    numbers = writer.lane_numbers(_LANES, "uint64")
+    with writer.loop(group, last) as at, writer.loop(0, writer.integer(BLOCKS), _LANES) as part:
+        block = numbers + writer.splat((at * BLOCKS + part).unsigned(), _LANES)
+        drawn = _Numbers(philox([block, block >> 32, *stream], (key[0], key[1])), dtype, parameter)
         values = _DISTRIBUTIONS[kind](drawn)
-        place = writer.word(_OUT) + at * (step * ITEMSIZE[dtype])
-        left = writer.word(_SIZE) - at * step
-        places = [place + i * BLOCKS * ITEMSIZE[dtype] for i in range(len(values))]
-        with builder.if_else((left >= step).value) as (then, otherwise):
+        first = at * step + part
+        place, left = writer.word(_OUT) + first * size, writer.word(_SIZE) - first
+        with builder.if_else((at * step + step <= writer.word(_SIZE)).value) as (then, otherwise):
             with then:
-                for value, target in zip(values, places, strict=True):
-                    store(value, target)
+                for i, value in enumerate(values):
+                    store(value, place + i * BLOCKS * size)
             with otherwise:
-                for i, (value, target) in enumerate(zip(values, places, strict=True)):
+                for i, value in enumerate(values):
                     rest = left - i * BLOCKS
-                    store(value, target, writer.tail_mask(where(rest > 0, rest, 0), BLOCKS))
+                    mask = writer.tail_mask(where(rest > 0, rest, 0), _LANES)
+                    store(value, place + i * BLOCKS * size, mask)
     builder.ret(INT(0))
 
 
 def _halves(writer: Writer, number: Vec) -> list[Vec]:
-    """Lower and upper 32 bits of a 64-bit scalar, in every lane."""
-    return [writer.splat((number >> shift).cast("uint32"), BLOCKS) for shift in (0, 32)]
+    """Lower and upper 32 bits of a 64-bit scalar, in the lower halves of every lane."""
+    return [writer.splat(half, _LANES) for half in (number, number >> 32)]
 
 
 def _parameter_words(kind: str, dtype: str, parameters: tuple[float, ...]) -> list[int]:

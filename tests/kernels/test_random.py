@@ -41,7 +41,7 @@ def test_published_vectors(counter, key, expected):
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         writer = Writer(builder, function)
         data = writer.word(0)
-        numbers = [load(data + 4 * i, "uint32", 1) for i in range(6)]
+        numbers = [load(data + 4 * i, "uint32", 1).cast("uint64") for i in range(6)]
         for i, word in enumerate(philox(numbers[:4], (numbers[4], numbers[5]))):
             store(word, data + 4 * i)
         builder.ret(INT(0))
