@@ -1,12 +1,12 @@
 """Two-dimensional max and average pooling of NHWC pictures and their gradients, vectors along the channels.
 
-Padding cells never count. The gradients gather: every input cell adds up the windows that cover it, so
-windows may overlap, nothing is written twice, and results do not depend on the number of tiles.
+Padding cells never count. The gradients go row by row of the input: a row takes from all windows that cover
+it, in a fixed order, so windows may overlap and results do not depend on the number of tiles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import SimpleNamespace
 
@@ -48,10 +48,12 @@ def _channels(
 
 
 @cache
-def _forward(kind: str, dtype: str, index: str) -> Kernel:
-    """Kernel: pool windows; `kind` is max or average, `index` the dtype of the stored position or empty."""
-    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
-    lanes = vector.count
+def _forward(kind: str, dtype: str, index: str, unrolled: Pair | None) -> Kernel:
+    """Kernel: pool windows; `kind` is max or average, `index` the dtype of the stored position or empty.
+
+    `unrolled` is the size of windows whose cells are written one after the other, where they lie inside.
+    """
+    size, lanes = np.dtype(dtype).itemsize, vector_type(dtype).count
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         code = Code(builder, function)
@@ -62,9 +64,8 @@ def _forward(kind: str, dtype: str, index: str) -> Kernel:
             columns = _window(code, ox, w.sx, w.left, w.kw, w.width)
             corner = (line // w.out_height * w.height + rows[0]) * w.width + columns[0]
             target = (line * w.out_width + ox) * w.channels
-            cells = _Window(code, w, corner, rows[1:], columns[1:], dtype)
 
-            def pool(c: Int, mask: ir.Value | None) -> None:
+            def pool(cells: _Window, c: Int, mask: ir.Value | None) -> None:
                 if kind == "max":
                     value, position = cells.maximum(c, mask, index)
                     if index:
@@ -74,11 +75,23 @@ def _forward(kind: str, dtype: str, index: str) -> Kernel:
                     value = cells.average(c, mask)
                 code.store(value, w.out + (target + c) * size, mask)
 
-            _channels(code, w, lanes, pool)
+            def over(ranges: Sequence[tuple[Int, Int]], steps: Pair | None) -> Callable[[], None]:
+                cells = _Window(code, w, corner, ranges[0], ranges[1], dtype, steps)
+                return lambda: _channels(code, w, lanes, lambda c, mask: pool(cells, c, mask))
+
+            clipped = over((rows[1:], columns[1:]), None)
+            if unrolled is None:
+                clipped()
+            else:
+                whole = [(code.number(0), code.number(cells)) for cells in unrolled]
+                inside = builder.and_(
+                    (rows[2] - rows[1]).equals(w.kh), (columns[2] - columns[1]).equals(w.kw)
+                )
+                code.either(inside, over(whole, unrolled), clipped)
         code.finish()
 
     name = f"{kind}_pool2d[{dtype}{', ' if index else ''}{index}]"
-    return ir_kernel(name, emit, (kind, dtype, index))
+    return ir_kernel(name, emit, (kind, dtype, index, unrolled))
 
 
 class _Window:
@@ -92,18 +105,31 @@ class _Window:
         rows: tuple[Int, Int],
         columns: tuple[Int, Int],
         dtype: str,
+        unrolled: Pair | None,
     ) -> None:
         self.code, self.w, self.corner, self.rows, self.columns = code, w, corner, rows, columns
-        self.size, self.vector = np.dtype(dtype).itemsize, vector_type(dtype)
+        self.size, self.vector, self.unrolled = np.dtype(dtype).itemsize, vector_type(dtype), unrolled
 
     def _cell(self, ky: Int, kx: Int, c: Int, mask: ir.Value | None) -> ir.Value:
         pixel = self.corner + ky * self.w.width + kx
         return self.code.load(self.w.x + (pixel * self.w.channels + c) * self.size, self.vector, mask)
 
+    def _each(self, body: Callable[[Int, Int], None]) -> None:
+        """Run `body` (row, column) for all cells."""
+        code = self.code
+        if self.unrolled is None:
+            with code.loop(self.rows[1], self.rows[0]) as ky:
+                with code.loop(self.columns[1], self.columns[0]) as kx:
+                    body(ky, kx)
+            return
+        for ky, kx in np.ndindex(*self.unrolled):
+            body(code.number(ky), code.number(kx))
+
     def maximum(self, c: Int, mask: ir.Value | None, index: str) -> tuple[ir.Value, ir.Value]:
         """The first largest cell, where a NaN is larger than everything, and its number in the window."""
         code, builder = self.code, self.code.builder
-        integer = ir.IntType(8 * np.dtype(index or "u1").itemsize)
+        # Numbers are as wide as values while they are chosen: a comparison's result then fits both.
+        integer = ir.IntType(8 * self.size)
         best, number = code.variable(self.vector), code.variable(ir.VectorType(integer, self.vector.count))
 
         def numbered(ky: Int, kx: Int) -> ir.Value:
@@ -111,26 +137,33 @@ class _Window:
             narrow = value if integer.width == 64 else builder.trunc(value, integer)
             return code.splat(narrow, self.vector.count)
 
-        builder.store(self._cell(self.rows[0], self.columns[0], c, mask), best)
-        builder.store(numbered(self.rows[0], self.columns[0]), number)
-        with code.loop(self.rows[1], self.rows[0]) as ky, code.loop(self.columns[1], self.columns[0]) as kx:
+        def compare(ky: Int, kx: Int) -> None:
             value, held = self._cell(ky, kx, c, mask), builder.load(best)
-            first_nan = builder.and_(
-                builder.fcmp_unordered("uno", value, value), builder.fcmp_ordered("ord", held, held)
+            # The first NaN wins and stays: nothing is ordered against it.
+            better = builder.and_(
+                builder.fcmp_unordered(">", value, held), builder.fcmp_ordered("ord", held, held)
             )
-            better = builder.or_(builder.fcmp_ordered(">", value, held), first_nan)
             builder.store(builder.select(better, value, held), best)
             if index:
                 builder.store(builder.select(better, numbered(ky, kx), builder.load(number)), number)
-        return builder.load(best), builder.load(number)
+
+        builder.store(self._cell(self.rows[0], self.columns[0], c, mask), best)
+        builder.store(numbered(self.rows[0], self.columns[0]), number)
+        self._each(compare)
+        stored = ir.VectorType(ir.IntType(8 * np.dtype(index or "u1").itemsize), self.vector.count)
+        found = builder.load(number)
+        return builder.load(best), found if stored == found.type else builder.trunc(found, stored)
 
     def average(self, c: Int, mask: ir.Value | None) -> ir.Value:
         """The mean of the inside cells."""
         code, builder = self.code, self.code.builder
         total = code.variable(self.vector)
-        builder.store(zero(self.vector), total)
-        with code.loop(self.rows[1], self.rows[0]) as ky, code.loop(self.columns[1], self.columns[0]) as kx:
+
+        def add(ky: Int, kx: Int) -> None:
             builder.store(builder.fadd(builder.load(total), self._cell(ky, kx, c, mask)), total)
+
+        builder.store(zero(self.vector), total)
+        self._each(add)
         return builder.fdiv(builder.load(total), _count(code, self.rows, self.columns, self.vector))
 
 
@@ -141,54 +174,114 @@ def _count(code: Code, rows: tuple[Int, Int], columns: tuple[Int, Int], vector: 
 
 
 @cache
-def _gradient(kind: str, dtype: str, index: str) -> Kernel:
-    """Kernel: `x` holds the output's gradient (pooled size), `out` gets the input's."""
-    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
-    lanes = vector.count
+def _gradient(kind: str, dtype: str, index: str, columns: int, apart: bool) -> Kernel:
+    """Kernel: `x` holds the output's gradient (pooled size), `out` gets the input's, row by row.
+
+    `columns` is the width of windows whose columns are written one after the other (0: a loop); where the
+    windows lie `apart`, each cell is stored once, else they are added up.
+    """
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         code = Code(builder, function)
         w = code.words(_NAMES)
+        spread = _Spread(code, w, kind, dtype, index, columns, apart)
         first, end = code.share(code.tile, w.tiles, w.samples * w.height)
-        total = code.variable(vector)
-        with code.loop(end, first) as line, code.loop(w.width) as x:
-            y, sample = line % w.height, line // w.height
-            rows = _covering(code, y, w.sy, w.top, w.kh, w.out_height)
-            columns = _covering(code, x, w.sx, w.left, w.kw, w.out_width)
-
-            def gather(c: Int, mask: ir.Value | None) -> None:
-                builder.store(zero(vector), total)
-                with code.loop(rows[1], rows[0]) as oy, code.loop(columns[1], columns[0]) as ox:
-                    pixel = ((sample * w.out_height + oy) * w.out_width + ox) * w.channels + c
-                    value = code.load(w.x + pixel * size, vector, mask)
-                    row = _window(code, oy, w.sy, w.top, w.kh, w.height)
-                    column = _window(code, ox, w.sx, w.left, w.kw, w.width)
-                    if kind == "max":
-                        mine = _chosen(
-                            code, w.index, pixel, index, lanes, mask, (y - row[0]) * w.kw + (x - column[0])
-                        )
-                        value = builder.select(mine, value, zero(vector))
-                    else:
-                        value = builder.fdiv(value, _count(code, row[1:], column[1:], vector))
-                    builder.store(builder.fadd(builder.load(total), value), total)
-                code.store(builder.load(total), w.out + ((line * w.width + x) * w.channels + c) * size, mask)
-
-            _channels(code, w, lanes, gather)
+        with code.loop(end, first) as line:
+            spread.row(line)
         code.finish()
 
-    return ir_kernel(f"{kind}_pool2d_gradient[{dtype}]", emit, (kind, dtype, index))
+    name = f"{kind}_pool2d_gradient[{dtype}]"
+    return ir_kernel(name, emit, (kind, dtype, index, columns, apart))
 
 
-def _chosen(
-    code: Code, base: Int, pixel: Int, index: str, lanes: int, mask: ir.Value | None, number: Int
-) -> ir.Value:
-    """In which lanes the stored position is `number`."""
-    bytes_ = np.dtype(index).itemsize
-    integer = ir.IntType(8 * bytes_)
-    stored = code.load(base + pixel * bytes_, ir.VectorType(integer, lanes), mask)
-    return code.builder.icmp_signed(
-        "==", stored, code.splat(code.builder.trunc(number.value, integer), lanes)
-    )
+class _Spread:
+    """Writes how the gradients of windows go to one row of cells."""
+
+    def __init__(
+        self, code: Code, w: SimpleNamespace, kind: str, dtype: str, index: str, columns: int, apart: bool
+    ) -> None:
+        self.code, self.w, self.kind, self.index = code, w, kind, index
+        self.columns, self.apart = columns, apart
+        self.size, self.vector = np.dtype(dtype).itemsize, vector_type(dtype)
+        self.row_bytes = w.width * w.channels * self.size
+
+    def row(self, line: Int) -> None:
+        """Row number `line` of all samples: what no window covers is zero."""
+        code, w = self.code, self.w
+        y, sample = line % w.height, line // w.height
+        first, end = _covering(code, y, w.sy, w.top, w.kh, w.out_height)
+        target = w.out + line * self.row_bytes
+        # Apart and without gaps, windows leave only the cells behind the last one.
+        begin = self.code.number(0)
+        if self.apart:
+            behind = code.minimum(w.width, w.out_width * w.sx - w.left)
+            begin = code.select(code.builder.and_(first < end, w.kw.equals(w.sx)), behind, 0)
+        code.clear(target + begin * w.channels * self.size, (w.width - begin) * w.channels * self.size)
+        with code.loop(end, first) as oy:
+            rows = _window(code, oy, w.sy, w.top, w.kh, w.height)
+            with code.loop(w.out_width) as ox:
+                pixel = ((sample * w.out_height + oy) * w.out_width + ox) * w.channels
+                columns = _window(code, ox, w.sx, w.left, w.kw, w.width)
+                self._window(target, pixel, y - rows[0], rows[1:], columns)
+
+    def _window(
+        self, target: Int, pixel: Int, ky: Int, rows: tuple[Int, Int], columns: tuple[Int, Int, Int]
+    ) -> None:
+        """The row's cells of one window."""
+        code, w, builder = self.code, self.w, self.code.builder
+        count = _count(code, rows, columns[1:], self.vector)
+
+        def body(c: Int, mask: ir.Value | None, kxs: Sequence[Int] | None) -> None:
+            value = code.load(w.x + (pixel + c) * self.size, self.vector, mask)
+            chosen = None
+            if self.kind == "max":
+                chosen = self._numbers(w.index + (pixel + c) * np.dtype(self.index).itemsize, mask)
+            else:
+                value = builder.fdiv(value, count)
+            if kxs is None:
+                with code.loop(columns[2], columns[1]) as kx:
+                    self._cell(target, columns[0] + kx, c, mask, value, chosen, ky * w.kw + kx)
+            else:
+                for kx in kxs:
+                    self._cell(target, columns[0] + kx, c, mask, value, chosen, ky * w.kw + kx)
+
+        def over(kxs: Sequence[Int] | None) -> Callable[[], None]:
+            return lambda: _channels(code, w, self.vector.count, lambda c, mask: body(c, mask, kxs))
+
+        if self.columns:
+            whole = (columns[2] - columns[1]).equals(w.kw)
+            code.either(whole, over([code.number(kx) for kx in range(self.columns)]), over(None))
+        else:
+            over(None)()
+
+    def _numbers(self, address: Int, mask: ir.Value | None) -> ir.Value:
+        """The stored positions, as wide as values."""
+        bits = 8 * np.dtype(self.index).itemsize
+        stored = self.code.load(address, ir.VectorType(ir.IntType(bits), self.vector.count), mask)
+        wide = ir.VectorType(ir.IntType(8 * self.size), self.vector.count)
+        return stored if stored.type == wide else self.code.builder.zext(stored, wide)
+
+    def _cell(
+        self,
+        target: Int,
+        x: Int,
+        c: Int,
+        mask: ir.Value | None,
+        value: ir.Value,
+        chosen: ir.Value | None,
+        number: Int,
+    ) -> None:
+        """Store a window's gradient to the cell in column `x`, or add it."""
+        code, builder = self.code, self.code.builder
+        if chosen is not None:
+            kind = chosen.type.element
+            wanted = number.value if kind.width == 64 else builder.trunc(number.value, kind)
+            mine = builder.icmp_signed("==", chosen, code.splat(wanted, self.vector.count))
+            value = builder.select(mine, value, zero(self.vector))
+        place = target + (x * self.w.channels + c) * self.size
+        if not self.apart:
+            value = builder.fadd(code.load(place, self.vector, mask), value)
+        code.store(value, place, mask)
 
 
 def _plan(
@@ -254,7 +347,7 @@ def max_pool2d_rows(
         Cells that never win.
     """
     float_type(x.dtype)
-    kernel = _forward("max", x.dtype.name, index.dtype.name if index else "")
+    kernel = _forward("max", x.dtype.name, index.dtype.name if index else "", _unrolled(pool))
     return _plan(kernel, x, out, index, x, out, pool, strides, padding, threads)
 
 
@@ -271,7 +364,7 @@ def max_pool2d_gradient_rows(
 ) -> list[Row]:
     """Rows for the gradient of `max_pool2d_rows`: each output's gradient goes to its window's chosen cell."""
     float_type(grad.dtype)
-    kernel = _gradient("max", grad.dtype.name, index.dtype.name)
+    kernel = _gradient_kernel("max", grad.dtype.name, index.dtype.name, pool, strides)
     return _plan(kernel, grad, out, index, out, grad, pool, strides, padding, threads)
 
 
@@ -280,7 +373,8 @@ def average_pool2d_rows(
 ) -> list[Row]:
     """Rows for average pooling: the mean of a window's cells inside the picture (TensorFlow's rule)."""
     float_type(x.dtype)
-    return _plan(_forward("average", x.dtype.name, ""), x, out, None, x, out, pool, strides, padding, threads)
+    kernel = _forward("average", x.dtype.name, "", _unrolled(pool))
+    return _plan(kernel, x, out, None, x, out, pool, strides, padding, threads)
 
 
 def average_pool2d_gradient_rows(
@@ -288,9 +382,18 @@ def average_pool2d_gradient_rows(
 ) -> list[Row]:
     """Rows for the gradient of `average_pool2d_rows`."""
     float_type(grad.dtype)
-    return _plan(
-        _gradient("average", grad.dtype.name, ""), grad, out, None, out, grad, pool, strides, padding, threads
-    )
+    kernel = _gradient_kernel("average", grad.dtype.name, "", pool, strides)
+    return _plan(kernel, grad, out, None, out, grad, pool, strides, padding, threads)
+
+
+def _unrolled(pool: Pair) -> Pair | None:
+    """The windows whose cells are written one after the other: small ones."""
+    return pool if pool[0] * pool[1] <= 9 else None
+
+
+def _gradient_kernel(kind: str, dtype: str, index: str, pool: Pair, strides: Pair) -> Kernel:
+    apart = pool[0] <= strides[0] and pool[1] <= strides[1]
+    return _gradient(kind, dtype, index, pool[1] if pool[1] <= 4 else 0, apart)
 
 
 _NONE: Padding = ((0, 0), (0, 0))
