@@ -116,14 +116,13 @@ class _Window:
 
     def _each(self, body: Callable[[Int, Int], None]) -> None:
         """Run `body` (row, column) for all cells."""
-        code = self.code
         if self.unrolled is None:
-            with code.loop(self.rows[1], self.rows[0]) as ky:
-                with code.loop(self.columns[1], self.columns[0]) as kx:
-                    body(ky, kx)
+            (top, bottom), (left, right), loop = self.rows, self.columns, self.code.loop
+            with loop(bottom, top) as ky, loop(right, left) as kx:
+                body(ky, kx)
             return
         for ky, kx in np.ndindex(*self.unrolled):
-            body(code.number(ky), code.number(kx))
+            body(self.code.number(ky), self.code.number(kx))
 
     def maximum(self, c: Int, mask: ir.Value | None, index: str) -> tuple[ir.Value, ir.Value]:
         """The first largest cell, where a NaN is larger than everything, and its number in the window."""
