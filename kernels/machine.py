@@ -55,13 +55,15 @@ class Address(NamedTuple):
 class Row:
     """One kernel call: entry, operands (int, or Address), and how many tiles it is cut into.
 
-    `node` is whatever the maker of the row wants to find again (for errors, listings and profiles).
+    `node` is whatever the maker of the row wants to find again (for errors, listings and profiles), `slice`
+    the number of the slice of samples where one node's work is done in several.
     """
 
     kernel: Kernel
     operands: tuple[int | Address, ...]
     tiles: int = 1
     node: Any = None
+    slice: int = 0
 
 
 class KernelError(ValueError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,25 @@ def check_kernel(sample: Sample, strided: bool = False) -> None:
         assert_close(value, wanted, f"{sample.op} on {[a.shape for a in sample.inputs]}")
     for array, old in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, old, err_msg=f"{sample.op} wrote into its input")
+
+
+def check_cut(sample: Sample) -> bool:
+    """The op on slices of its samples gives the parts of its result, or parts that add up to it."""
+    expected = references(sample)
+    arrays = sample.inputs
+    cut = sample.op.cut([a.shape for a in arrays], [e.shape for e in expected])
+    counts = {a.shape[0] for a, own in zip(arrays, cut.inputs, strict=True) if own} if cut else set()
+    if not cut or len(counts) != 1 or max(counts) < 2:
+        return False
+    bounds = [0, 1, *range(3, max(counts), 2), max(counts)]
+    found = []
+    for start, end in pairwise(dict.fromkeys(bounds)):
+        parts_ = tuple(a[start:end] if own else a for a, own in zip(arrays, cut.inputs, strict=True))
+        found.append(references(replace(sample, inputs=parts_)))
+    for wanted, values in zip(expected, zip(*found, strict=True), strict=True):
+        whole = np.sum(values, axis=0).astype(wanted.dtype) if cut.added else np.concatenate(values)
+        assert_close(whole, wanted, f"{sample.op} in slices of {[a.shape for a in arrays]}", 10.0)
+    return True
 
 
 def assert_close(value: np.ndarray, wanted: np.ndarray, what: str, factor: float = 1.0) -> None:

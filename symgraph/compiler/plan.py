@@ -7,8 +7,10 @@ not need each other into gangs, reads every temporary's lifetime off them and pa
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,15 +18,17 @@ from symgraph.compiler.arena import Lifetime, pack
 from symgraph.compiler.compile import Lowered
 from symgraph.compiler.gangs import Step, gather
 from symgraph.compiler.program import Base, Program
+from symgraph.compiler.slices import Slices, arrange
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shapes, check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.fused import Fused
-from symgraph.graph.tensor import Tensor
+from symgraph.graph.tensor import Tensor, consumers
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.buffer import Buffer, contiguous_strides
+from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.index import copy_rows
 from symgraph.kernels.machine import Address, Row
 
@@ -56,6 +60,45 @@ class _Temporary:
     uses: int = 0
 
 
+@dataclass(frozen=True)
+class _Home:
+    """Where a value lies while a run goes through it; `inner` ones have room for one slice."""
+
+    buffer: Buffer
+    inner: bool = False
+
+    def part(self, start: int, end: int) -> Buffer:
+        """The samples of a slice."""
+        buffer = self.buffer
+        offset = buffer.offset if self.inner else buffer.offset + start * buffer.strides[0]
+        return replace(buffer, offset=offset, shape=(end - start, *buffer.shape[1:]))
+
+
+class _Spare:
+    """Scratch of one node, used again by each of its slices."""
+
+    def __init__(self, temporary: Callable[..., Buffer]) -> None:
+        self._temporary = temporary
+        self._held: list[Buffer] = []
+        self._next = 0
+
+    def restart(self) -> None:
+        """Begin a slice."""
+        self._next = 0
+
+    def __call__(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
+        kind = np.dtype(dtype)
+        nbytes = math.prod(shape) * kind.itemsize
+        if self._next == len(self._held):
+            self._held.append(self._temporary(shape, dtype))
+        elif self._held[self._next].nbytes < nbytes:
+            self._held[self._next] = self._temporary(shape, dtype)
+        held = self._held[self._next]
+        self._next += 1
+        strides = contiguous_strides(tuple(shape), kind.itemsize)
+        return Buffer(held.base, held.offset, tuple(shape), strides, kind)
+
+
 class _Planner:
     def __init__(
         self, lowered: Lowered, sizes: dict[Unknown, int], shapes: Sequence[tuple[int, ...]], threads: int
@@ -80,8 +123,12 @@ class _Planner:
             self.results.append(self._external(Base("output", index), shape, dtype))
         for node, result in zip(self.lowered.outputs, self.results, strict=True):
             self.output_bases.setdefault(id(node), result.base)
-        for node in self.lowered.body:
-            self._node(node)
+        roots = {id(root) for root in (*self.lowered.outputs, *(v for _, v in self.lowered.updates))}
+        for item in arrange(self.lowered.body, roots, self.sizes, self._readers, self.threads):
+            if isinstance(item, Slices):
+                self._slices(item)
+            else:
+                self._node(item)
         self._copy_outputs()
         copies = self._save_old_values()
         guarded = len(self.steps)
@@ -181,12 +228,16 @@ class _Planner:
             if index < len(into) and into[index] is not None:
                 results.append(into[index])
             elif id(node) in self.output_bases and isinstance(node.type, TensorType):
-                base = self.output_bases[id(node)]
-                dtype = np.dtype(kind.dtype)
-                results.append(Buffer(base, 0, shape, contiguous_strides(shape, dtype.itemsize), dtype))
+                results.append(self._output_buffer(node, shape, kind.dtype))
             else:
                 results.append(self._in_place(dying, shape, kind.dtype) or self._temporary(shape, kind.dtype))
         return results  # type: ignore[return-value]
+
+    def _output_buffer(self, node: Tensor, shape: tuple[int, ...], dtype: str) -> Buffer:
+        """The graph's output that `node` is."""
+        kind = np.dtype(dtype)
+        strides = contiguous_strides(shape, kind.itemsize)
+        return Buffer(self.output_bases[id(node)], 0, shape, strides, kind)
 
     def _dying(self, inputs: Sequence[Buffer]) -> list[Buffer]:
         """Inputs in the arena that nobody reads after this node, read through one buffer only."""
@@ -217,8 +268,12 @@ class _Planner:
         inputs: Sequence[Buffer],
         outputs: Sequence[Buffer],
         flops: float = 0,
+        number: int = 0,
     ) -> None:
-        """Rows of one node as steps. What is no input is written: results, and scratch between its rows."""
+        """Rows of one node, or of one slice of it, as steps.
+
+        What is no input is written: results, and scratch between its rows.
+        """
         written = {b.base for b in outputs}
         read = {b.base for b in inputs} - written
         work = flops + sum(b.nbytes for b in (*inputs, *outputs))
@@ -226,7 +281,7 @@ class _Planner:
             bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
             self.steps.append(
                 Step(
-                    replace(row, node=node),
+                    replace(row, node=node, slice=number),
                     frozenset(map(self._memory, bases & read)),
                     frozenset(map(self._memory, bases - read)),
                     work / len(rows),
@@ -238,6 +293,74 @@ class _Planner:
         """What tells whether two bases are the same memory: a variable may have several."""
         array = self.bases[base].array if base >= 0 else None
         return base if array is None else ("array", id(array))
+
+    def _readers(self) -> dict[int, list[Tensor]]:
+        return consumers(self.lowered.nodes)
+
+    # Slices
+
+    def _slices(self, run: Slices) -> None:
+        """Place the nodes of a run and append their rows, slice by slice."""
+        homes: dict[int, list[_Home]] = {}
+        for node in run.nodes:
+            check_requirements(node, self.sizes)
+            if isinstance(node.op, Part):
+                homes[id(node)] = [homes[id(node.inputs[0])][node.op.index]]
+            else:
+                homes[id(node)] = self._homes(node, run)
+        spare = {id(node): _Spare(self._temporary) for node in run.nodes}
+        for number, (start, end) in enumerate(pairwise(run.bounds)):
+            for node in run.nodes:
+                if not isinstance(node.op, Part):
+                    self._slice(node, run, homes, spare[id(node)], number, (start, end))
+        for node in run.nodes:
+            buffers = [home.buffer for home in homes[id(node)]]
+            self._place(node, tuple(buffers) if isinstance(node.type, TupleType) else buffers[0])
+        for node in run.nodes:
+            self._release(node.inputs)
+
+    def _homes(self, node: Tensor, run: Slices) -> list[_Home]:
+        """Where the results of a node of a run go."""
+        kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+        homes = []
+        for index, kind in enumerate(kinds):
+            shape = concrete_shape(kind, self.sizes)
+            inner = run.is_inner(node, index)
+            if id(node) in self.output_bases and isinstance(node.type, TensorType):
+                buffer = self._output_buffer(node, shape, kind.dtype)
+            else:
+                buffer = self._temporary((run.most, *shape[1:]) if inner else shape, kind.dtype)
+            homes.append(_Home(buffer, inner))
+        return homes
+
+    def _slice(
+        self,
+        node: Tensor,
+        run: Slices,
+        homes: Mapping[int, list[_Home]],
+        spare: _Spare,
+        number: int,
+        samples: tuple[int, int],
+    ) -> None:
+        """The rows of one node for one slice."""
+        cut = run.cuts[id(node)]
+        inputs = []
+        for value, own in zip(node.inputs, cut.inputs, strict=True):
+            home = homes[id(value)][0] if id(value) in homes else _Home(self._buffer(value))
+            inputs.append(home.part(*samples) if own else home.buffer)
+        spare.restart()
+        targets = [home.buffer if cut.added else home.part(*samples) for home in homes[id(node)]]
+        outputs = [spare(t.shape, t.dtype) for t in targets] if cut.added and number else targets
+        op = concrete_op(node.op, self.sizes)
+        rows = op.rows(inputs, outputs, threads=self.threads, scratch=spare)
+        work = op.flops([b.shape for b in inputs], [b.shape for b in outputs])
+        self._append(rows, node, inputs, outputs, work, number)
+        for target, part in zip(targets, outputs, strict=True):
+            if part is not target:
+                add = Instruction("add", (0, 1), target.dtype.name)
+                both = [target, part]
+                rows = elementwise_rows((add,), (2,), both, [target], threads=self.threads, scratch=spare)
+                self._append(rows, node, both, [target], target.size, number)
 
     # Outputs and updates
 

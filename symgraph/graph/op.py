@@ -37,6 +37,18 @@ class Sample:
     options: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How an op falls apart into slices along the first axis, which is that of samples.
+
+    `inputs` tells for each input whether a slice needs its own samples of it only, or all of it. Results of
+    the slices lie side by side or, where `added`, their sum is the result.
+    """
+
+    inputs: tuple[bool, ...]
+    added: bool = False
+
+
 class Op:
     """Base of all ops. Subclasses are frozen dataclasses."""
 
@@ -106,6 +118,10 @@ class Op:
         """The kernel calls that compute `outputs` from `inputs`."""
         raise NotImplementedError(f"{self} has no kernel")
 
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """How the op falls apart into slices at these shapes; None where it does not."""
+        return None
+
     def view(self, source: Buffer, shape: tuple[int, ...]) -> Buffer | None:
         """The result as a view of the first input, or None where it has to be computed."""
         return None
@@ -158,6 +174,10 @@ class Part(Op):
         (whole,) = types
         assert isinstance(whole, TupleType)
         return whole.items[self.index]
+
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """As its whole does."""
+        return Cut((True,))
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
         """Handled by `gradients`, which hands tuple nodes all their parts' gradients at once."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Protocol
 
 from symgraph.graph.tensor import Tensor
+from symgraph.kernels.jit import Kernel
 from symgraph.kernels.machine import Row
 
 # Cells wider than this go on in the next line: nothing is cut.
@@ -41,22 +42,28 @@ def listing(name: str, lowered: _Lowered, program: _Program | None) -> str:
     if program is None:
         rows = [_node_cells(node, numbers) for node in lowered.nodes if not node.op.leaf]
         return "\n".join([head, *_table(("result", "op", "operands", "type", "layer"), rows)])
-    gangs = _gang_cells(program.gangs)
-    rows = [_row_cells(number, row, numbers) for number, row in enumerate(program.rows)]
-    cells = [(*row, gang) for row, gang in zip(rows, gangs, strict=True)]
-    head_cells = ("row", "result", "type", "layer", "kernel", "operands", "tiles", "gang")
-    if program.guarded < len(cells):
-        note = ("", "", "", "", "-- from here on nothing is interrupted --", "", "", "")
-        cells.insert(program.guarded, note)
-    columns = len(head_cells) if any(gangs) else len(head_cells) - 1
-    table = _table(head_cells[:columns], [row[:columns] for row in cells])
+    cells = list(_program_cells(program, numbers))
+    head_cells = ("row", "result", "type", "layer", "kernel", "operands", "tiles", "slices", "gang")
+    used = [i for i, name in enumerate(head_cells) if i < 7 or any(row[i] for row in cells)]
+    table = _table([head_cells[i] for i in used], [[row[i] for i in used] for row in cells])
     memory = f"arena {_bytes(program.arena_bytes)} for {_bytes(program.buffer_bytes)} of temporaries"
     return "\n".join([head, *table, f"{len(program.rows)} rows, {memory}"])
 
 
-def _gang_cells(gangs: Sequence[int]) -> list[str]:
-    """For each row the number of its gang, nothing where it runs alone."""
-    return [str(number) if size > 1 else "" for number, size in enumerate(gangs) for _ in range(size)]
+def _program_cells(program: _Program, numbers: dict[int, str]) -> Iterator[tuple[str, ...]]:
+    """The rows' cells. Of rows that are repeated for slices of the samples the first one stands for all."""
+    gangs = [
+        str(number) if size > 1 else "" for number, size in enumerate(program.gangs) for _ in range(size)
+    ]
+    slices: dict[tuple[int, Kernel], set[int]] = {}
+    for row in program.rows:
+        slices.setdefault((id(row.node), row.kernel), set()).add(row.slice)
+    for index, (row, gang) in enumerate(zip(program.rows, gangs, strict=True)):
+        if index == program.guarded:
+            yield ("", "", "", "", "-- from here on nothing is interrupted --", "", "", "", "")
+        same = slices[id(row.node), row.kernel]
+        if row.slice == min(same):
+            yield (*_row_cells(index, row, numbers), str(len(same)) if len(same) > 1 else "", gang)
 
 
 def _node_cells(node: Tensor, numbers: dict[int, str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symgraph.graph.op import Op, Part, registered_ops
-from tests.checkers import check_gradient, check_infer, check_kernel
+from tests.checkers import check_cut, check_gradient, check_infer, check_kernel
 
 # Leaves have no inputs to sample, and Part is checked with every op that has several results.
 WITHOUT_SAMPLES = {"Constant", "DimValue", "Part", "Placeholder", "VariableRead"}
@@ -31,6 +31,10 @@ class TestOp:
         for index, sample in enumerate(samples):
             check_kernel(sample, strided=bool(index % 2))
         assert samples
+
+    def test_cut(self, op: type[Op]) -> None:
+        checked = [check_cut(sample) for sample in op.samples(np.random.default_rng(5))]
+        assert any(checked) or op.cut is Op.cut, f"{op.__name__}: no sample was cut"
 
     def test_gradient(self, op: type[Op]) -> None:
         rng = np.random.default_rng(3)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.graph.dims import Dim, product, quotient, shape_text
-from symgraph.graph.op import Op, Sample
+from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.activation import ACTIVATIONS
 from symgraph.graph.ops.elementwise import FLOATS, together, where
 from symgraph.graph.ops.movement import dense
@@ -181,6 +181,10 @@ class Conv2D(_Convolution):
             activation=self.activation, threads=threads, scratch=scratch,
         )  # fmt: skip
 
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By pictures."""
+        return Cut((True,) + (False,) * (len(inputs) - 1))
+
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """See `_cases`; also with bias and activation."""
@@ -267,6 +271,10 @@ class Conv2DInputGradient(_Convolution):
             y, w, outputs[0], **options, gate=gate[0] if gate else None, threads=threads, scratch=scratch
         )
 
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By pictures; the weights stay whole."""
+        return Cut((True, False) + (True,) * (len(inputs) - 2))
+
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """See `_cases`."""
@@ -351,6 +359,10 @@ class Conv2DWeightGradient(_Convolution):
         return rows + conv2d_weight_gradient_rows(
             x, y, outputs[0], **options, threads=threads, scratch=scratch
         )
+
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By pictures, whose gradients are added up."""
+        return Cut((True, True), added=True)
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:

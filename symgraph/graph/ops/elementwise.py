@@ -11,7 +11,7 @@ import numpy as np
 from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, product, shape_text
 from symgraph.graph.leaves import as_tensor, constant
-from symgraph.graph.op import Op, Sample
+from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, promote
 from symgraph.kernels.buffer import Buffer, Scratch
@@ -62,6 +62,13 @@ def sum_to(grad: Tensor, like: Tensor) -> Tensor:
         if grad.shape != like.shape and grad.ndim != like.ndim:
             grad = call("reshape", grad, like.shape)
     return grad
+
+
+def cut_samples(inputs: Sequence[tuple[int, ...]], full: tuple[int, ...]) -> Cut | None:
+    """The cut of what is computed element by element: inputs that are stretched along samples stay whole."""
+    if not full:
+        return None
+    return Cut(tuple(len(shape) == len(full) and shape[0] == full[0] for shape in inputs))
 
 
 class Elementwise(Op):
@@ -117,6 +124,10 @@ class Elementwise(Op):
         step = self.instruction(tuple(range(count)), out.dtype.name)
         wide = [b.broadcast(out.shape) for b in inputs]
         return elementwise_rows((step,), (count,), wide, outputs, threads=threads, scratch=scratch)
+
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By samples, if it has any."""
+        return cut_samples(inputs, outputs[0])
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph.graph.dims import Dim
-from symgraph.graph.op import Op, Sample
+from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.compare import Greater
 from symgraph.graph.ops.elementwise import (
     Add,
@@ -22,6 +22,7 @@ from symgraph.graph.ops.elementwise import (
     Where,
     broadcast_requirements,
     broadcast_shapes,
+    cut_samples,
 )
 from symgraph.graph.ops.math import Exp, Tanh
 from symgraph.graph.ops.reduce import Max, Mean, Reduction, Sum
@@ -110,6 +111,10 @@ class Fused(Op):
         wide = [b.broadcast(outputs[0].shape) for b in inputs]
         return elementwise_rows(program, self.results, wide, outputs, threads=threads, scratch=scratch)
 
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By samples, if it has any."""
+        return cut_samples(inputs, outputs[0])
+
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Chains with one and two results, broadcasting, casts and comparisons."""
@@ -176,6 +181,12 @@ class FusedReduction(Op):
             threads=threads,
             scratch=scratch,
         )
+
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By samples: sums over them are added up."""
+        full = np.broadcast_shapes(*inputs)
+        cut = cut_samples(inputs, full)
+        return cut and self.reduction.cut_with(cut)
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.graph.dims import Dim, shape_text
 from symgraph.graph.leaves import as_tensor
-from symgraph.graph.op import Op, Part, Sample, parts
+from symgraph.graph.op import Cut, Op, Part, Sample, parts
 from symgraph.graph.ops.create import arange
 from symgraph.graph.ops.elementwise import FLOATS, cast
 from symgraph.graph.ops.movement import dense
@@ -117,6 +117,10 @@ class _Pool(Op):
         for i, j, (r, c) in tap_slices(self.pool, (rows, columns), self.strides):
             wide[:, r, c] += terms[..., i * self.pool[1] + j]
         return wide[:, edges[0][0] : edges[0][0] + picture[0], edges[1][0] : edges[1][0] + picture[1]]
+
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By pictures."""
+        return Cut((True,) * len(inputs))
 
     def parameters(self) -> tuple[Pair, Pair, Padding]:
         """The fields that the ops share."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from symgraph.globals import floatx
 from symgraph.graph.dims import product
 from symgraph.graph.leaves import DimValue, as_tensor, constant
-from symgraph.graph.op import Op, Sample
+from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.compare import equal
 from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast, where
 from symgraph.graph.ops.math import sqrt, square
@@ -74,6 +74,16 @@ class Reduction(Op):
         """One pass over the input."""
         out = self.squeezed(inputs[0], outputs[0])
         return reduce_rows(self.kind, (), 0, inputs, out, self.axes, threads=threads, scratch=scratch)
+
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By samples: sums over them are added up."""
+        return self.cut_with(Cut((True,))) if inputs[0] else None
+
+    def cut_with(self, cut: Cut) -> Cut | None:
+        """The cut, given that of the numbers that are reduced."""
+        if 0 not in self.axes:
+            return cut
+        return replace(cut, added=True) if self.kind == "sum" else None
 
     def squeezed(self, source: Buffer, out: Buffer) -> Buffer:
         """`out` without the kept axes of size 1: what the kernel is told."""
