@@ -52,18 +52,36 @@ def reduce_rows(
     threads: int,
     scratch: Scratch,
 ) -> list[Row]:
-    """Rows that reduce a fused element-wise program over some axes.
+    """Rows that reduce one value of a fused element-wise program: `reductions_rows` with a single result."""
+    return reductions_rows(
+        (kind,), program, (result,), inputs, (out,), axes, threads=threads, scratch=scratch
+    )
+
+
+def reductions_rows(
+    kinds: tuple[str, ...],
+    program: Program,
+    results: tuple[int, ...],
+    inputs: Sequence[Buffer | Number],
+    outs: Sequence[Buffer],
+    axes: tuple[int, ...],
+    *,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows that reduce values of a fused element-wise program over some axes, all in one pass.
 
     Parameters
     ----------
-    kind : {'sum', 'prod', 'max', 'min', 'any', 'all', 'mean'}
-    program, result : tuple of Instruction, int
-        As in `elementwise_rows`; `result` numbers the value that is reduced. Its dtype is `out`'s (for any
-        and all `out` is bool). Integer values wrap around in their own dtype: cast in the program for a
-        wider sum.
+    kinds : tuple of {'sum', 'prod', 'max', 'min', 'any', 'all', 'mean'}
+        How each value is reduced.
+    program, results : tuple of Instruction, tuple of int
+        As in `elementwise_rows`; ``results[i]`` numbers the value that is reduced by ``kinds[i]`` into
+        ``outs[i]``. Its dtype is the output's (for any and all that is bool). Integer values wrap around in
+        their own dtype: cast in the program for a wider sum.
     inputs : sequence of Buffer or Number
         Broadcast to the full shape; any byte strides.
-    out : Buffer
+    outs : sequence of Buffer
         The kept axes in their order; any byte strides.
     axes : tuple of int
         The reduced axes, counted from 0. Nothing to reduce gives the identity (mean: NaN).
@@ -73,17 +91,20 @@ def reduce_rows(
     NaN wins in max and min. Max and min of nothing have to be refused by the caller.
     """
     shape = next(b.shape for b in inputs if isinstance(b, Buffer))
-    if 0 in out.shape:
+    if 0 in outs[0].shape:
         return []
     if 0 in shape:
-        value = float("nan") if kind == "mean" else identity(kind, out.dtype.name)
-        number = Number(value, out.dtype.name)
-        return elementwise_rows((), (0,), [number], [out], threads=threads, scratch=scratch)
-    kept_strides = iter(out.strides)
-    out_strides = tuple(0 if i in axes else next(kept_strides) for i in range(len(shape)))
+        rows = []
+        for kind, out in zip(kinds, outs, strict=True):
+            value = float("nan") if kind == "mean" else identity(kind, out.dtype.name)
+            number = Number(value, out.dtype.name)
+            rows += elementwise_rows((), (0,), [number], [out], threads=threads, scratch=scratch)
+        return rows
     nothing = (0,) * len(shape)
     strides = [b.strides if isinstance(b, Buffer) else nothing for b in inputs]
-    strides.append(out_strides)
+    for out in outs:
+        kept_strides = iter(out.strides)
+        strides.append(tuple(0 if i in axes else next(kept_strides) for i in range(len(shape))))
     every = axes_of(shape, [*strides, tuple(i in axes for i in range(len(shape)))])
     every = _by_largest_input(every, len(inputs))
     inner_reduced = bool(every and every[-1].strides[-1])
@@ -91,10 +112,10 @@ def reduce_rows(
         [Axis(a.size, a.strides[:-1]) for a in every if bool(a.strides[-1]) == r] for r in (False, True)
     )
     job = _Job(
-        kind,
+        kinds,
         program,
-        result,
-        (*inputs, out),
+        results,
+        (*inputs, *outs),
         collapse(kept),
         collapse(reduced),
         inner_reduced,
@@ -105,15 +126,18 @@ def reduce_rows(
 
 # Vectors of results that stay in registers at once.
 _BLOCK = 4
+# Where results take more registers than that, they are kept in memory while reduced points stream by: from
+# so many points on, and so many columns at a time that they stay in the first cache.
+_STREAM_FROM, _STREAM_COLUMNS = 32, 512
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A reduction in terms of its axes: operands are the inputs and, last, the output."""
+    """Reductions in terms of their axes: operands are the inputs and, last, the outputs."""
 
-    kind: str
+    kinds: tuple[str, ...]
     program: Program
-    result: int
+    results: tuple[int, ...]
     operands: tuple[Buffer | Number, ...]
     kept: list[Axis]
     reduced: list[Axis]
@@ -121,10 +145,16 @@ class _Job:
     divisor: int
 
     @property
-    def value_dtype(self) -> str:
-        """The dtype of what is reduced."""
-        dtypes = [dtype_of(o) for o in self.operands[:-1]] + [i.dtype for i in self.program]
-        return dtypes[self.result]
+    def inputs(self) -> tuple[Buffer | Number, ...]:
+        """The operands that are read."""
+        return self.operands[: -len(self.kinds)]
+
+    @property
+    def accumulators(self) -> list[str]:
+        """The dtypes that the values are accumulated in."""
+        dtypes = [dtype_of(o) for o in self.inputs] + [i.dtype for i in self.program]
+        pairs = zip(self.kinds, self.results, strict=True)
+        return [accumulator_dtype(kind, dtypes[result]) for kind, result in pairs]
 
 
 def _by_largest_input(axes: list[Axis], inputs: int) -> list[Axis]:
@@ -149,14 +179,16 @@ def _job_rows(job: _Job, threads: int, scratch: Scratch) -> list[Row]:
         raise ValueError(f"reduce: at most {MAX_RANK + 1} separate axes can be reduced, got {len(reduced)}")
     count = len(job.operands)
     kept, reduced = outer_axes(kept, count), outer_axes(reduced, count)
-    pattern = _pattern_of(job, inner)
+    pattern = _pattern_of(job, inner, reduced)
     cost = program_cost(job.program, pattern.lanes) + 0.05 * sum(ITEMSIZE[d] for d, _ in pattern.inputs)
     cuts = _cut(job, inner, total(kept), total(reduced), cost, threads)
+    if pattern.streams:
+        cuts = cuts._replace(chunk=min(cuts.chunk, _STREAM_COLUMNS))
     columns = -(-inner.size // cuts.chunk)
     pieces = -(-total(reduced) // cuts.per_piece)
     tiles = -(-total(kept) // cuts.rows_per_tile) * columns * pieces
     parts = pieces * (columns if job.inner_reduced else 1)
-    if parts == 1:
+    if parts == 1 and not pattern.streams:
         return [_row(job, pattern, inner, kept, reduced, cuts, tiles, (0, 0))]
     return _two_rows(job, pattern, inner, kept, reduced, cuts, tiles, parts, threads, scratch)
 
@@ -174,42 +206,54 @@ def _two_rows(
     scratch: Scratch,
 ) -> list[Row]:
     """Partial results by tiles into scratch, then their reduction."""
-    dtype = accumulator_dtype(job.kind, job.value_dtype)
     along = kept if job.inner_reduced else [*kept, inner]
     sizes = [a.size for a in along]
-    partial = scratch((parts, *sizes), np.dtype(dtype))
-    strides = partial.strides[1:]
-    moved = [Axis(a.size, (*a.strides[:-1], s)) for a, s in zip(along, strides, strict=True)]
-    first_kind = "sum" if job.kind == "mean" else job.kind
-    first = replace(job, kind=first_kind, operands=(*job.operands[:-1], partial))
+    count = len(job.inputs)
+    partials = [scratch((parts, *sizes), np.dtype(dtype)) for dtype in job.accumulators]
+    moved = [
+        Axis(a.size, (*a.strides[:count], *(p.strides[1 + i] for p in partials))) for i, a in enumerate(along)
+    ]
+    first_kinds = tuple("sum" if kind == "mean" else kind for kind in job.kinds)
+    first = replace(job, kinds=first_kinds, operands=(*job.inputs, *partials))
     if not job.inner_reduced:
         inner = moved.pop()
     pieces = parts // -(-inner.size // cuts.chunk) if job.inner_reduced else parts
-    step = partial.strides[0]
-    out = (dtype, access_of(dtype, inner.strides[-1], output=True))
-    row = _row(
-        first,
-        pattern._replace(kind=first_kind, out=out),
-        inner,
-        moved,
-        reduced,
-        cuts,
-        tiles,
-        (pieces * step, step),
+    step = total(along)
+    outs = tuple(
+        (dtype, access_of(dtype, inner.strides[count + i], output=True))
+        for i, dtype in enumerate(job.accumulators)
     )
+    rows = [
+        _row(
+            first,
+            pattern._replace(kinds=first_kinds, outs=outs),
+            inner,
+            moved,
+            reduced,
+            cuts,
+            tiles,
+            (pieces * step if job.inner_reduced else 0, step),
+        )
+    ]
     # Summing float64 parts into float32 goes through the same accumulators: only the store rounds.
-    last_axes = [Axis(a.size, (s, a.strides[-1])) for a, s in zip(along, strides, strict=True) if a.size > 1]
-    last = _Job(
-        job.kind,
-        (),
-        0,
-        (partial, job.operands[-1]),
-        collapse(last_axes),
-        [Axis(parts, (step, 0))],
-        not last_axes,
-        job.divisor,
-    )
-    return [row, *_job_rows(last, threads, scratch)]
+    for i, (kind, partial) in enumerate(zip(job.kinds, partials, strict=True)):
+        last_axes = [
+            Axis(a.size, (p, a.strides[count + i]))
+            for p, a in zip(partial.strides[1:], along, strict=True)
+            if a.size > 1
+        ]
+        last = _Job(
+            (kind,),
+            (),
+            (0,),
+            (partial, job.operands[count + i]),
+            collapse(last_axes),
+            [Axis(parts, (partial.strides[0], 0))],
+            not last_axes,
+            job.divisor,
+        )
+        rows += _job_rows(last, threads, scratch)
+    return rows
 
 
 def _split_first_axis(job: _Job, threads: int, scratch: Scratch) -> list[Row]:
@@ -222,22 +266,33 @@ def _split_first_axis(job: _Job, threads: int, scratch: Scratch) -> list[Row]:
     return rows
 
 
-def _pattern_of(job: _Job, inner: Axis) -> Pattern:
+def _pattern_of(job: _Job, inner: Axis, reduced: list[Axis]) -> Pattern:
+    count = len(job.inputs)
     inputs = tuple(
         (dtype_of(o), NUMBER if isinstance(o, Number) else access_of(dtype_of(o), s))
-        for o, s in zip(job.operands[:-1], inner.strides, strict=False)
+        for o, s in zip(job.inputs, inner.strides[:count], strict=True)
     )
-    name = dtype_of(job.operands[-1])
-    out = (name, access_of(name, inner.strides[-1], output=True))
+    outs = tuple(
+        (dtype_of(o), access_of(dtype_of(o), s, output=True))
+        for o, s in zip(job.operands[count:], inner.strides[count:], strict=True)
+    )
     strided = any(access == "strided" for _, access in inputs)
     lanes = natural_lanes(
         [d for d, a in inputs if a != NUMBER] + [i.dtype for i in job.program if i.args], strided
     )
     light = program_cost(job.program, 1) < 8 and not strided
-    if job.inner_reduced and light and inner.size >= 8 * lanes:
+    if job.inner_reduced and light and len(job.kinds) == 1 and inner.size >= 8 * lanes:
         lanes *= 2
-    block = _BLOCK if light and not job.inner_reduced and inner.size >= 2 * lanes else 1
-    return Pattern(job.kind, inputs, out, lanes, job.inner_reduced, block)
+    if job.inner_reduced:
+        return Pattern(job.kinds, inputs, outs, lanes, True, 1, ())
+    block = max(1, _BLOCK // len(job.kinds)) if light else 1
+    stream = inner.size > block * lanes and total(reduced) >= _STREAM_FROM and not strided
+    if stream:
+        block = 0
+    elif inner.size < 2 * lanes:
+        block = 1
+    fixed = tuple(not any(a.strides[k] for a in reduced) for k in range(count))
+    return Pattern(job.kinds, inputs, outs, lanes, False, block, fixed)
 
 
 class _Cuts(NamedTuple):
@@ -301,7 +356,7 @@ def _row(
         else:
             first = operand.address
         words += [first, inner.strides[k], *axis_words(kept, k), *axis_words(reduced, k)]
-    return Row(reduction_kernel(job.program, job.result, pattern), tuple(words), tiles)
+    return Row(reduction_kernel(job.program, job.results, pattern), tuple(words), tiles)
 
 
 def reduce(
