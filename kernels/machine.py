@@ -6,6 +6,9 @@ made, so results do not depend on which thread runs which tile. Rows that do not
 *gang*: their tiles are shared out as if they were of one row, so one row's last tile does not keep threads
 waiting, and rows too small to be cut run side by side.
 
+A `Loop` runs consecutive rows several times. Each turn moves the addresses of its rows on by their strides,
+so a loop of a million turns is as small a table as its body.
+
 Operands are int64 words: sizes, float bits, and addresses. An address is written as an `Address` (base,
 offset) and made absolute at every call from the bases of that call, so one table serves many calls at once,
 each on a lease.
@@ -24,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.jit import INT, Kernel, intrinsic, numba_kernel, types
+from symgraph.kernels.jit import INT, Kernel, helper, intrinsic, numba_kernel, types
 from symgraph.kernels.memory import fetch_add, load_int, store_int
 from symgraph.kernels.threads import TOGETHER, layer, most_threads
 
@@ -45,10 +48,14 @@ _SLICE_CYCLES = 200_000_000 if platform.machine().lower() in ("x86_64", "amd64")
 
 
 class Address(NamedTuple):
-    """A place in memory: `offset` bytes into base number `base` of the call."""
+    """A place in memory: `offset` bytes into base number `base` of the call.
+
+    Inside loops it moves: `strides` are bytes a turn of each loop around it, the outermost first.
+    """
 
     base: int
     offset: int
+    strides: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,15 @@ class Row:
     tiles: int = 1
     node: Any = None
     slice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Rows from number `first` up to `end` run `turns` times (at least once). Loops nest, or lie apart."""
+
+    first: int
+    end: int
+    turns: int
 
 
 class KernelError(ValueError):
@@ -123,6 +139,24 @@ def cycles(typing):
     return types.int64(), emit
 
 
+@helper
+def _turn(words, control, here):
+    """At the end of a loop's body: move addresses on, and tell the next row, at its start or after it.
+
+    The words of the control row: where the body starts, turns, turns done, then pairs of word and stride.
+    """
+    done = load_int(control + 16) + 1
+    turns = load_int(control + 8)
+    again = done < turns
+    factor = 1 if again else 1 - turns
+    for k in range(load_int(control + 24)):
+        pair = control + 32 + 16 * k
+        word = words + 8 * load_int(pair)
+        store_int(word, load_int(word) + factor * load_int(pair + 8))
+    store_int(control + 16, done if again else 0)
+    return load_int(control) if again else here + 1
+
+
 def _worker(args, dims):
     """Take tiles of the current gang until none is left, one fails, or the deadline has passed."""
     region = args[0]
@@ -147,6 +181,27 @@ def _worker(args, dims):
     return 0
 
 
+@helper
+def _spread(context, threads):
+    """Let `threads` take the tiles of the current gang."""
+    here = context[_REGION]
+    if threads == 1:
+        _call_entry(context[_WORKER], here + 8 * _REGION, 0)
+    elif context[_TOGETHER] != 0:
+        store_int(here + 8 * _TEAM_THREADS, threads)
+        _call_entry(context[_TOGETHER], here + 8 * _TEAM, 0)
+    else:
+        store_int(here + 8 * _DIMS, threads)
+        _parallel_for(
+            context[_PARALLEL_FOR],
+            context[_WORKER],
+            here + 8 * _REGION,
+            here + 8 * _DIMS,
+            here + 8 * _STEPS,
+            threads,
+        )
+
+
 def _machine(context, resume):
     """Run all rows, or go on from the cursor. The context's words are listed at the top of this file."""
     here = context[_REGION]
@@ -154,7 +209,8 @@ def _machine(context, resume):
     if resume == 0:
         for i in range(context[_PATCH_COUNT]):
             patch = context[_PATCHES] + 24 * i
-            base = load_int(context[_BASES] + 8 * load_int(patch + 8))
+            number = load_int(patch + 8)
+            base = load_int(context[_BASES] + 8 * number) if number >= 0 else 0
             store_int(operands + 8 * load_int(patch), base + load_int(patch + 16))
         context[_CURSOR] = 0
         context[_NEXT_TILE] = 0
@@ -174,6 +230,9 @@ def _machine(context, resume):
             context[_CURSOR] = i
             return _PAUSED
         row = context[_ROWS] + 8 * _ROW_WORDS * i
+        if load_int(row + 8 * _ENTRY) == 0:
+            i = _turn(operands, operands + 8 * load_int(row + 8 * _OPERAND), i)
+            continue
         rows = load_int(row + 8 * _GANG_ROWS)
         tiles = load_int(row + 8 * _GANG_TILES)
         start = 0
@@ -183,26 +242,12 @@ def _machine(context, resume):
             start = cycles()
         context[_GANG] = row
         context[_TILES] = tiles
-        threads = min(context[_THREADS], tiles)
         if tiles == 1:
             operand = operands + 8 * load_int(row + 8 * _OPERAND)
             status = _call_entry(load_int(row + 8 * _ENTRY), operand, 0)
             context[_STATUS] = (i << 32) + status if status != 0 else 0
-        elif threads == 1:
-            _call_entry(context[_WORKER], here + 8 * _REGION, 0)
-        elif context[_TOGETHER] != 0:
-            store_int(here + 8 * _TEAM_THREADS, threads)
-            _call_entry(context[_TOGETHER], here + 8 * _TEAM, 0)
         else:
-            store_int(here + 8 * _DIMS, threads)
-            _parallel_for(
-                context[_PARALLEL_FOR],
-                context[_WORKER],
-                here + 8 * _REGION,
-                here + 8 * _DIMS,
-                here + 8 * _STEPS,
-                threads,
-            )
+            _spread(context, min(context[_THREADS], tiles))
         if clocks != 0:
             store_int(clocks + 8 * i, load_int(clocks + 8 * i) + cycles() - start)
         if load_int(here + 8 * _STATUS) != 0:
@@ -243,7 +288,15 @@ class Table:
     guarded : int, optional
         From this row on the machine does not stop at a deadline (the update rows).
     gangs : sequence of int, optional
-        How many rows, one after the other, each gang has. Without it every row is one.
+        How many rows, one after the other, each gang has. Without it every row is one. No gang reaches over
+        the edge of a loop.
+    loops : sequence of Loop, optional
+        Inner loops before those around them.
+
+    Attributes
+    ----------
+    rows : tuple of Row or None
+        In the machine's order: None where a loop ends.
     """
 
     def __init__(
@@ -252,29 +305,74 @@ class Table:
         threads: int,
         guarded: int | None = None,
         gangs: Sequence[int] | None = None,
+        loops: Sequence[Loop] = (),
     ) -> None:
-        self.rows = tuple(rows)
         self.threads = threads
-        self.guarded = len(self.rows) if guarded is None else guarded
-        gangs = [1] * len(self.rows) if gangs is None else gangs
-        assert sum(gangs) == len(self.rows), "every row is in one gang"
-        table: list[tuple[int, int, int, int, int]] = []
-        words: list[int] = []
-        patches: list[tuple[int, int, int]] = []
+        gangs = [1] * len(rows) if gangs is None else gangs
+        assert sum(gangs) == len(rows), "every row is in one gang"
         heads = {first: size for first, size in zip(accumulate(gangs, initial=0), gangs, strict=False)}
-        for number, row in enumerate(self.rows):
-            size = heads.get(number, 0)
-            tiles = sum(r.tiles for r in self.rows[number : number + size])
-            table.append((row.kernel.address, len(words), row.tiles, size, tiles))
-            for operand in row.operands:
-                if isinstance(operand, Address):
-                    patches.append((len(words), operand.base, operand.offset))
-                    words.append(0)
-                else:
-                    words.append(operand)
-        self.table = np.array(table, np.int64).reshape(-1, _ROW_WORDS)
-        self.words = np.array(words, np.int64)
-        self.patches = np.array(patches, np.int64).reshape(-1, 3)
+        ends: dict[int, list[Loop]] = {}
+        for loop in loops:
+            ends.setdefault(loop.end, []).append(loop)
+        maker = _TableMaker()
+        starts: dict[int, int] = {}
+        self.guarded = 0
+        for number in range(len(rows) + 1):
+            for loop in ends.get(number, ()):
+                maker.end_loop(loop, starts[loop.first])
+            starts[number] = len(maker.rows)
+            if number == (len(rows) if guarded is None else guarded):
+                self.guarded = len(maker.rows)
+            if number < len(rows):
+                size = heads.get(number, 0)
+                maker.add(rows[number], size, sum(r.tiles for r in rows[number : number + size]))
+        self.rows = tuple(maker.rows)
+        self.table = np.array(maker.table, np.int64).reshape(-1, _ROW_WORDS)
+        self.words = np.array(maker.words, np.int64)
+        self.patches = np.array(maker.patches, np.int64).reshape(-1, 3)
+
+
+class _TableMaker:
+    """A table while rows and ends of loops are added to it."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row | None] = []
+        self.table: list[tuple[int, int, int, int, int]] = []
+        self.words: list[int] = []
+        self.patches: list[tuple[int, int, int]] = []
+        # (machine row, word, strides) of each address that moves.
+        self._moving: list[tuple[int, int, tuple[int, ...]]] = []
+
+    def add(self, row: Row, gang_rows: int, gang_tiles: int) -> None:
+        self.table.append((row.kernel.address, len(self.words), row.tiles, gang_rows, gang_tiles))
+        for operand in row.operands:
+            if isinstance(operand, Address):
+                self.patches.append((len(self.words), operand.base, operand.offset))
+                if operand.strides:
+                    self._moving.append((len(self.rows), len(self.words), operand.strides))
+                self.words.append(0)
+            else:
+                self.words.append(operand)
+        self.rows.append(row)
+
+    def end_loop(self, loop: Loop, start: int) -> None:
+        """A control row. The strides' last entry belongs to the innermost loop: this takes it away."""
+        pairs: list[int] = []
+        left: list[tuple[int, int, tuple[int, ...]]] = []
+        for row, word, strides in self._moving:
+            if row < start:
+                left.append((row, word, strides))
+                continue
+            if strides[-1]:
+                pairs += [word, strides[-1]]
+            if strides[:-1]:
+                left.append((row, word, strides[:-1]))
+        self._moving = left
+        self.table.append((0, len(self.words), 1, 1, 1))
+        # The number of turns done is a word that every call starts from 0.
+        self.patches.append((len(self.words) + 2, -1, 0))
+        self.words += [start, loop.turns, 0, len(pairs) // 2, *pairs]
+        self.rows.append(None)
 
 
 class Lease:
@@ -334,5 +432,7 @@ class Lease:
                 return
             if state == _FAILED:
                 number, status = divmod(int(self.context[_STATUS]), 1 << 32)
-                raise KernelError(self.table.rows[number], status)
+                row = self.table.rows[number]
+                assert row is not None
+                raise KernelError(row, status)
             resume = 1

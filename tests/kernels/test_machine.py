@@ -14,7 +14,7 @@ import pytest
 from symgraph.kernels import threads as threads_module
 from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
 from symgraph.kernels.jit import Kernel, numba_kernel
-from symgraph.kernels.machine import Address, KernelError, Lease, Row, Table, threading_layer
+from symgraph.kernels.machine import Address, KernelError, Lease, Loop, Row, Table, threading_layer
 from symgraph.kernels.memory import as_float, float_bits, load_int, store_int, vector_at
 from symgraph.kernels.threads import get_num_threads, most_threads, set_num_threads
 
@@ -40,8 +40,13 @@ def _fail(operands, tile):  # type: ignore[no-untyped-def]
     return 3 if tile == operands[0] else 0
 
 
+def _fail_at(operands, tile):  # type: ignore[no-untyped-def]
+    return load_int(operands[0])
+
+
 APPEND = numba_kernel("append", _append, "test")
 FILL = numba_kernel("fill", _fill, "test")
+FAIL_AT = numba_kernel("fail at", _fail_at, "test")
 FAIL = numba_kernel("fail", _fail, "test", {3: "index out of range"})
 
 
@@ -133,6 +138,59 @@ def test_rows_of_a_gang_have_clocks_of_their_own() -> None:
     lease.run()
     assert (clocks > 0).all()
     np.testing.assert_array_equal(values, [1] * 3 + [2] * 3 + [3] * 4)
+
+
+def test_loops_move_addresses_and_nest() -> None:
+    """Each turn of the outer loop fills a line with 1, then the inner one its first four cells with 7."""
+    table, log = np.zeros((3, 5)), np.zeros(100, np.int64)
+    rows = [
+        Row(APPEND, (Address(1, 0), 100)),
+        Row(FILL, (Address(0, 0, (40,)), 5, float_bits(1.0), 1)),
+        Row(FILL, (Address(0, 0, (40, 8)), 1, float_bits(7.0), 1)),
+        Row(APPEND, (Address(1, 0), 3)),
+        Row(APPEND, (Address(1, 0), 2)),
+        Row(APPEND, (Address(1, 0), 1)),
+    ]
+    loops = [Loop(2, 4, 4), Loop(1, 5, 3)]
+    lease = Lease(Table(rows, 2, loops=loops), 2)
+    lease.bases[:] = [table.ctypes.data, log.ctypes.data]
+    for _ in range(3):
+        table[:] = log[:] = 0
+        lease.run()
+        np.testing.assert_array_equal(table, [[7, 7, 7, 7, 1]] * 3)
+        np.testing.assert_array_equal(log[1:18], [100] + [3, 3, 3, 3, 2] * 3 + [1])
+
+
+def test_loops_that_end_together_and_follow_each_other() -> None:
+    table, more = np.zeros((3, 4)), np.zeros(6)
+    rows = [
+        Row(FILL, (Address(0, 0, (32, 8)), 1, float_bits(2.0), 1)),
+        Row(FILL, (Address(1, 40, (-8,)), 1, float_bits(5.0), 1)),
+    ]
+    lease = Lease(Table(rows, 1, loops=[Loop(0, 1, 4), Loop(0, 1, 3), Loop(1, 2, 5)]), 2)
+    lease.bases[:] = [table.ctypes.data, more.ctypes.data]
+    lease.run()
+    np.testing.assert_array_equal(table, 2)
+    np.testing.assert_array_equal(more, [0, 5, 5, 5, 5, 5])
+
+
+def test_a_failed_loop_starts_anew() -> None:
+    log = np.zeros(50, np.int64)
+    bad = np.zeros(8, np.int64)
+    rows = [
+        Row(APPEND, (Address(0, 0), 1)),
+        Row(FAIL_AT, (Address(1, 0, (8,)),)),
+        Row(APPEND, (Address(0, 0), 2)),
+    ]
+    lease = Lease(Table(rows, 1, loops=[Loop(0, 2, 8)]), 2)
+    lease.bases[:] = [log.ctypes.data, bad.ctypes.data]
+    bad[5] = 3
+    with pytest.raises(KernelError) as caught:
+        lease.run()
+    assert caught.value.row is rows[1] and log[0] == 6
+    log[:] = bad[:] = 0
+    lease.run()
+    np.testing.assert_array_equal(log[:11], [9, *[1] * 8, 2, 0])
 
 
 def test_a_lease_runs_again_after_an_error() -> None:
