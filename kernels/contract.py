@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -24,10 +25,11 @@ from symgraph.kernels.emit import Code, Int
 from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Address, Row
 from symgraph.kernels.simd import Block, Tile, emit_block, emit_pack, emit_pack_transposed
+from symgraph.kernels.target import TARGET
 
-PACK_BYTES = 512 * 1024
-"""Packed B that a tile keeps at hand: half of a usual L2."""
-BAND_BYTES = 128 * 1024
+PACK_BYTES = min(512 << 10, TARGET.l2_bytes // 2)
+"""Packed B that a tile keeps at hand: half of L2. More than this was measured to gain nothing."""
+BAND_BYTES = min(128 << 10, TARGET.l2_bytes // 4)
 """The part of A that one unit works on."""
 SMALL = 1 << 20
 """Multiply-adds below which a second thread does not pay."""
@@ -59,22 +61,24 @@ NAMES = (
 
 
 @cache
-def contraction(block: Block, stage: str, layout: str, activation: str) -> Kernel:
+def contraction(block: Block, stage: str, layout: str, activation: str, joined: bool = False) -> Kernel:
     """The kernel for one block size.
 
     `stage` is "none", "pad" (lines of A get zero borders) or "copy" (A is transposed: a chunk of it is
     brought together). `layout` tells how B is read: "rows" or "columns" are contiguous and get packed, or
-    "direct" (contiguous rows that are read where they lie).
+    "direct" (contiguous rows that are read where they lie). Under `joined`, the lines of a band count as one
+    line, so that blocks may begin in one and end in the next; C's lines follow each other without gaps then,
+    and have at least a block's rows.
     """
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         code = Code(builder, function)
-        _emit(code, code.words(NAMES), block, stage, layout, activation)
+        _emit(code, code.words(NAMES), block, stage, layout, activation, joined)
         code.finish()
 
     name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}, {stage}"
-    name += f", {layout}, {activation}]"
-    return ir_kernel(name, emit, (block, stage, layout, activation))
+    name += f", {layout}, {activation}{', joined' if joined else ''}]"
+    return ir_kernel(name, emit, (block, stage, layout, activation, joined))
 
 
 def contraction_row(
@@ -110,7 +114,9 @@ def cut_depth(depth: int, taps: int, panels: int, block: Block) -> tuple[int, in
     return chunk, min(panels, max(1, PACK_BYTES // (chunk * line)))
 
 
-def _emit(code: Code, w: SimpleNamespace, block: Block, stage: str, layout: str, activation: str) -> None:
+def _emit(
+    code: Code, w: SimpleNamespace, block: Block, stage: str, layout: str, activation: str, joined: bool
+) -> None:
     part_rows = code.tile % w.parts_rows
     rest = code.tile // w.parts_rows
     part_columns, rest = rest % w.parts_columns, rest // w.parts_columns
@@ -147,7 +153,7 @@ def _emit(code: Code, w: SimpleNamespace, block: Block, stage: str, layout: str,
             if layout != "direct":
                 _emit_pack(code, here, block, layout)
             with code.loop(end_unit, first_unit) as unit:
-                _emit_unit(code, here, block, unit, stage, layout, activation)
+                _emit_unit(code, here, block, unit, stage, layout, activation, joined)
 
 
 def _panel_bytes(w: SimpleNamespace, block: Block) -> Int:
@@ -175,66 +181,123 @@ def _emit_pack(code: Code, w: SimpleNamespace, block: Block, layout: str) -> Non
 
 
 def _emit_unit(
-    code: Code, w: SimpleNamespace, block: Block, unit: Int, stage: str, layout: str, activation: str
+    code: Code,
+    w: SimpleNamespace,
+    block: Block,
+    unit: Int,
+    stage: str,
+    layout: str,
+    activation: str,
+    joined: bool,
 ) -> None:
     """All blocks of one unit: a band of lines, or a band of a line, of one sample."""
     sample, rest = unit // (w.line_bands * w.block_bands), unit % (w.line_bands * w.block_bands)
-    first_line, first_block = (
-        rest // w.block_bands * w.lines_per_band,
-        rest % w.block_bands * w.blocks_per_band,
-    )
-    end_line = code.minimum(first_line + w.lines_per_band, w.lines)
-    end_block = code.minimum(first_block + w.blocks_per_band, w.blocks)
-    source = w.a + sample * w.a_sample
-    lowest = code.minimum(first_block * block.rows, w.length - block.rows)
+    u = SimpleNamespace(**vars(w))
+    u.line = rest // w.block_bands * w.lines_per_band
+    u.lines_end = code.minimum(u.line + w.lines_per_band, w.lines)
+    u.block = rest % w.block_bands * w.blocks_per_band
+    u.block_end = code.minimum(u.block + w.blocks_per_band, w.blocks)
+    u.source = w.a + sample * w.a_sample
+    u.target = w.c + sample * w.c_sample
+    u.lowest = code.minimum(u.block * block.rows, w.length - block.rows)
     if stage == "pad":
-        emit_padded_lines(code, w, source, first_line, end_line - first_line)
+        emit_padded_lines(code, w, u.source, u.line, u.lines_end - u.line)
     elif stage == "copy":
-        highest = code.minimum((end_block - 1) * block.rows, w.length - block.rows) + block.rows
+        highest = code.minimum((u.block_end - 1) * block.rows, w.length - block.rows) + block.rows
         with code.loop(w.count) as k:
-            bytes_ = (highest - lowest) * block.size
-            code.copy(
-                w.stage + k * w.stage_row, source + (w.at + k) * w.a_depth + lowest * block.size, bytes_
-            )
-
-    def run_offset(run: Int) -> Int:
-        return code.word(run + len(NAMES))
-
+            place = u.source + (w.at + k) * w.a_depth + u.lowest * block.size
+            code.copy(w.stage + k * w.stage_row, place, (highest - u.lowest) * block.size)
     with code.loop(w.panel_end, w.panel) as panel:
-        group, column = panel // w.panels, panel % w.panels * block.width
-        if layout == "direct":
-            b = w.b + group * w.b_group + column * w.b_column + w.at * w.b_depth
+        if joined:
+            pixels = (u.lines_end - u.line) * w.length
+            with code.loop((pixels + (block.rows - 1)) // block.rows) as i:
+                place = _across_lines(code, u, block, stage, i, pixels)
+                _emit_tile(code, u, block, panel, place, stage, layout, activation)
         else:
-            b = w.pack + (panel - w.panel) * _panel_bytes(w, block)
-        across = (group * w.columns + column) * block.size
-        with code.loop(end_line, first_line) as y, code.loop(end_block, first_block) as i:
-            start = code.minimum(i * block.rows, w.length - block.rows)
-            depth_step = w.a_depth
-            if stage == "pad":
-                a = (
-                    w.stage
-                    + (y - first_line) * w.stage_step * w.stage_row
-                    + group * w.a_group
-                    + start * w.a_step
-                )
-                a += w.at * w.a_depth
-            elif stage == "copy":
-                a = w.stage + (start - lowest) * block.size
-                depth_step = w.stage_row
-            else:
-                a = source + y * w.a_row + group * w.a_group + start * w.a_step + w.at * w.a_depth
-            c = w.c + sample * w.c_sample + y * w.c_row + start * w.c_step + across
-            gated = activation == "gated"
-            finish = "linear" if gated else activation
-            first_run, runs = _seen_runs(code, w, y) if stage == "pad" else (0, w.runs)
-            emit_block(code, block, Tile(
-                a=a, row_step=w.a_step, depth_step=depth_step, depth=w.count * w.run_taps,
-                runs=runs, first_run=first_run, run_offset=run_offset, b=b,
-                b_step=w.b_depth if layout == "direct" else None,
-                c=c, c_step=w.c_step, gate=c + w.gate_shift if gated else None,
-                columns=w.columns - column, skip=i * block.rows - start, load=w.load, last=w.last,
-                bias=code.select(w.bias.differs(0), w.bias + across, 0), activation=finish,
-            ))  # fmt: skip
+            with code.loop(u.lines_end, u.line) as y, code.loop(u.block_end, u.block) as i:
+                place = _in_line(code, u, block, stage, y, i)
+                _emit_tile(code, u, block, panel, place, stage, layout, activation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a block lies: its A (without depth and group) and C (without column), what it skips and sees."""
+
+    a: Int
+    c: Int
+    skip: Int
+    first_run: Int
+    runs: Int
+    row_offsets: tuple[Int, ...] = ()
+
+
+def _in_line(code: Code, u: SimpleNamespace, block: Block, stage: str, y: Int, i: Int) -> _Place:
+    """Block i of line y; the last block of a line overlaps its neighbour."""
+    start = code.minimum(i * block.rows, u.length - block.rows)
+    if stage == "pad":
+        a = u.stage + (y - u.line) * u.stage_step * u.stage_row + start * u.a_step
+        first_run, runs = _seen_runs(code, u, y)
+    else:
+        first_run, runs = code.number(0), u.runs
+        a = u.source + y * u.a_row + start * u.a_step
+        if stage == "copy":
+            a = u.stage + (start - u.lowest) * block.size
+    return _Place(a, u.target + y * u.c_row + start * u.c_step, i * block.rows - start, first_run, runs)
+
+
+def _across_lines(code: Code, u: SimpleNamespace, block: Block, stage: str, i: Int, pixels: Int) -> _Place:
+    """Block i of a band whose lines count as one; a block touches two lines at most."""
+    start = code.minimum(i * block.rows, pixels - block.rows)
+    y, x = start // u.length, start % u.length
+    line_step = u.stage_step * u.stage_row if stage == "pad" else u.a_row
+    jump = line_step - u.length * u.a_step
+    offsets = tuple(u.a_step * m + code.select(x + m >= u.length, jump, 0) for m in range(block.rows))
+    base = u.stage if stage == "pad" else u.source + u.line * u.a_row
+    first_run, runs = code.number(0), u.runs
+    if stage == "pad":
+        last = code.select(x + (block.rows - 1) >= u.length, y + 1, y)
+        # The lower a line, the sooner its runs begin and end.
+        first_run, runs = _seen_runs(code, u, u.line + last)[0], _seen_runs(code, u, u.line + y)[1]
+    return _Place(
+        base + y * line_step + x * u.a_step,
+        u.target + u.line * u.c_row + start * u.c_step,
+        i * block.rows - start,
+        first_run,
+        runs,
+        offsets,
+    )
+
+
+def _emit_tile(
+    code: Code,
+    u: SimpleNamespace,
+    block: Block,
+    panel: Int,
+    place: _Place,
+    stage: str,
+    layout: str,
+    activation: str,
+) -> None:
+    """One block of one panel."""
+    group, column = panel // u.panels, panel % u.panels * block.width
+    if layout == "direct":
+        b = u.b + group * u.b_group + column * u.b_column + u.at * u.b_depth
+    else:
+        b = u.pack + (panel - u.panel) * _panel_bytes(u, block)
+    a = place.a if stage == "copy" else place.a + group * u.a_group + u.at * u.a_depth
+    across = (group * u.columns + column) * block.size
+    c = place.c + across
+    gated = activation == "gated"
+    emit_block(code, block, Tile(
+        a=a, row_step=u.a_step, depth_step=u.stage_row if stage == "copy" else u.a_depth,
+        depth=u.count * u.run_taps, runs=place.runs, first_run=place.first_run,
+        run_offset=lambda run: code.word(run + len(NAMES)), b=b,
+        b_step=u.b_depth if layout == "direct" else None,
+        c=c, c_step=u.c_step, gate=c + u.gate_shift if gated else None,
+        columns=u.columns - column, skip=place.skip, load=u.load, last=u.last,
+        bias=code.select(u.bias.differs(0), u.bias + across, 0),
+        activation="linear" if gated else activation, row_offsets=place.row_offsets,
+    ))  # fmt: skip
 
 
 def _seen_runs(code: Code, w: SimpleNamespace, y: Int) -> tuple[Int, Int]:

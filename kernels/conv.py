@@ -41,7 +41,8 @@ from symgraph.kernels.conv_geometry import (
 from symgraph.kernels.depthwise import depthwise_input_gradient_rows, depthwise_rows
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.simd import Block, choose_block
+from symgraph.kernels.simd import Block, choose_block, step_cycles
+from symgraph.kernels.target import TARGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +209,13 @@ def tap_rows(
     else:
         _merge_lines(values)
     offsets = view.offsets(taps, a)
-    block = choose_block(values["length"], weights.columns, a.dtype)
+    block, joined = _choose(values, a.dtype)
     panels = weights.groups * -(-weights.columns // block.width)
     values["chunk"], values["panel_chunk"] = cut_depth(weights.depth, len(taps), panels, block)
     run_taps = 1 if values["chunk"] < weights.depth else run_length(offsets, weights.depth * size)
     values["run_taps"] = run_taps
     values["tap_lines"] = tap_lines(taps, run_taps) if view.padded else 0
-    _cut_rows(values, block, view, threads)
+    _cut_rows(values, block, view, joined, threads)
     _cut_tiles(values, block, len(taps), threads)
     tiles = values["parts_rows"] * values["parts_columns"]
     pack = len(taps) * values["chunk"] * values["panel_chunk"] * block.width + block.lanes * block.width
@@ -227,8 +228,29 @@ def tap_rows(
         "pad" if view.padded else "none",
         "columns" if weights.depth_step == size else "rows",
         activation,
+        joined,
     )
     return [contraction_row(kernel, values, offsets[::run_taps], [t.offset for t in taps])]
+
+
+def _choose(values: Operands, dtype: np.dtype) -> tuple[Block, bool]:
+    """The block, and whether blocks go across the ends of lines.
+
+    They do where the last blocks of lines waste much. With 32 registers blocks have too many rows to keep the
+    place of each in an integer register.
+    """
+    length, columns = values["length"], values["columns"]
+    block = choose_block(length, columns, dtype)
+    gapless = values["c_row"] == length * values["c_step"]
+    if TARGET.registers == 32 or values["lines"] == 1 or not gapless:
+        return block, False
+    long = choose_block(length * values["lines"], columns, dtype)
+    cycles = [
+        step_cycles(b.rows, b.vectors) * -(-columns // b.width) * blocks
+        for b, blocks in ((block, -(-length // block.rows)), (long, length / long.rows))
+    ]
+    joined = length >= long.rows and cycles[1] < 0.97 * cycles[0]
+    return (long, True) if joined else (block, False)
 
 
 def _merge_lines(values: Operands) -> None:
@@ -248,14 +270,14 @@ def _merge_lines(values: Operands) -> None:
             values["samples"] = 1
 
 
-def _cut_rows(values: Operands, block: Block, view: View, threads: int) -> None:
+def _cut_rows(values: Operands, block: Block, view: View, joined: bool, threads: int) -> None:
     """Choose bands of lines, or of one line, whose part of A stays in the cache."""
     row = values["stage_row"] * values["stage_step"] if view.padded else values["a_row"]
     lines = max(1, BAND_BYTES // max(1, row))
     wanted = -(-values["lines"] * values["samples"] // (4 * threads))
     values["lines_per_band"] = min(values["lines"], lines, max(1, wanted))
     blocks = -(-values["length"] // block.rows)
-    if view.padded:
+    if view.padded or joined:
         values["blocks_per_band"] = blocks
         return
     most = max(1, BAND_BYTES // max(1, values["a_step"] * block.rows))

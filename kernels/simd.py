@@ -8,7 +8,7 @@ read where it lies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from llvmlite import ir
 from symgraph.kernels.emit import Code, Int, indices, vector_type, zero
 from symgraph.kernels.target import TARGET
 
+CACHE_LINE = 64
 ACTIVATIONS: dict[str, Callable[[Code, ir.Value], ir.Value]] = {
     "linear": lambda code, x: x,
     # Ordered compare on the zero's side: a NaN is not below zero and comes through.
@@ -64,6 +65,18 @@ def row_limit(vectors: int) -> int:
     return min((TARGET.registers - 1) // vectors - 1, 14)
 
 
+def step_cycles(rows: int, vectors: int) -> float:
+    """Cycles of one step of the depth: multiply-adds against loads, and the latency of one multiply-add.
+
+    With 32 registers a broadcast is a part of the multiply-add. With 16 it is an instruction of its own, and
+    what is left over between the steps is not hidden; B comes from L2 where its panel is longer than L1. The
+    numbers fit measurements of all blocks on Zen 3.
+    """
+    if TARGET.registers == 32:
+        return max(rows * vectors / 2, (rows + vectors) / 2, 4.0)
+    return max(0.535 * rows * vectors, 0.6 * (rows + vectors), TARGET.vector_bytes * vectors / 26, 4.35)
+
+
 def choose_block(rows: int, columns: int, dtype: np.dtype, along: str = "depth") -> Block:
     """The block that wastes least on a product of `rows` x `columns` (both >= 1).
 
@@ -77,9 +90,7 @@ def choose_block(rows: int, columns: int, dtype: np.dtype, along: str = "depth")
         limit = row_limit(vectors)
         high = -(-rows // -(-rows // limit))
         panels = -(-needed // vectors)
-        # Per depth step: two multiply-adds a cycle against two loads a cycle, and four cycles of latency.
-        cycles = max(high * vectors / 2, (high + vectors) / 2, 4.0)
-        cost = cycles * panels * -(-rows // high)
+        cost = step_cycles(high, vectors) * panels * -(-rows // high)
         if best is None or cost < best[0] * 0.999:
             best = cost, Block(dtype.name, high, vectors, along)
     assert best is not None
@@ -102,7 +113,7 @@ class Tile:
     before). `columns` of the block's width exist in C. `load` is the condition under which C is added to,
     `last` the one under which bias and activation are due. With a `b_step`, B is not packed: its lines lie
     that far apart. With a `gate`, results are stored where the number at its place there (laid out like C) is
-    positive, and zeros elsewhere.
+    positive, and zeros elsewhere. With `row_offsets`, A's rows begin that far behind `a`.
     """
 
     a: Int
@@ -123,6 +134,7 @@ class Tile:
     b_step: Int | None = None
     gate: Int | None = None
     first_run: Int | int = 0
+    row_offsets: Sequence[Int] = ()
 
 
 def emit_block(code: Code, block: Block, tile: Tile) -> None:
@@ -134,23 +146,13 @@ def emit_block(code: Code, block: Block, tile: Tile) -> None:
 
 
 def _begin(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> None:
-    builder = code.builder
+    """Clear the cells and ask for C's lines, which the end needs: the products hide the way to memory."""
     for row in cells:
         for cell in row:
-            builder.store(zero(block.vector), cell)
-
-    def fetch(masks: list[ir.Value | None]) -> None:
-        for m, row in enumerate(cells):
-            for v, cell in enumerate(row):
-                at = tile.c + tile.c_step * m + v * block.lanes * block.size
-                builder.store(code.load(at, block.vector, masks[v]), cell)
-
-    with code.when(tile.load):
-        code.either(
-            tile.columns >= block.width,
-            lambda: fetch([None] * block.vectors),
-            lambda: fetch(column_masks(code, block, tile.columns)),
-        )
+            code.builder.store(zero(block.vector), cell)
+    for m in range(block.rows):
+        for at in range(0, block.width * block.size, CACHE_LINE):
+            code.prefetch_to_write(tile.c + tile.c_step * m + at)
 
 
 def _multiply(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> None:
@@ -174,7 +176,8 @@ def _multiply_masked(
     builder.store((tile.b + tile.depth * tile.first_run * step).value, position)
     with code.loop(tile.runs, tile.first_run) as run:
         start = tile.a + tile.run_offset(run)
-        rows = [start + tile.row_step * m for m in range(block.rows)]
+        steps = tile.row_offsets or [tile.row_step * m for m in range(block.rows)]
+        rows = [start + step for step in steps]
         with code.loop(tile.depth) as k:
             b = Int(code, builder.load(position))
             columns = [
@@ -197,6 +200,12 @@ def _end(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> N
     activate = ACTIVATIONS[tile.activation]
 
     def finish(masks: list[ir.Value | None]) -> None:
+        with code.when(tile.load):
+            for m, row in enumerate(cells):
+                for v, cell in enumerate(row):
+                    at = tile.c + tile.c_step * m + v * block.lanes * block.size
+                    held = code.load(at, block.vector, masks[v])
+                    builder.store(builder.fadd(builder.load(cell), held), cell)
         if tile.bias is not None:
             with code.when(builder.and_(tile.last, tile.bias.differs(0))):
                 for v in range(block.vectors):

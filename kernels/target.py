@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import llvmlite.binding as llvm
 from numba.core import config as numba_config
 
 _WIDE = ("avx512", "x86-64-v4", "icelake", "sapphirerapids", "znver4", "znver5", "cascadelake", "skx")
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _MIDDLE = ("haswell", "broadwell", "skylake", "alderlake", "znver", "x86-64-v3", "core-avx2")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A processor as LLVM names it, and the bytes of its widest useful vector register."""
+    """A processor as LLVM names it, and the bytes of its widest useful vector register.
+
+    `l1_bytes` and `l2_bytes` are the data caches of one core.
+    """
 
     cpu: str
     features: str
     vector_bytes: int
     registers: int
+    l1_bytes: int = 32 << 10
+    l2_bytes: int = 1 << 20
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of `itemsize` bytes one vector register holds."""
@@ -46,6 +53,28 @@ def _vector_bytes(cpu: str, features: str) -> int:
     return 16
 
 
+def cache_bytes(folder: Path, level: int, default: int, least: int, most: int) -> int:
+    """Size of a core's data cache of one level, as Linux tells it under `folder`; elsewhere `default`.
+
+    What is told is kept between `least` and `most`: virtual machines may tell anything, and a cache that
+    several cores share is not as large for each of them.
+    """
+    for index in range(4):
+        place = folder / f"index{index}"
+        try:
+            if int((place / "level").read_text()) != level:
+                continue
+            if (place / "type").read_text().strip() == "Instruction":
+                continue
+            text = (place / "size").read_text().strip()
+            units = {"K": 1 << 10, "M": 1 << 20}
+            size = int(text.rstrip("KM")) * units.get(text[-1:], 1)
+        except (OSError, ValueError):
+            continue
+        return min(max(size, least), most)
+    return default
+
+
 def _detect() -> Target:
     name = os.environ.get("NUMBA_CPU_NAME")
     features = os.environ.get("NUMBA_CPU_FEATURES")
@@ -58,7 +87,14 @@ def _detect() -> Target:
         # Numba keeps the host's features under another name; the name alone has to decide.
         setattr(numba_config, "CPU_FEATURES", features)  # noqa: B010 (made at run time: unknown to type checkers)
     width = _vector_bytes(cpu, features)
-    return Target(cpu, features, width, 32 if width == 64 else 16)
+    return Target(
+        cpu,
+        features,
+        width,
+        32 if width == 64 else 16,
+        cache_bytes(_CACHES, 1, 32 << 10, 16 << 10, 128 << 10),
+        cache_bytes(_CACHES, 2, 1 << 20, 256 << 10, 2 << 20),
+    )
 
 
 llvm.initialize_native_target()
