@@ -4,7 +4,8 @@
 matrix product whose depth is the output pixels. Rows of the result are (kernel cell, channel), contiguous in
 x, so x is read where it lies; the output gradient of a band of pixels is used for every kernel cell (long
 pixels are packed first). Tiles that share the depth write partial results, which a second row sums in a fixed
-order.
+order. On demand the gradient with respect to a bias, ``sum over n, oy, ox of grad``, comes with it: each band
+is added up while it lies in the cache.
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ from types import SimpleNamespace
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.contract import SMALL, Operands, emit_padded_lines, slots
 from symgraph.kernels.conv_geometry import Padding, Pair, Tap, View, check_geometry, lattice
 from symgraph.kernels.depthwise import depthwise_weight_gradient_rows
-from symgraph.kernels.emit import Code, Int
+from symgraph.kernels.emit import Code, Int, zero
 from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Row
 from symgraph.kernels.partials import partial_sum_row
-from symgraph.kernels.simd import Block, Tile, choose_block, emit_block, emit_pack
+from symgraph.kernels.reduce import reduce_rows
+from symgraph.kernels.simd import Block, Tile, choose_block, column_masks, emit_block, emit_pack
 
 BAND_STEPS = 256
 """Output pixels whose gradient is packed at once: long enough to hide loading and storing the sums."""
 DIRECT_LINE = 256
 """The output's gradient is read where it lies if a pixel has no more bytes; longer lines collide in L1."""
+SUM_STEPS = 4
+"""Pixels of the output's gradient that are added up side by side."""
 PARTIAL_BYTES = 1 << 20
 """Weights up to this size get partial sums per tile; larger ones are shared by columns."""
 
@@ -38,14 +42,17 @@ NAMES = (
     "b_line", "b_step", "cells", "length", "groups", "columns", "a_group", "c_step",
     "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
     "stage_left", "stage_middle", "stage_right",
+    # Where sums of the output's gradient go, if they are wanted.
+    "sums", "sums_part",
 )  # fmt: skip
 
 
 @cache
-def weight_gradient(block: Block, padded: bool, packed: bool) -> Kernel:
+def weight_gradient(block: Block, padded: bool, packed: bool, summed: bool) -> Kernel:
     """The kernel for one block size.
 
-    `padded` tells that windows leave the picture, `packed` that the output's gradient is packed first.
+    `padded` tells that windows leave the picture, `packed` that the output's gradient is packed first,
+    `summed` that it is added up too.
     """
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
@@ -55,6 +62,7 @@ def weight_gradient(block: Block, padded: bool, packed: bool) -> Kernel:
         w.pack += code.tile * w.pack_slot
         w.stage += code.tile * w.stage_slot
         w.c += part * w.c_part
+        w.sums += part * w.sums_part
         w.panels = (w.columns + (block.width - 1)) // block.width
         bands = (w.lines + w.lines_per_band - 1) // w.lines_per_band
         first_panel, end_panel = code.share(part_columns, w.parts_columns, w.panels * w.groups)
@@ -70,12 +78,13 @@ def weight_gradient(block: Block, padded: bool, packed: bool) -> Kernel:
                 a, a_line = source + line * w.a_line, w.a_line
             grad = w.b + sample * w.b_sample + line * w.b_line
             with code.loop(end_panel, first_panel) as panel:
-                _emit_panel(code, w, block, packed, a, a_line, grad, count, panel, unit.differs(first))
+                again = unit.differs(first)
+                _emit_panel(code, w, block, packed, summed, a, a_line, grad, count, panel, again)
         code.finish()
 
     name = f"conv2d_weight_gradient[{block.dtype}, {block.rows}x{block.vectors}"
-    name += f"{', pad' if padded else ''}{', packed' if packed else ''}]"
-    return ir_kernel(name, emit, (block, padded, packed))
+    name += f"{', pad' if padded else ''}{', packed' if packed else ''}{', summed' if summed else ''}]"
+    return ir_kernel(name, emit, (block, padded, packed, summed))
 
 
 def _emit_panel(
@@ -83,6 +92,7 @@ def _emit_panel(
     w: SimpleNamespace,
     block: Block,
     packed: bool,
+    summed: bool,
     a: Int,
     a_line: Int,
     grad: Int,
@@ -95,6 +105,11 @@ def _emit_panel(
     across = (group * w.columns + column) * block.size
     if packed:
         emit_pack(code, block, grad + across, w.b_step, count * w.pixels, w.columns - column, w.pack)
+    if summed:
+        source = w.pack if packed else grad + across
+        step = code.number(block.width * block.size) if packed else w.b_step
+        target = w.sums + across
+        _emit_sums(code, block, source, step, count * w.pixels, w.columns - column, target, load)
     blocks = (w.length + (block.rows - 1)) // block.rows
     with code.loop(w.cells) as cell, code.loop(blocks) as i:
         start = code.minimum(i * block.rows, w.length - block.rows)
@@ -108,10 +123,50 @@ def _emit_panel(
         ))  # fmt: skip
 
 
+def _emit_sums(
+    code: Code,
+    block: Block,
+    source: Int,
+    step: Int,
+    count: Int,
+    columns: Int,
+    target: Int,
+    load: ir.Value,
+) -> None:
+    """Add up `count` lines of the block's width, `step` bytes apart, to `columns` numbers at `target`."""
+    builder = code.builder
+    cells = [[code.variable(block.vector) for _ in range(block.vectors)] for _ in range(SUM_STEPS)]
+    for cell in (cell for row in cells for cell in row):
+        builder.store(zero(block.vector), cell)
+
+    def add(place: Int, row: list[ir.Value]) -> None:
+        for v, cell in enumerate(row):
+            value = code.load(place + v * block.lanes * block.size, block.vector)
+            builder.store(builder.fadd(builder.load(cell), value), cell)
+
+    whole = count - count % SUM_STEPS
+    with code.loop(whole, step=SUM_STEPS) as i:
+        for j, row in enumerate(cells):
+            add(source + step * (i + j), row)
+    with code.loop(count, whole) as i:
+        add(source + step * i, cells[0])
+    for v, mask in enumerate(column_masks(code, block, columns)):
+        place = target + v * block.lanes * block.size
+        total = builder.load(cells[0][v])
+        for row in cells[1:]:
+            total = builder.fadd(total, builder.load(row[v]))
+        builder.store(total, cells[0][v])
+        with code.when(load):
+            held = code.load(place, block.vector, mask)
+            builder.store(builder.fadd(builder.load(cells[0][v]), held), cells[0][v])
+        code.store(builder.load(cells[0][v]), place, mask)
+
+
 def conv2d_weight_gradient_rows(
     x: Buffer,
     grad: Buffer,
     out: Buffer,
+    sums: Buffer | None = None,
     *,
     strides: Pair,
     padding: Padding,
@@ -120,27 +175,21 @@ def conv2d_weight_gradient_rows(
     threads: int,
     scratch: Scratch,
 ) -> list[Row]:
-    """Rows for the gradient of `conv2d_rows` with respect to w: `grad` has its out's shape, `out` its w's."""
+    """Rows for the gradient of `conv2d_rows` with respect to w: `grad` has its out's shape, `out` its w's.
+
+    With `sums`, contiguous of shape [F], also those for the gradient with respect to the bias.
+    """
     check_geometry(x, out, grad, strides, padding, dilation, groups)
     kh, kw, depth, features = out.shape
-    if out.size == 0:
-        return []
+    check_bias(sums, features, out.dtype, "conv2d_weight_gradient")
     size, name = x.dtype.itemsize, x.dtype.name
-    if grad.size == 0 or x.size == 0:
-        return [
-            partial_sum_row(name, out.address, 0, kh * kw * depth, features, out.address, features * size)
-        ]
-    if depth == 1 and groups > 1:
-        return depthwise_weight_gradient_rows(
-            x,
-            grad,
-            out,
-            strides=strides,
-            padding=padding,
-            dilation=dilation,
-            threads=threads,
-            scratch=scratch,
-        )
+    apart = depth == 1 and groups > 1
+    if out.size == 0 or grad.size == 0 or x.size == 0 or apart:
+        rows = _sum_rows(grad, sums, threads, scratch) if sums else []
+        if apart and out.size and grad.size and x.size:
+            return rows + _depthwise(x, grad, out, strides, padding, dilation, threads, scratch)
+        zeros = partial_sum_row(name, out.address, 0, kh * kw * depth, features, out.address, features * size)
+        return [*rows, zeros] if out.size else rows
     (top, _), (left, _) = padding
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, 0) for ky in range(kh) for kx in range(kw)]
     # One kernel row's cells and channels follow each other in x, as they do in the weights.
@@ -151,6 +200,9 @@ def conv2d_weight_gradient_rows(
     bands, columns = _parts(values, block, out, threads)
     target = out if bands == 1 else scratch((bands, *out.shape), out.dtype)
     values |= {"parts_bands": bands, "parts_columns": columns, "c": target.address, "c_part": out.nbytes}
+    partial = sums if sums is None or bands == 1 else scratch((bands, features), out.dtype)
+    if partial:
+        values |= {"sums": partial.address, "sums_part": features * size}
     # Masks belong outside the hot loop: an incomplete panel is packed too.
     packed = features * size > DIRECT_LINE or features // groups % block.width != 0
     if packed:
@@ -160,11 +212,34 @@ def conv2d_weight_gradient_rows(
         lines = (values["lines_per_band"] - 1) * strides[0] + view.extra + 1
         values["stage"], values["stage_slot"] = slots(scratch, bands * columns, lines * values["stage_row"])
     operands = (*(values.get(word, 0) for word in NAMES), *view.offsets(taps, x)[::joined])
-    rows = [Row(weight_gradient(block, view.padded, packed), operands, bands * columns)]
+    kernel = weight_gradient(block, view.padded, packed, sums is not None)
+    rows = [Row(kernel, operands, bands * columns)]
     if bands > 1:
         rows.append(partial_sum_row(name, target.address, bands, kh * kw * depth, features, out.address,
                                     features * size, threads=threads))  # fmt: skip
+    if bands > 1 and sums and partial:
+        rows.append(partial_sum_row(name, partial.address, bands, 1, features, sums.address, 0))
     return rows
+
+
+def _sum_rows(grad: Buffer, sums: Buffer, threads: int, scratch: Scratch) -> list[Row]:
+    """Sum over pictures and pixels in a row of its own, for kernels that do not make it."""
+    return reduce_rows("sum", (), 0, [grad], sums, (0, 1, 2), threads=threads, scratch=scratch)
+
+
+def _depthwise(
+    x: Buffer,
+    grad: Buffer,
+    out: Buffer,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair,
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    return depthwise_weight_gradient_rows(
+        x, grad, out, strides=strides, padding=padding, dilation=dilation, threads=threads, scratch=scratch
+    )
 
 
 def _operands(

@@ -9,6 +9,7 @@ from symgraph.graph.ops import (
     barrier,
     compare,
     conv,
+    conv_bias,
     create,
     elementwise,
     fused,
@@ -42,7 +43,8 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, compare, conv, create, elementwise, fused, index, math, matmul, nn, pool, random, reduce, shape,
+    barrier, compare, conv,
+    conv_bias, create, elementwise, fused, index, math, matmul, nn, pool, random, reduce, shape,
     slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from symgraph.graph.check import check
 from symgraph.graph.tensor import Tensor, topological
+from symgraph.passes.biases import bias_gradients
 from symgraph.passes.epilogue import fuse_epilogues
 from symgraph.passes.fold import fold
 from symgraph.passes.fuse import fuse
@@ -35,6 +36,7 @@ PIPELINE: tuple[Pass, ...] = (
     merge,
     drop_unused_results,
     fold_scales,
+    bias_gradients,
     fuse_epilogues,
     fuse,
 )

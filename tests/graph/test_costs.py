@@ -18,6 +18,7 @@ from symgraph.graph.ops import (
     barrier,
     compare,
     conv,
+    conv_bias,
     create,
     elementwise,
     fused,
@@ -154,6 +155,11 @@ def _conv_weight(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator
     return _convolution(op, inputs[0], outputs[0], inputs[1])
 
 
+def _conv_weight_bias(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    yield from _conv_weight(op, inputs, outputs)
+    yield from _elements(inputs[1])
+
+
 def _max_pool(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
     x, y = inputs[0], outputs[0]
     started: set[Shape] = set()
@@ -224,6 +230,7 @@ COUNTERS: dict[type[Op], Counter] = {
     conv.Conv2D: _conv,
     conv.Conv2DInputGradient: _conv_input,
     conv.Conv2DWeightGradient: _conv_weight,
+    conv_bias.Conv2DWeightBiasGradient: _conv_weight_bias,
     pool.AveragePool2D: _average_pool,
     pool.AveragePool2DGradient: _average_pool_gradient,
     sort.TopK: _top_k,

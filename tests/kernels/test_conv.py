@@ -8,9 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
+from symgraph.kernels.buffer import launch
 from symgraph.kernels.conv import conv2d, conv2d_input_gradient
 from symgraph.kernels.conv_geometry import output_shape
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient
+from symgraph.kernels.conv_gradient import conv2d_weight_gradient, conv2d_weight_gradient_rows
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
@@ -136,6 +137,34 @@ def test_any_geometry(sizes, kernel, depth, columns, groups, strides, dilation, 
 )
 def test_layers_of_real_networks(shape, kernel, features, options, threads):
     check_all(shape, kernel, features, "float32", threads, **options)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "features", "options"),
+    [
+        ((9, 26, 26, 32), (3, 3), 64, {}),
+        ((5, 13, 11, 3), (3, 3), 37, {"padding": ((1, 1), (1, 1)), "strides": (2, 1)}),
+        ((1, 7, 7, 300), (3, 3), 400, {"padding": ((1, 1), (1, 1))}),
+        ((3, 9, 8, 24), (3, 3), 44, {"groups": 4}),
+        ((3, 9, 8, 11), (3, 3), 22, {"groups": 11}),
+        ((3, 9, 8, 0), (3, 3), 5, {}),
+        ((0, 9, 8, 4), (3, 3), 5, {}),
+    ],
+)
+def test_bias_gradient_comes_with_the_weight_gradient(shape, kernel, features, options, dtype, threads):
+    rng = np.random.default_rng(4)
+    geometry = {"strides": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1} | options
+    sizes = output_shape(shape[1:3], kernel, geometry["strides"], geometry["padding"])
+    x = rng.standard_normal(shape).astype(dtype)
+    # Not centred: sums are large, and their errors would be.
+    grad = (rng.standard_normal((shape[0], *sizes, features)) + 1).astype(dtype)
+    weights = np.full((*kernel, shape[3] // geometry["groups"], features), np.nan, dtype)
+    sums = np.full(features, np.nan, dtype)
+    launch(conv2d_weight_gradient_rows, x, grad, weights, sums, threads=threads, **geometry)
+    close(weights, reference_weight_gradient(x, grad, weights.shape, **geometry), dtype)
+    close(sums, grad.astype(np.float64).sum((0, 1, 2)), dtype)
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (1, 1)])

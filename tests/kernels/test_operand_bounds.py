@@ -48,6 +48,8 @@ def test_convolutions(depth, features, groups, strides, padding, dtype, at_end):
         launch(conv2d_rows, x, w, out, **options)
         launch(conv2d_input_gradient_rows, out, w, fence(x), **options)
         launch(conv2d_weight_gradient_rows, x, out, fence(w), **options)
+        sums = fence(np.zeros(features * groups, dtype))
+        launch(conv2d_weight_gradient_rows, x, out, fence(w), sums, **options)
 
 
 @pytest.mark.parametrize("at_end", [False, True])
