@@ -54,16 +54,18 @@ def moments_rows(
     Parameters
     ----------
     x : Buffer
-        float32 or float64, any strides. The reduced axes must not be empty: that has to be refused before.
+        float32 or float64, any strides.
     mean, variance : Buffer
         The kept axes of `x` in their order, its dtype; any strides.
     axes : tuple of int
-        The reduced axes, counted from 0.
+        The reduced axes, counted from 0. Nothing to average gives NaN.
     """
     if mean.size == 0:
         return []
     count = int(np.prod([x.shape[a] for a in axes], dtype=object))
-    assert count, "moments of nothing"
+    if not count:
+        nothing = Number(float("nan"), x.dtype.name)
+        return elementwise_rows((), (0, 0), [nothing], (mean, variance), threads=threads, scratch=scratch)
     shift = replace(x, strides=tuple(0 if a in axes else s for a, s in enumerate(x.strides)))
     sums = [scratch(mean.shape, _WIDE) for _ in range(2)]
     rows = reductions_rows(

@@ -14,6 +14,7 @@ from symgraph.graph.ops import elementwise, reduce
 from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import nn as nn_ops
 from symgraph.graph.ops import shape as shape_ops
+from symgraph.graph.ops.moments import moments
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import normalize_axes, normalize_axis
 
@@ -287,8 +288,7 @@ def normalize_batch_in_training(
     x = as_tensor(x)
     axes = normalize_axes(list(reduction_axes), x.ndim)
     wide = tuple(1 if a in axes else size for a, size in enumerate(x.shape))
-    centre = reduce.mean(x, axes, True)
-    spread = reduce.mean(math_ops.square(x - centre), axes, True)
+    centre, spread = moments(x, axes)
     scale, shift = (None if p is None else shape_ops.reshape(as_tensor(p), wide) for p in (gamma, beta))
     normed = batch_normalization(x, centre, spread, shift, scale, -1, epsilon)
     kept = tuple(size for a, size in enumerate(x.shape) if a not in axes)

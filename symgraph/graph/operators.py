@@ -16,11 +16,13 @@ from symgraph.graph.ops import (
     index,
     math,
     matmul,
+    moments,
     nn,
     pool,
     random,
     reduce,
     shape,
+    siblings,
     slicing,
     sort,
 )
@@ -44,7 +46,7 @@ install_operators(
 
 FAMILIES = (
     barrier, compare, conv,
-    conv_bias, create, elementwise, fused, index, math, matmul, nn, pool, random, reduce, shape,
-    slicing, sort,
+    conv_bias, create, elementwise, fused, index, math, matmul, moments, nn, pool, random,
+    reduce, shape, siblings, slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -11,6 +11,8 @@ from symgraph.graph.check import check
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes.biases import bias_gradients
 from symgraph.passes.epilogue import fuse_epilogues
+from symgraph.passes.factors import factors
+from symgraph.passes.flows import drop_dead_flows
 from symgraph.passes.fold import fold
 from symgraph.passes.fuse import fuse
 from symgraph.passes.layout import layout
@@ -18,6 +20,7 @@ from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
 from symgraph.passes.rewrite import Record
 from symgraph.passes.scales import fold_scales
+from symgraph.passes.siblings import join_siblings
 from symgraph.passes.simplify import simplify
 from symgraph.passes.stabilise import stabilise
 from symgraph.passes.unused import drop_unused_results
@@ -25,20 +28,25 @@ from symgraph.passes.unused import drop_unused_results
 Pass: TypeAlias = Callable[[Sequence[Tensor], Counter[str]], list[Tensor]]
 
 PIPELINE: tuple[Pass, ...] = (
+    fold,
+    drop_dead_flows,
     simplify,
     fold,
     merge,
     stabilise,
     layout,
+    drop_dead_flows,
     simplify,
     merge,
     masks,
+    factors,
     merge,
     drop_unused_results,
     fold_scales,
     bias_gradients,
     fuse_epilogues,
     fuse,
+    join_siblings,
 )
 
 

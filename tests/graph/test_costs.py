@@ -25,11 +25,13 @@ from symgraph.graph.ops import (
     index,
     math,
     matmul,
+    moments,
     nn,
     pool,
     random,
     reduce,
     shape,
+    siblings,
     slicing,
     sort,
 )
@@ -207,6 +209,21 @@ def _fused_reduction(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iter
     yield from _reduction(op.reduction, [full], outputs)
 
 
+def _siblings(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    full = np.broadcast_shapes(*inputs)
+    yield from _steps(op, full)
+    for (reduction, _), out in zip(op.reductions, outputs, strict=True):
+        yield from _reduction(reduction, [full], [out])
+
+
+def _moments(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """A difference, its square and two running sums; then for each group the two means and the variance."""
+    for _ in _elements(inputs[0]):
+        yield from range(4)
+    for _ in _elements(outputs[0]):
+        yield from range(5)
+
+
 _E, _C, _M, _R = elementwise, compare, math, reduce
 COUNTERS: dict[type[Op], Counter] = {
     **dict.fromkeys(
@@ -236,6 +253,8 @@ COUNTERS: dict[type[Op], Counter] = {
     sort.TopK: _top_k,
     fused.Fused: _fused,
     fused.FusedReduction: _fused_reduction,
+    siblings.SiblingReductions: _siblings,
+    moments.Moments: _moments,
     # Logic, choices, conversions, moved and made elements are no arithmetic.
     **dict.fromkeys(
         [

@@ -121,3 +121,10 @@ def test_constant_numbers_have_no_variance_and_nan_comes_through():
     assert np.isnan([mean[1], variance[1], variance[2]]).all()
     # The distances of the others from the first are finite, so the infinite one alone decides.
     assert mean[2] == np.inf
+
+
+def test_moments_of_nothing_are_nan():
+    mean, variance = moments(np.zeros((0, 4), "float32"), 0)
+    assert np.isnan(mean).all()
+    assert np.isnan(variance).all()
+    assert moments(np.zeros((3, 0)), 0)[0].shape == (0,)
