@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.kernels.algorithm import winograd_outputs
 from symgraph.kernels.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.contract import (
     BAND_BYTES,
@@ -43,6 +44,7 @@ from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.machine import Address, Row
 from symgraph.kernels.simd import Block, choose_block, step_cycles
 from symgraph.kernels.target import TARGET
+from symgraph.kernels.winograd import winograd_input_gradient_rows, winograd_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,12 @@ def conv2d_rows(
             threads=threads,
             scratch=scratch,
         )
+    tile = winograd_outputs(
+        x.dtype, (kh, kw), (*strides, *dilation), groups, out.shape, depth, "rows", threads
+    )
+    if tile and x.size:
+        return winograd_rows(x, w, out, padding=padding, outputs=tile, bias=bias, activation=activation,
+                             threads=threads, scratch=scratch)  # fmt: skip
     size = x.dtype.itemsize
     (top, _), (left, _) = padding
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, (ky * kw + kx) * depth * features * size)
@@ -141,6 +149,12 @@ def conv2d_input_gradient_rows(
             scratch=scratch,
         )
         return rows + (_gate_rows(out, gate, threads, scratch) if gate else [])
+    tile = winograd_outputs(
+        grad.dtype, (kh, kw), (*strides, *dilation), groups, out.shape, features, "columns", threads
+    )
+    if tile and grad.size:
+        return winograd_input_gradient_rows(grad, w, out, padding=padding, outputs=tile, gate=gate,
+                                            threads=threads, scratch=scratch)  # fmt: skip
     size = grad.dtype.itemsize
     depth = features // groups
     weights = Weights(w.address, depth, columns, groups, size, features * size, depth * size)

@@ -153,7 +153,10 @@ class Code:
 
     def variable(self, kind: ir.Type) -> ir.Value:
         """A local variable (LLVM makes a register of it)."""
-        with self.builder.goto_entry_block():
+        entry = self.builder.function.entry_basic_block
+        with self.builder.goto_block(entry):
+            # At its start: behind a division the entry block may get cut, and room there be made while running.
+            self.builder.position_at_start(entry)
             return self.builder.alloca(kind)
 
     def finish(self) -> None:
