@@ -7,30 +7,29 @@ not need each other into gangs, reads every temporary's lifetime off them and pa
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from symgraph.compiler.arena import Lifetime, pack
 from symgraph.compiler.compile import Lowered
-from symgraph.compiler.gangs import Step, gather
+from symgraph.compiler.loops import Frame
+from symgraph.compiler.memory import Memory
 from symgraph.compiler.program import Base, Program
-from symgraph.compiler.slices import Slices, arrange
+from symgraph.compiler.slices import Home, Slices, Spare, arrange
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shapes, check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.fused import Fused
-from symgraph.graph.tensor import Tensor, consumers
+from symgraph.graph.ops.scan import Scan
+from symgraph.graph.tensor import Tensor, consumers, topological
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.buffer import Buffer, contiguous_strides
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.machine import Address, Row
 
 Place = Buffer | tuple[Buffer, ...]
 
@@ -52,53 +51,6 @@ def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int) -> P
     return _Planner(lowered, sizes, shapes, threads).program()
 
 
-@dataclass
-class _Temporary:
-    """A buffer of the arena before it has a place: `uses` counts readers that are still to come."""
-
-    nbytes: int
-    uses: int = 0
-
-
-@dataclass(frozen=True)
-class _Home:
-    """Where a value lies while a run goes through it; `inner` ones have room for one slice."""
-
-    buffer: Buffer
-    inner: bool = False
-
-    def part(self, start: int, end: int) -> Buffer:
-        """The samples of a slice."""
-        buffer = self.buffer
-        offset = buffer.offset if self.inner else buffer.offset + start * buffer.strides[0]
-        return replace(buffer, offset=offset, shape=(end - start, *buffer.shape[1:]))
-
-
-class _Spare:
-    """Scratch of one node, used again by each of its slices."""
-
-    def __init__(self, temporary: Callable[..., Buffer]) -> None:
-        self._temporary = temporary
-        self._held: list[Buffer] = []
-        self._next = 0
-
-    def restart(self) -> None:
-        """Begin a slice."""
-        self._next = 0
-
-    def __call__(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
-        kind = np.dtype(dtype)
-        nbytes = math.prod(shape) * kind.itemsize
-        if self._next == len(self._held):
-            self._held.append(self._temporary(shape, dtype))
-        elif self._held[self._next].nbytes < nbytes:
-            self._held[self._next] = self._temporary(shape, dtype)
-        held = self._held[self._next]
-        self._next += 1
-        strides = contiguous_strides(tuple(shape), kind.itemsize)
-        return Buffer(held.base, held.offset, tuple(shape), strides, kind)
-
-
 class _Planner:
     def __init__(
         self, lowered: Lowered, sizes: dict[Unknown, int], shapes: Sequence[tuple[int, ...]], threads: int
@@ -106,21 +58,20 @@ class _Planner:
         self.lowered = lowered
         self.sizes = sizes
         self.threads = threads
-        self.bases: list[Base] = []
-        self.steps: list[Step] = []
+        self.memory = Memory()
         self.places: dict[int, Place] = {}
-        self.temporaries: dict[int, _Temporary] = {}
-        self.pending = self._count_uses()
+        roots = [*lowered.outputs, *(value for _, value in lowered.updates)]
+        self.pending = _count_uses(lowered.nodes, roots)
         self.output_bases: dict[int, int] = {}
         self.results: list[Buffer] = []
         for index, (tensor, shape) in enumerate(zip(lowered.inputs, shapes, strict=True)):
-            self.places[id(tensor)] = self._external(Base("feed", index), shape, tensor.dtype)
+            self.places[id(tensor)] = self.memory.external(Base("feed", index), shape, tensor.dtype)
         self.outputs = [(concrete_shape(t.type, sizes), t.dtype) for t in lowered.outputs]
 
     def program(self) -> Program:
         """Walk body, outputs, tail; then pack."""
         for index, (shape, dtype) in enumerate(self.outputs):
-            self.results.append(self._external(Base("output", index), shape, dtype))
+            self.results.append(self.memory.external(Base("output", index), shape, dtype))
         for node, result in zip(self.lowered.outputs, self.results, strict=True):
             self.output_bases.setdefault(id(node), result.base)
         roots = {id(root) for root in (*self.lowered.outputs, *(v for _, v in self.lowered.updates))}
@@ -131,34 +82,10 @@ class _Planner:
                 self._node(item)
         self._copy_outputs()
         copies = self._save_old_values()
-        guarded = len(self.steps)
+        guarded = len(self.memory.steps)
         self._tail()
         self._store(copies)
-        return self._packed(guarded)
-
-    # Buffers
-
-    def _external(self, base: Base, shape: tuple[int, ...], dtype: str) -> Buffer:
-        self.bases.append(base)
-        kind = np.dtype(dtype)
-        return Buffer(len(self.bases) - 1, 0, shape, contiguous_strides(shape, kind.itemsize), kind)
-
-    def _temporary(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
-        kind = np.dtype(dtype)
-        number = -1 - len(self.temporaries)
-        buffer = Buffer(number, 0, tuple(shape), contiguous_strides(tuple(shape), kind.itemsize), kind)
-        self.temporaries[number] = _Temporary(buffer.nbytes)
-        return buffer
-
-    def _count_uses(self) -> dict[int, int]:
-        """How many times each node is read; results of the graph count as read for ever."""
-        uses: dict[int, int] = {}
-        for node in self.lowered.nodes:
-            for value in node.inputs:
-                uses[id(value)] = uses.get(id(value), 0) + 1
-        for root in [*self.lowered.outputs, *(value for _, value in self.lowered.updates)]:
-            uses[id(root)] = uses.get(id(root), 0) + 1_000_000
-        return uses
+        return self.memory.program(self.outputs, guarded, self.threads)
 
     # Nodes
 
@@ -178,6 +105,9 @@ class _Planner:
             self._place(node, whole[op.index])
             self._release(node.inputs)
             return
+        if isinstance(op, Scan):
+            self._scan(node, op)
+            return
         inputs = [self._buffer(i) for i in node.inputs]
         if isinstance(node.type, TensorType):
             view = op.view(inputs[0], concrete_shape(node.type, self.sizes)) if inputs else None
@@ -186,18 +116,20 @@ class _Planner:
                 self._release(node.inputs)
                 return
         outputs = self._results(node, op, inputs, into)
-        rows = op.rows(inputs, outputs, threads=self.threads, scratch=self._temporary)
+        rows = op.rows(inputs, outputs, threads=self.threads, scratch=self.memory.temporary)
         work = op.flops([b.shape for b in inputs], [b.shape for b in outputs])
-        self._append(rows, node, inputs, outputs, work)
+        self.memory.append(rows, node, inputs, outputs, work)
         self._place(node, outputs[0] if isinstance(node.type, TensorType) else tuple(outputs))
         self._release(node.inputs)
 
     def _leaf(self, op: Constant | DimValue | VariableRead, node: Tensor) -> Buffer:
         if isinstance(op, VariableRead):
             array = op.storage.array
-            return self._external(Base("array", array=array), array.shape, array.dtype.name)
+            return self.memory.external(Base("array", array=array), array.shape, array.dtype.name)
         array = op.array if isinstance(op, Constant) else op.value(self.sizes)
-        return self._external(Base("array", array=np.ascontiguousarray(array)), array.shape, array.dtype.name)
+        return self.memory.external(
+            Base("array", array=np.ascontiguousarray(array)), array.shape, array.dtype.name
+        )
 
     def _buffer(self, node: Tensor) -> Buffer:
         place = self.places[id(node)]
@@ -207,15 +139,15 @@ class _Planner:
     def _place(self, node: Tensor, place: Place) -> None:
         self.places[id(node)] = place
         for part in place if isinstance(place, tuple) else (place,):
-            if part.base in self.temporaries:
-                self.temporaries[part.base].uses += self.pending.get(id(node), 0)
+            if part.base in self.memory.temporaries:
+                self.memory.temporaries[part.base].uses += self.pending.get(id(node), 0)
 
     def _release(self, inputs: Sequence[Tensor]) -> None:
         for value in inputs:
             place = self.places[id(value)]
             for part in place if isinstance(place, tuple) else (place,):
-                if part.base in self.temporaries:
-                    self.temporaries[part.base].uses -= 1
+                if part.base in self.memory.temporaries:
+                    self.memory.temporaries[part.base].uses -= 1
 
     def _results(
         self, node: Tensor, op: object, inputs: Sequence[Buffer], into: tuple[Buffer | None, ...]
@@ -230,7 +162,9 @@ class _Planner:
             elif id(node) in self.output_bases and isinstance(node.type, TensorType):
                 results.append(self._output_buffer(node, shape, kind.dtype))
             else:
-                results.append(self._in_place(dying, shape, kind.dtype) or self._temporary(shape, kind.dtype))
+                results.append(
+                    self._in_place(dying, shape, kind.dtype) or self.memory.temporary(shape, kind.dtype)
+                )
         return results  # type: ignore[return-value]
 
     def _output_buffer(self, node: Tensor, shape: tuple[int, ...], dtype: str) -> Buffer:
@@ -244,7 +178,7 @@ class _Planner:
         found = []
         for buffer in dict.fromkeys(inputs):
             same = [b for b in inputs if b.base == buffer.base]
-            temporary = self.temporaries.get(buffer.base)
+            temporary = self.memory.temporaries.get(buffer.base)
             if (
                 temporary
                 and temporary.uses == len(same)
@@ -261,38 +195,61 @@ class _Planner:
                 return replace(buffer, dtype=np.dtype(dtype))
         return None
 
-    def _append(
+    # Loops
+
+    def _scan(self, node: Tensor, op: Scan) -> None:
+        """A scan as a loop around the rows of its body."""
+        assert isinstance(node.type, TupleType) and isinstance(op.length, int)
+        given = [self._buffer(value) for value in node.inputs]
+        results = [
+            self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
+        ]
+        frame = Frame(op, given, results, self.memory)
+        for source, target in frame.beginnings():
+            self._copy(source, target, node)
+        if op.length:
+            outside = self.places, self.pending
+            with self.memory.loop(op.length):
+                self.places = dict(zip(map(id, op.body.inputs), frame.inputs(), strict=True))
+                nodes = topological(op.body.results)
+                self.pending = _count_uses(nodes, op.body.results)
+                self._turn(node, nodes, op.body.results, frame.targets())
+            self.places, self.pending = outside
+        self._place(node, tuple(results))
+        self._release(node.inputs)
+
+    def _turn(
         self,
-        rows: Sequence[Row],
         node: Tensor,
-        inputs: Sequence[Buffer],
-        outputs: Sequence[Buffer],
-        flops: float = 0,
-        number: int = 0,
+        nodes: Sequence[Tensor],
+        results: Sequence[Tensor],
+        targets: Sequence[tuple[Buffer, bool]],
     ) -> None:
-        """Rows of one node, or of one slice of it, as steps.
-
-        What is no input is written: results, and scratch between its rows.
-        """
-        written = {b.base for b in outputs}
-        read = {b.base for b in inputs} - written
-        work = flops + sum(b.nbytes for b in (*inputs, *outputs))
-        for row in rows:
-            bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
-            self.steps.append(
-                Step(
-                    replace(row, node=node, slice=number),
-                    frozenset(map(self._memory, bases & read)),
-                    frozenset(map(self._memory, bases - read)),
-                    work / len(rows),
-                    sum(b.nbytes for b in outputs),
-                )
-            )
-
-    def _memory(self, base: int) -> Hashable:
-        """What tells whether two bases are the same memory: a variable may have several."""
-        array = self.bases[base].array if base >= 0 else None
-        return base if array is None else ("array", id(array))
+        """The rows of one turn. Results go to their targets at once, or are copied at its end."""
+        into: dict[int, list[Buffer | None]] = {}
+        for result, (target, at_once) in zip(results, targets, strict=True):
+            part = isinstance(result.op, Part)
+            maker, index = (result.inputs[0], result.op.index) if part else (result, 0)  # type: ignore[attr-defined]
+            count = len(maker.type.items) if isinstance(maker.type, TupleType) else 1
+            slots = into.setdefault(id(maker), [None] * count)
+            if at_once and slots[index] is None:
+                slots[index] = target
+        for inner in nodes:
+            self._node(inner, tuple(into.get(id(inner), ())))
+        copies = [
+            (self._buffer(result), target)
+            for result, (target, _) in zip(results, targets, strict=True)
+            if self._buffer(result) != target
+        ]
+        held = {target.base for target, at_once in targets if not at_once}
+        for number, (source, target) in enumerate(copies):
+            if source.base in held:
+                # A state that becomes another one: that may be overwritten before it is read.
+                spare = self.memory.temporary(source.shape, source.dtype)
+                self._copy(source, spare, node)
+                copies[number] = spare, target
+        for source, target in copies:
+            self._copy(source, target, node)
 
     def _readers(self) -> dict[int, list[Tensor]]:
         return consumers(self.lowered.nodes)
@@ -301,14 +258,14 @@ class _Planner:
 
     def _slices(self, run: Slices) -> None:
         """Place the nodes of a run and append their rows, slice by slice."""
-        homes: dict[int, list[_Home]] = {}
+        homes: dict[int, list[Home]] = {}
         for node in run.nodes:
             check_requirements(node, self.sizes)
             if isinstance(node.op, Part):
                 homes[id(node)] = [homes[id(node.inputs[0])][node.op.index]]
             else:
                 homes[id(node)] = self._homes(node, run)
-        spare = {id(node): _Spare(self._temporary) for node in run.nodes}
+        spare = {id(node): Spare(self.memory.temporary) for node in run.nodes}
         for number, (start, end) in enumerate(pairwise(run.bounds)):
             for node in run.nodes:
                 if not isinstance(node.op, Part):
@@ -319,7 +276,7 @@ class _Planner:
         for node in run.nodes:
             self._release(node.inputs)
 
-    def _homes(self, node: Tensor, run: Slices) -> list[_Home]:
+    def _homes(self, node: Tensor, run: Slices) -> list[Home]:
         """Where the results of a node of a run go."""
         kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
         homes = []
@@ -329,16 +286,16 @@ class _Planner:
             if id(node) in self.output_bases and isinstance(node.type, TensorType):
                 buffer = self._output_buffer(node, shape, kind.dtype)
             else:
-                buffer = self._temporary((run.most, *shape[1:]) if inner else shape, kind.dtype)
-            homes.append(_Home(buffer, inner))
+                buffer = self.memory.temporary((run.most, *shape[1:]) if inner else shape, kind.dtype)
+            homes.append(Home(buffer, inner))
         return homes
 
     def _slice(
         self,
         node: Tensor,
         run: Slices,
-        homes: Mapping[int, list[_Home]],
-        spare: _Spare,
+        homes: Mapping[int, list[Home]],
+        spare: Spare,
         number: int,
         samples: tuple[int, int],
     ) -> None:
@@ -346,7 +303,7 @@ class _Planner:
         cut = run.cuts[id(node)]
         inputs = []
         for value, own in zip(node.inputs, cut.inputs, strict=True):
-            home = homes[id(value)][0] if id(value) in homes else _Home(self._buffer(value))
+            home = homes[id(value)][0] if id(value) in homes else Home(self._buffer(value))
             inputs.append(home.part(*samples) if own else home.buffer)
         spare.restart()
         targets = [home.buffer if cut.added else home.part(*samples) for home in homes[id(node)]]
@@ -354,19 +311,19 @@ class _Planner:
         op = concrete_op(node.op, self.sizes)
         rows = op.rows(inputs, outputs, threads=self.threads, scratch=spare)
         work = op.flops([b.shape for b in inputs], [b.shape for b in outputs])
-        self._append(rows, node, inputs, outputs, work, number)
+        self.memory.append(rows, node, inputs, outputs, work, number)
         for target, part in zip(targets, outputs, strict=True):
             if part is not target:
                 add = Instruction("add", (0, 1), target.dtype.name)
                 both = [target, part]
                 rows = elementwise_rows((add,), (2,), both, [target], threads=self.threads, scratch=spare)
-                self._append(rows, node, both, [target], target.size, number)
+                self.memory.append(rows, node, both, [target], target.size, number)
 
     # Outputs and updates
 
     def _copy(self, source: Buffer, target: Buffer, node: Tensor) -> None:
-        rows = copy_rows(source, target, threads=self.threads, scratch=self._temporary)
-        self._append(rows, node, [source], [target])
+        rows = copy_rows(source, target, threads=self.threads, scratch=self.memory.temporary)
+        self.memory.append(rows, node, [source], [target])
 
     def _copy_outputs(self) -> None:
         """Outputs that are views, leaves, or repeated are copied out."""
@@ -376,7 +333,7 @@ class _Planner:
                 self._copy(source, target, node)
 
     def _variable_buffer(self, array: np.ndarray) -> Buffer:
-        return self._external(Base("array", array=array), array.shape, array.dtype.name)
+        return self.memory.external(Base("array", array=array), array.shape, array.dtype.name)
 
     def _save_old_values(self) -> list[tuple[Buffer, Buffer, Tensor]]:
         """New values that the body made.
@@ -389,8 +346,8 @@ class _Planner:
             if id(value) in tail:
                 continue
             source = self._buffer(value)
-            if source.base >= 0 and self.bases[source.base].array is not None:
-                kept = self._temporary(source.shape, source.dtype)
+            if self.memory.array(source) is not None:
+                kept = self.memory.temporary(source.shape, source.dtype)
                 self._copy(source, kept, value)
                 source = kept
             copies.append((source, self._variable_buffer(variable.storage.array), value))
@@ -404,7 +361,7 @@ class _Planner:
         last_reader: dict[int, int] = {}
         for position, node in enumerate(self.lowered.tail):
             for buffer in self._placed(node):
-                last_reader[id(self.bases[buffer.base].array)] = position
+                last_reader[id(self.memory.array(buffer))] = position
         owner: dict[int, list[Tensor]] = {
             id(n.inputs[0]): [] for n in self.lowered.tail if isinstance(n.op, Part)
         }
@@ -434,11 +391,7 @@ class _Planner:
     def _placed(self, node: Tensor) -> list[Buffer]:
         """The inputs of a tail node that lie in fixed arrays (variables, constants), also through views."""
         places = [self.places.get(id(i)) for i in node.inputs]
-        return [
-            p
-            for p in places
-            if isinstance(p, Buffer) and p.base >= 0 and self.bases[p.base].array is not None
-        ]
+        return [p for p in places if isinstance(p, Buffer) and self.memory.array(p) is not None]
 
     def _fits(self, node: Tensor, result: Tensor, array: np.ndarray) -> bool:
         """Whether `node` may write its result over `array`.
@@ -450,44 +403,20 @@ class _Planner:
         return same and all(
             b.offset == 0 and b.shape == array.shape and b.strides == plain
             for b in self._placed(node)
-            if self.bases[b.base].array is array
+            if self.memory.array(b) is array
         )
 
     def _store(self, copies: Sequence[tuple[Buffer, Buffer, Tensor]]) -> None:
         for source, target, node in copies:
             self._copy(source, target, node)
 
-    # Packing
 
-    def _packed(self, guarded: int) -> Program:
-        gangs = [*gather(self.steps[:guarded]), *gather(self.steps[guarded:])]
-        lifetimes: dict[int, Lifetime] = {}
-        for index, gang in enumerate(gangs):
-            for operand in (operand for step in gang for operand in step.row.operands):
-                if isinstance(operand, Address) and operand.base < 0:
-                    first = lifetimes[operand.base].first if operand.base in lifetimes else index
-                    lifetimes[operand.base] = Lifetime(self.temporaries[operand.base].nbytes, first, index)
-        offsets, size = pack(lifetimes)
-        arena = len(self.bases)
-        rows = [
-            replace(step.row, operands=tuple(_resolved(o, arena, offsets) for o in step.row.operands))
-            for gang in gangs
-            for step in gang
-        ]
-        return Program(
-            rows,
-            [*self.bases, Base("arena")],
-            self.outputs,
-            arena_bytes=size,
-            buffer_bytes=sum(life.nbytes for life in lifetimes.values()),
-            guarded=guarded,
-            threads=self.threads,
-            gangs=[len(gang) for gang in gangs],
-        )
-
-
-def _resolved(operand: int | Address, arena: int, offsets: dict[int, int]) -> int | Address:
-    """A temporary's address as a place in the arena."""
-    if isinstance(operand, Address) and operand.base < 0:
-        return Address(arena, offsets[operand.base] + operand.offset)
-    return operand
+def _count_uses(nodes: Sequence[Tensor], roots: Sequence[Tensor]) -> dict[int, int]:
+    """How many times each node is read; results of the graph count as read for ever."""
+    uses: dict[int, int] = {}
+    for node in nodes:
+        for value in node.inputs:
+            uses[id(value)] = uses.get(id(value), 0) + 1
+    for root in roots:
+        uses[id(root)] = uses.get(id(root), 0) + 1_000_000
+    return uses

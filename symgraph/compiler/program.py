@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from symgraph.graph.leaves import aligned_empty
-from symgraph.kernels.machine import Lease, Row, Table
+from symgraph.kernels.machine import Lease, Loop, Row, Table
 
 _Idle = TypeVar("_Idle")
 
@@ -35,6 +35,8 @@ class Program:
         The kernel calls, in order; ``row.node`` is the graph node that each serves.
     gangs : tuple of int
         How many rows, one after the other, each gang has: rows whose tiles are shared out at once.
+    loops : tuple of Loop
+        Rows that run several times, inner loops before those around them.
     arena_bytes, buffer_bytes : int
         Size of the arena, and the sum of all temporaries that share it.
     guarded : int
@@ -51,15 +53,17 @@ class Program:
         guarded: int,
         threads: int,
         gangs: Sequence[int],
+        loops: Sequence[Loop] = (),
     ) -> None:
         self.rows = tuple(rows)
         self.gangs = tuple(gangs)
+        self.loops = tuple(loops)
         self.outputs = tuple((shape, np.dtype(dtype)) for shape, dtype in outputs)
         self.arena_bytes = arena_bytes
         self.buffer_bytes = buffer_bytes
         self.guarded = guarded
         self._bases = tuple(bases)
-        self._table = Table(rows, threads, guarded, gangs)
+        self._table = Table(rows, threads, guarded, gangs, loops)
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
         self._results = [(i, b.index) for i, b in enumerate(bases) if b.kind == "output"]
         self._arena = next(i for i, b in enumerate(bases) if b.kind == "arena")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from symgraph.graph.evaluate import concrete_op, concrete_shape
 from symgraph.graph.op import Cut, Part
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, TupleType, Type
+from symgraph.kernels.buffer import Buffer, contiguous_strides
 
 LARGE_BYTES = 4 << 20
 """Values from this size on are worth being handed on in slices."""
@@ -49,6 +50,45 @@ class Slices:
     def most(self) -> int:
         """Samples of the largest slice."""
         return max(b - a for a, b in zip(self.bounds, self.bounds[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a value lies while a run goes through it; `inner` ones have room for one slice."""
+
+    buffer: Buffer
+    inner: bool = False
+
+    def part(self, start: int, end: int) -> Buffer:
+        """The samples of a slice."""
+        buffer = self.buffer
+        offset = buffer.offset if self.inner else buffer.offset + start * buffer.strides[0]
+        return replace(buffer, offset=offset, shape=(end - start, *buffer.shape[1:]))
+
+
+class Spare:
+    """Scratch of one node, used again by each of its slices."""
+
+    def __init__(self, temporary: Callable[..., Buffer]) -> None:
+        self._temporary = temporary
+        self._held: list[Buffer] = []
+        self._next = 0
+
+    def restart(self) -> None:
+        """Begin a slice."""
+        self._next = 0
+
+    def __call__(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
+        kind = np.dtype(dtype)
+        nbytes = math.prod(shape) * kind.itemsize
+        if self._next == len(self._held):
+            self._held.append(self._temporary(shape, dtype))
+        elif self._held[self._next].nbytes < nbytes:
+            self._held[self._next] = self._temporary(shape, dtype)
+        held = self._held[self._next]
+        self._next += 1
+        strides = contiguous_strides(tuple(shape), kind.itemsize)
+        return Buffer(held.base, held.offset, tuple(shape), strides, kind)
 
 
 @dataclass

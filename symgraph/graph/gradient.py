@@ -47,8 +47,17 @@ def gradients(
         grad = call("broadcast_to", one, loss.shape) if loss.ndim else one
     elif not _fits(grad, loss):
         raise ValueError(f"gradients: expected a grad of type {loss.type}, got {grad.type}")
-    found = _accumulate(loss, grad, wrt)
+    found = _accumulate([(loss, grad)], wrt)
     return [_finish(found.get(id(tensor)), tensor, loss, disconnected) for tensor in wrt]
+
+
+def flows(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -> list[Tensor | None]:
+    """What flows to each tensor of `wrt` when gradients enter the graph at several places at once.
+
+    `roots` are (tensor, the gradient that arrives there). None for tensors that none of them depends on.
+    """
+    found = _accumulate(roots, wrt)
+    return [found.get(id(tensor)) for tensor in wrt]
 
 
 def _finish(grad: Tensor | None, tensor: Tensor, loss: Tensor, disconnected: str) -> Tensor | None:
@@ -59,11 +68,13 @@ def _finish(grad: Tensor | None, tensor: Tensor, loss: Tensor, disconnected: str
     return grad
 
 
-def _accumulate(loss: Tensor, grad: Tensor, wrt: Sequence[Tensor]) -> dict[int, Tensor]:
-    """The gradient of every node between `wrt` and `loss`, by node id."""
-    order = topological([loss])
+def _accumulate(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -> dict[int, Tensor]:
+    """The gradient of every node between `wrt` and the roots, by node id."""
+    order = topological([root for root, _ in roots])
     wanted = _depending(order, wrt)
-    totals: dict[int, Tensor] = {id(loss): grad}
+    totals: dict[int, Tensor] = {}
+    for root, grad in roots:
+        totals[id(root)] = totals[id(root)] + grad if id(root) in totals else grad
     by_part: dict[int, list[Tensor | None]] = {}
     for node in reversed(order):
         if id(node) not in wanted:

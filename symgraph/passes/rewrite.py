@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from symgraph.graph.op import Op
 from symgraph.graph.origin import inherit
+from symgraph.graph.substitute import rebuild, substitute
 from symgraph.graph.tensor import Tensor, topological
 
 # A rule that undoes another would loop for ever; no honest chain of rules on one node is this long.
@@ -55,13 +56,6 @@ class Record:
     hits: Counter[str] = field(default_factory=Counter)
 
 
-def rebuild(node: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-    """`node` on other inputs of the same types; the same object where they are the same."""
-    if all(a is b for a, b in zip(node.inputs, inputs, strict=True)):
-        return node
-    return Tensor(node.op, tuple(inputs), node.type, node.origins, node.name)
-
-
 def replace_nodes(roots: Sequence[Tensor], visit: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:
     """Rebuild a graph from its leaves up.
 
@@ -71,17 +65,6 @@ def replace_nodes(roots: Sequence[Tensor], visit: Callable[[Tensor, Tensor], Ten
     done: dict[int, Tensor] = {}
     for node in topological(roots):
         done[id(node)] = visit(node, rebuild(node, [done[id(i)] for i in node.inputs]))
-    return [done[id(root)] for root in roots]
-
-
-def substitute(roots: Sequence[Tensor], replacements: dict[Tensor, Tensor]) -> list[Tensor]:
-    """`roots` with some nodes replaced. Nothing above a replaced node is kept."""
-    if not replacements:
-        return list(roots)
-    done: dict[int, Tensor] = {id(old): new for old, new in replacements.items()}
-    for node in topological(roots, stop=list(replacements)):
-        if id(node) not in done:
-            done[id(node)] = rebuild(node, [done[id(i)] for i in node.inputs])
     return [done[id(root)] for root in roots]
 
 

@@ -1,0 +1,227 @@
+"""All memory that a Program touches, while it is being planned.
+
+Buffers count from *bases*: numbers from 0 are memory that exists (feeds, outputs, variables), negative ones
+temporaries that will lie in the arena, and those from `_MOVING` on views that move with the turns of a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from symgraph.compiler.arena import Lifetime, pack
+from symgraph.compiler.gangs import Step, gather
+from symgraph.compiler.program import Base, Program
+from symgraph.graph.tensor import Tensor
+from symgraph.kernels.buffer import Buffer, contiguous_strides
+from symgraph.kernels.machine import Address, Loop, Row
+
+_MOVING = 1 << 40
+
+
+@dataclass
+class Temporary:
+    """A buffer of the arena before it has a place: `uses` counts readers that are still to come."""
+
+    nbytes: int
+    uses: int = 0
+
+
+@dataclass(frozen=True)
+class _Moving:
+    """A view that starts `offset` bytes into `base` and moves by `stride` a turn of loop number `depth`."""
+
+    base: int
+    offset: int
+    stride: int
+    depth: int
+
+
+class Memory:
+    """Bases, temporaries, and the steps and loops that use them.
+
+    Attributes
+    ----------
+    bases : list of Base
+    temporaries : dict of int to Temporary
+    steps : list of Step
+        The rows so far.
+    """
+
+    def __init__(self) -> None:
+        self.bases: list[Base] = []
+        self.temporaries: dict[int, Temporary] = {}
+        self.steps: list[Step] = []
+        self._moving: list[_Moving] = []
+        self._loops: list[Loop] = []
+        self._depth = 0
+
+    def external(self, base: Base, shape: tuple[int, ...], dtype: str) -> Buffer:
+        """A buffer of memory that exists when the Program runs."""
+        self.bases.append(base)
+        kind = np.dtype(dtype)
+        return Buffer(len(self.bases) - 1, 0, shape, contiguous_strides(shape, kind.itemsize), kind)
+
+    def temporary(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
+        """A buffer in the arena."""
+        kind = np.dtype(dtype)
+        number = -1 - len(self.temporaries)
+        buffer = Buffer(number, 0, tuple(shape), contiguous_strides(tuple(shape), kind.itemsize), kind)
+        self.temporaries[number] = Temporary(buffer.nbytes)
+        return buffer
+
+    def moving(self, buffer: Buffer, stride: int = 0) -> Buffer:
+        """`buffer` in the first turn of the loop that is open, `stride` bytes further on in each next one."""
+        self._moving.append(_Moving(buffer.base, buffer.offset, stride, self._depth - 1))
+        return replace(buffer, base=_MOVING + len(self._moving) - 1, offset=0)
+
+    @contextmanager
+    def loop(self, turns: int) -> Iterator[None]:
+        """The steps that are appended inside run `turns` times."""
+        first = len(self.steps)
+        self._depth += 1
+        yield
+        self._depth -= 1
+        if len(self.steps) > first:
+            self._loops.append(Loop(first, len(self.steps), turns))
+
+    def append(
+        self,
+        rows: Sequence[Row],
+        node: Tensor,
+        inputs: Sequence[Buffer],
+        outputs: Sequence[Buffer],
+        flops: float = 0,
+        number: int = 0,
+    ) -> None:
+        """Rows of one node, or of slice `number` of it, as steps.
+
+        What is no input is written: results, and scratch between its rows.
+        """
+        written = {b.base for b in outputs}
+        read = {b.base for b in inputs} - written
+        work = flops + sum(b.nbytes for b in (*inputs, *outputs))
+        for row in rows:
+            bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
+            self.steps.append(
+                Step(
+                    replace(row, node=node, slice=number),
+                    frozenset(map(self._name, bases & read)),
+                    frozenset(map(self._name, bases - read)),
+                    work / len(rows),
+                    sum(b.nbytes for b in outputs),
+                )
+            )
+
+    def array(self, buffer: Buffer) -> np.ndarray | None:
+        """The array (of a variable or constant) that a buffer lies in."""
+        return self.bases[buffer.base].array if 0 <= buffer.base < _MOVING else None
+
+    def _name(self, base: int) -> Hashable:
+        """What tells whether two bases are the same memory: a variable may have several.
+
+        Views that move are apart from each other within a turn.
+        """
+        array = self.bases[base].array if 0 <= base < _MOVING else None
+        return base if array is None else ("array", id(array))
+
+    # Packing
+
+    def program(self, outputs: Sequence[tuple[tuple[int, ...], str]], guarded: int, threads: int) -> Program:
+        """Everything in its place. Steps from number `guarded` on are the update tail."""
+        cuts = sorted(
+            {0, guarded, len(self.steps), *(n for loop in self._loops for n in (loop.first, loop.end))}
+        )
+        gangs: list[list[Step]] = []
+        for start, end in pairwise(cuts):
+            gangs += gather(self.steps[start:end])
+        lifetimes = self._lifetimes(gangs)
+        offsets, size = pack(lifetimes)
+        depths = self._depths()
+        rows: list[Row] = []
+        for gang in gangs:
+            for step in gang:
+                depth = depths[len(rows)] if depths else 0
+                operands = tuple(self._resolved(o, offsets, depth) for o in step.row.operands)
+                rows.append(replace(step.row, operands=operands))
+        return Program(
+            rows,
+            [*self.bases, Base("arena")],
+            outputs,
+            arena_bytes=size,
+            buffer_bytes=sum(life.nbytes for life in lifetimes.values()),
+            guarded=guarded,
+            threads=threads,
+            gangs=[len(gang) for gang in gangs],
+            loops=self._loops,
+        )
+
+    def _depths(self) -> list[int]:
+        """How many loops are around each row; nothing where there are no loops."""
+        if not self._loops:
+            return []
+        depths = np.zeros(len(self.steps), int)
+        for loop in self._loops:
+            depths[loop.first : loop.end] += 1
+        return [int(d) for d in depths]
+
+    def _real(self, base: int) -> tuple[int, int, list[tuple[int, int]]]:
+        """The base that a moving one is a view of, the offset there, and (loop number, stride) pairs."""
+        offset, strides = 0, []
+        while base >= _MOVING:
+            view = self._moving[base - _MOVING]
+            offset += view.offset
+            strides.append((view.depth, view.stride))
+            base = view.base
+        return base, offset, strides
+
+    def _resolved(self, operand: int | Address, offsets: Mapping[int, int], depth: int) -> int | Address:
+        """An address as it will be: counted from memory that exists, or from the arena."""
+        if not isinstance(operand, Address):
+            return operand
+        base, offset, moves = self._real(operand.base)
+        strides = [0] * depth if any(stride for _, stride in moves) else []
+        for loop, stride in moves:
+            if stride:
+                strides[loop] += stride
+        offset += operand.offset
+        if base < 0:
+            base, offset = len(self.bases), offset + offsets[base]
+        return Address(base, offset, tuple(strides))
+
+    def _lifetimes(self, gangs: Sequence[Sequence[Step]]) -> dict[int, Lifetime]:
+        """Lifetimes of temporaries, in gangs.
+
+        What a loop shares with the world around it, or with its other turns, lives all through the loop.
+        """
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        shared: dict[int, set[int]] = {}
+        starts: list[int] = []
+        count = 0
+        for index, gang in enumerate(gangs):
+            starts.append(count)
+            count += len(gang)
+            for operand in (operand for step in gang for operand in step.row.operands):
+                if isinstance(operand, Address):
+                    base = self._real(operand.base)[0]
+                    if base < 0:
+                        first.setdefault(base, index)
+                        last[base] = index
+                        if operand.base != base:
+                            shared.setdefault(base, set()).add(index)
+        edges = [(loop, np.searchsorted(starts, [loop.first, loop.end])) for loop in self._loops]
+        for _, (start, end) in edges:
+            for base, made in first.items():
+                inside = made < end and last[base] >= start
+                across = made < start or last[base] >= end
+                carried = any(start <= index < end for index in shared.get(base, ()))
+                if inside and (across or carried):
+                    first[base], last[base] = min(made, int(start)), max(last[base], int(end) - 1)
+        return {
+            base: Lifetime(self.temporaries[base].nbytes, index, last[base]) for base, index in first.items()
+        }

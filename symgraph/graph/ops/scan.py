@@ -1,0 +1,515 @@
+"""Loops in the graph: a body that is run for every step of a sequence and hands states on.
+
+After Theano's scan, but with the graph of one step as an inner graph that the compiler turns into rows under
+a loop of the machine. The gradient is a scan in the opposite direction (back-propagation through time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph.dims import Dim, shape_text
+from symgraph.graph.evaluate import bind_shapes, concrete_op, concrete_shape, evaluate
+from symgraph.graph.gradient import flows
+from symgraph.graph.leaves import Constant, DimValue, as_tensor, placeholder
+from symgraph.graph.op import Op, Part, Sample, parts
+from symgraph.graph.ops.create import zeros, zeros_like
+from symgraph.graph.ops.elementwise import Add, Elementwise
+from symgraph.graph.ops.matmul import MatMul
+from symgraph.graph.ops.movement import View
+from symgraph.graph.ops.reduce import Sum
+from symgraph.graph.ops.shape import Transpose
+from symgraph.graph.ops.slicing import slice_axis
+from symgraph.graph.substitute import substitute
+from symgraph.graph.tensor import Tensor, call, topological
+from symgraph.graph.types import TensorType, TupleType, Type, is_float
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """The graph of one step: placeholders, and what is computed from nothing else.
+
+    `inputs` are the step's part of each sequence, the states, and the constants; `results` the outputs, then
+    the new states.
+    """
+
+    inputs: tuple[Tensor, ...]
+    results: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Scan(Op):
+    """Runs `body` `length` times.
+
+    Inputs are `sequences` tensors [T, ...], a first value for each state, and constants. Results are the
+    outputs stacked to [T, ...], then for each state its history [T + 1, ...] where it is `kept`, else its
+    last value. Under `backward` steps go from the last to the first; then a history begins at its end.
+    """
+
+    body: Body
+    sequences: int
+    kept: tuple[bool, ...]
+    length: Dim
+    backward: bool = False
+
+    def __str__(self) -> str:
+        return f"scan[{len(topological(self.body.results))} nodes{', backward' if self.backward else ''}]"
+
+    @property
+    def states(self) -> int:
+        """Number of states."""
+        return len(self.kept)
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs."""
+        return len(self.body.results) - self.states
+
+    def infer(self, *types: Any) -> Type:
+        """Stacked outputs and states."""
+        if len(types) != len(self.body.inputs):
+            raise TypeError(f"{self}: expected {len(self.body.inputs)} inputs, got {len(types)}")
+        for number, (inner, given) in enumerate(zip(self.body.inputs, types, strict=True)):
+            shape = given.shape[1:] if number < self.sequences else given.shape
+            clash = given.dtype != inner.dtype or len(shape) != inner.ndim
+            if clash or any(_differ(a, b) for a, b in zip(shape, inner.shape, strict=True)):
+                raise ValueError(f"{self}: input {number} is {given}, its step {inner.type}")
+        kinds = [r.tensor_type for r in self.body.results]
+        items = [TensorType(k.dtype, (self.length, *k.shape)) for k in kinds[: self.outputs]]
+        for kept, kind in zip(self.kept, kinds[self.outputs :], strict=True):
+            items.append(TensorType(kind.dtype, (self.length + 1, *kind.shape)) if kept else kind)
+        return TupleType(tuple(items))
+
+    def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
+        """Sequences are equally long, and steps see what they were made for."""
+        for number, (inner, given) in enumerate(zip(self.body.inputs, types, strict=True)):
+            wanted = (self.length, *inner.shape) if number < self.sequences else inner.shape
+            yield from ((a, b) for a, b in zip(given.shape, wanted, strict=True) if a != b)
+        states = self.body.inputs[self.sequences : self.sequences + self.states]
+        for old, new in zip(states, self.body.results[self.outputs :], strict=True):
+            yield from ((a, b) for a, b in zip(old.shape, new.shape, strict=True) if a != b)
+
+    def reference(self, *arrays: Any) -> Any:
+        """A Python loop around the references of the body."""
+        count = int(self.length)
+        sequences, rest = arrays[: self.sequences], arrays[self.sequences :]
+        states, constants = list(rest[: self.states]), rest[self.states :]
+        stacked: list[list[np.ndarray]] = [[] for _ in range(self.outputs)]
+        histories = [[state] for state in states]
+        for t in reversed(range(count)) if self.backward else range(count):
+            values = [*(s[t] for s in sequences), *states, *constants]
+            found = evaluate(self.body.results, dict(zip(self.body.inputs, values, strict=True)))
+            states = found[self.outputs :]
+            for whole, value in zip([*stacked, *histories], found, strict=True):
+                whole.append(value)
+        shapes = self._shapes([a.shape for a in arrays])
+        kinds = [r.dtype for r in self.body.results]
+        results = []
+        for number, (steps, shape, dtype) in enumerate(
+            zip([*stacked, *histories], shapes, kinds, strict=True)
+        ):
+            if number >= self.outputs and not self.kept[number - self.outputs]:
+                results.append(np.asarray(steps[-1]))
+            else:
+                ordered = steps[::-1] if self.backward else steps
+                results.append(np.stack(ordered) if ordered else np.zeros((0, *shape), dtype))
+        return tuple(results)
+
+    def _shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """The shapes of one step's results."""
+        sizes: dict[Any, int] = {}
+        steps = [s[1:] if i < self.sequences else s for i, s in enumerate(shapes)]
+        bind_shapes(list(zip(self.body.inputs, steps, strict=True)), sizes)
+        return [concrete_shape(r.type, sizes) for r in self.body.results]
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """Those of all nodes of the body, in every step."""
+        sizes: dict[Any, int] = {}
+        steps = [s[1:] if i < self.sequences else s for i, s in enumerate(inputs)]
+        bind_shapes(list(zip(self.body.inputs, steps, strict=True)), sizes)
+
+        def shapes(node: Tensor) -> list[tuple[int, ...]]:
+            kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+            return [concrete_shape(kind, sizes) for kind in kinds]
+
+        total = 0
+        for node in topological(self.body.results):
+            if not node.op.leaf and not isinstance(node.op, Part):
+                given = [shape for value in node.inputs for shape in shapes(value)]
+                total += concrete_op(node.op, sizes).flops(given, shapes(node))
+        return total * int(self.length)
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Any) -> Sequence[Tensor | None]:
+        """Back-propagation through time: see `_Backward`."""
+        return _Backward(self, inputs, grad).gradients()
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """A recurrent cell, sums that are not kept, no sequence at all, no step, both directions."""
+        for dtype in ("float32", "float64"):
+            for length in (4, 1, 0):
+                x, h = placeholder((2, 3), dtype=dtype), placeholder((2, 5), dtype=dtype)
+                w, u = placeholder((3, 5), dtype=dtype), placeholder((5, 5), dtype=dtype)
+                new = call("tanh", call("matmul", x, w) + call("matmul", h, u))
+                body = Body((x, h, w, u), (new * x[:, :1], new))
+                arrays = [
+                    rng.standard_normal(s).astype(dtype) for s in ((length, 2, 3), (2, 5), (3, 5), (5, 5))
+                ]
+                for kept in (True, False):
+                    for backward in (False, True):
+                        op = cls(body, 1, (kept,), length, backward)
+                        yield Sample(op, tuple(arrays), True, ())
+        s = placeholder((), dtype="float64")
+        yield Sample(cls(Body((s,), (s * s, s * 1.5)), 0, (True,), 6), (np.array(0.5),), True)
+
+
+def _differ(a: Dim, b: Dim) -> bool:
+    return isinstance(a, int) and isinstance(b, int) and a != b
+
+
+# Building
+
+
+def scan(
+    step: Callable[[list[Tensor], list[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor]]],
+    sequences: Sequence[Any] = (),
+    states: Sequence[Any] = (),
+    length: Dim | None = None,
+    backward: bool = False,
+    what: str = "scan",
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run `step` along the first axis of `sequences`.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(values, states) -> (outputs, new states)``: the graph of one step, written once. It may use any
+        other tensor.
+    sequences : sequence of Tensor, each [T, ...]
+    states : sequence of Tensor
+        Their first values; a step's new states have the same dtypes and shapes.
+    length : int, optional
+        T, needed without sequences.
+    backward : bool
+        From the last step to the first; outputs keep their places.
+
+    Returns
+    -------
+    (outputs, histories)
+        [T, ...] of each output, [T + 1, ...] of each state. A history starts with the first value; under
+        `backward` it ends with it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Sequences of different length, or a state that changes its type.
+    """
+    sequences, states = [as_tensor(s) for s in sequences], [as_tensor(s) for s in states]
+    for number, sequence in enumerate(sequences):
+        if not sequence.ndim:
+            raise ValueError(
+                f"{what}: expected sequences of at least one axis, got a scalar as number {number}"
+            )
+        length = sequence.shape[0] if length is None else length
+        if _differ(length, sequence.shape[0]):
+            raise ValueError(f"{what}: sequence {number} has {sequence.shape[0]} steps, expected {length}")
+    if length is None:
+        raise ValueError(f"{what}: expected a sequence or a length")
+    values = [placeholder(s.shape[1:], dtype=s.dtype) for s in sequences]
+    before = [placeholder(s.shape, dtype=s.dtype) for s in states]
+    made, after = step(list(values), list(before))
+    results = [*map(as_tensor, made), *_same_types(after, states, what)]
+    inner, lifted, constants = _closed(results, [*values, *before])
+    body = Body((*values, *before, *lifted), tuple(inner))
+    op = Scan(body, len(sequences), (True,) * len(states), length, backward)
+    found = parts(op(*sequences, *states, *constants))
+    return list(found[: len(made)]), list(found[len(made) :])
+
+
+def _same_types(after: Sequence[Any], states: Sequence[Tensor], what: str) -> list[Tensor]:
+    """New states, checked against the old ones."""
+    if len(after) != len(states):
+        raise ValueError(f"{what}: expected {len(states)} new states, got {len(after)}")
+    found = []
+    for number, (new, old) in enumerate(zip(after, states, strict=True)):
+        new = as_tensor(new, old.dtype)
+        clash = new.ndim != old.ndim or any(_differ(a, b) for a, b in zip(new.shape, old.shape, strict=True))
+        if clash or new.dtype != old.dtype:
+            raise ValueError(
+                f"{what}: state {number} starts as {old.dtype}{shape_text(old.shape)}, but a step makes "
+                f"{new.dtype}{shape_text(new.shape)} of it"
+            )
+        found.append(new)
+    return found
+
+
+def _closed(
+    results: Sequence[Tensor], bound: Sequence[Tensor]
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """`results` on placeholders only.
+
+    What does not depend on `bound` is lifted out: the graph, new placeholders, and what they stand for.
+    """
+    inside = {id(b) for b in bound}
+    order = topological(results, stop=bound)
+    for node in order:
+        if any(id(value) in inside for value in node.inputs):
+            inside.add(id(node))
+    lifted: dict[Tensor, Tensor] = {}
+    needed = [value for node in order if id(node) in inside and node not in bound for value in node.inputs]
+    for value in [*needed, *results]:
+        plain = isinstance(value.op, (Constant, DimValue))
+        if id(value) not in inside and not plain and value not in lifted:
+            lifted[value] = placeholder(value.shape, dtype=value.dtype, name=value.name)
+    return substitute(results, lifted), list(lifted.values()), list(lifted)
+
+
+# Differentiation
+
+
+class _Backward:
+    """The gradient of a scan: a scan in the opposite direction, whose states are the gradients of states.
+
+    What a step of it needs from the same step forward are sequences: those of the scan, histories, and nodes
+    that would cost more to compute again than to keep. Gradients of constants are sums over steps; where they
+    end in a matrix product or a sum, what that is made of is kept instead, and it is done once for all steps.
+    """
+
+    def __init__(self, op: Scan, inputs: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
+        self.op = replace(op, kept=(True,) * op.states)
+        self.inputs = inputs
+        self.grads = grads
+        first, second = op.sequences, op.sequences + op.states
+        self.steps = op.body.inputs[:first]
+        self.old = op.body.inputs[first:second]
+        self.constants = op.body.inputs[second:]
+        self.forward = {id(n) for n in topological(op.body.results)}
+
+    def gradients(self) -> list[Tensor | None]:
+        """One for each input of the scan."""
+        op = self.op
+        upstream = [self._upstream(k) for k in range(len(op.body.results))]
+        if all(g is None for g in self.grads):
+            return [None] * len(self.inputs)
+        wrt = [t for t in op.body.inputs if is_float(t.dtype)]
+        carried = {id(s): placeholder(s.shape, dtype=s.dtype) for s in self.old if is_float(s.dtype)}
+        roots, arriving = [], {}
+        for number, (result, sequence) in enumerate(zip(op.body.results, upstream, strict=True)):
+            state = self.old[number - op.outputs] if number >= op.outputs else None
+            total = None if state is None else carried.get(id(state))
+            if sequence is not None:
+                step = placeholder(sequence.shape[1:], dtype=sequence.dtype)
+                arriving[step] = sequence
+                total = step if total is None else total + step
+            if total is not None and is_float(result.dtype):
+                roots.append((result, total))
+        found = {id(t): g for t, g in zip(wrt, flows(roots, wrt), strict=True)}
+        return self._scan(found, carried, arriving)
+
+    def _upstream(self, number: int) -> Tensor | None:
+        """The gradient of result `number` of every step, stacked; of a state, what came from its history.
+
+        What came from a state's last value is where the backward loop starts from.
+        """
+        grad = self.grads[number]
+        if grad is None or number < self.op.outputs:
+            return grad
+        if grad.ndim == self.op.body.results[number].ndim:
+            return None
+        return slice_axis(grad, 0, 0 if self.op.backward else 1, self.op.length)
+
+    def _scan(
+        self, found: dict[int, Tensor | None], carried: dict[int, Tensor], arriving: dict[Tensor, Tensor]
+    ) -> list[Tensor | None]:
+        steps = [t for t in self.steps if found.get(id(t)) is not None]
+        states = [s for s in self.old if id(s) in carried]
+        constants = [c for c in self.constants if found.get(id(c)) is not None]
+        after = [_or_zeros(found[id(s)], s) for s in states]
+        sums = _Sums()
+        for constant in constants:
+            grad = found[id(constant)]
+            assert grad is not None
+            sums.add(constant, grad)
+        outputs = [*(found[id(t)] for t in steps), *sums.stacked]
+        running = [placeholder(c.shape, dtype=c.dtype) for c in sums.running]
+        totals = [old + new for old, new in zip(running, sums.running, strict=True)]
+        results = [*outputs, *after, *totals]
+        sequences, inner = self._from_forward([r for r in results if r is not None], arriving)
+        bound = [*sequences, *(carried[id(s)] for s in states), *running]
+        given = dict(zip(self.constants, self.inputs[len(self.steps) + len(self.old) :], strict=True))
+        needed = [c for c in given if any(n is c for n in topological(inner))]
+        body = Body((*bound, *needed), tuple(inner))
+        kept = (False,) * (len(states) + len(running))
+        op = Scan(body, len(sequences), kept, self.op.length, not self.op.backward)
+        start = [self._start(s) for s in states]
+        empty = [zeros(r.shape, r.dtype) for r in running]
+        whole = op(*sequences.values(), *start, *empty, *(given[c] for c in needed))
+        made = parts(whole)
+        grads = dict(zip(map(id, steps), made, strict=False))
+        after_steps = len(steps)
+        stacked = made[after_steps : after_steps + len(sums.stacked)]
+        finals = made[op.outputs : op.outputs + len(states)]
+        for state, final in zip(states, finals, strict=True):
+            grads[id(state)] = self._with_start(state, final)
+        grads |= sums.totals(stacked, made[op.outputs + len(states) :])
+        return [grads.get(id(t)) for t in self.op.body.inputs]
+
+    def _state(self, state: Tensor) -> int:
+        return next(i for i, s in enumerate(self.old) if s is state)
+
+    def _start(self, state: Tensor) -> Tensor:
+        """What flows to a state from beyond the last step."""
+        number = self._state(state)
+        grad = self.grads[self.op.outputs + number]
+        if grad is not None and grad.ndim == state.ndim:
+            return grad
+        return zeros_like(self.inputs[self.op.sequences + number])
+
+    def _with_start(self, state: Tensor, final: Tensor) -> Tensor:
+        """What flows to a state's first value: through the steps, and from the history's first entry."""
+        grad = self.grads[self.op.outputs + self._state(state)]
+        if grad is None or grad.ndim == final.ndim:
+            return final
+        at = self.op.length if self.op.backward else 0
+        return final + call("reshape", slice_axis(grad, 0, at, 1), final.shape)
+
+    def _from_forward(
+        self, results: Sequence[Tensor], arriving: dict[Tensor, Tensor]
+    ) -> tuple[dict[Tensor, Tensor], list[Tensor]]:
+        """`results` on the placeholders of sequences: (placeholder -> sequence), and the results on them."""
+        bound: dict[Tensor, Tensor] = {}
+        replaced: dict[Tensor, Tensor] = {}
+        needed = self._needed(results)
+        saved = [n for n in needed if n not in self.op.body.inputs and n not in self.op.body.results]
+        body = self.op.body
+        wide = Body(body.inputs, (*body.results[: self.op.outputs], *saved, *body.results[self.op.outputs :]))
+        whole = parts(replace(self.op, body=wide)(*self.inputs))
+        count = self.op.outputs
+        for node in needed:
+            if node in self.constants:
+                continue
+            step = placeholder(node.shape, dtype=node.dtype)
+            replaced[node] = step
+            bound[step] = self._sequence(node, saved, whole, count)
+        bound |= {step: sequence for step, sequence in arriving.items()}
+        return bound, substitute(results, replaced)
+
+    def _sequence(self, node: Tensor, saved: Sequence[Tensor], whole: Sequence[Tensor], count: int) -> Tensor:
+        """All steps of a node of the forward body, stacked."""
+        op = self.op
+        for number, step in enumerate(self.steps):
+            if node is step:
+                return self.inputs[number]
+        histories = whole[count + len(saved) :]
+        for number, state in enumerate(self.old):
+            if node is state:
+                return slice_axis(histories[number], 0, 1 if op.backward else 0, op.length)
+        for number, result in enumerate(op.body.results):
+            if node is result:
+                if number < count:
+                    return whole[number]
+                return slice_axis(histories[number - count], 0, 0 if op.backward else 1, op.length)
+        return whole[count + next(i for i, n in enumerate(saved) if n is node)]
+
+    def _needed(self, results: Sequence[Tensor]) -> list[Tensor]:
+        """The nodes of the forward body that the backward one starts from."""
+        ends = {id(t) for t in (*self.op.body.inputs, *self.op.body.results)}
+        found: dict[int, Tensor] = {}
+        seen: set[int] = set()
+        stack = list(results)
+        while stack:
+            node = stack.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if id(node) in self.forward and (id(node) in ends or _worth_keeping(node)):
+                found[id(node)] = node
+            else:
+                stack.extend(node.inputs)
+        return list(found.values())
+
+
+class _Sums:
+    """Gradients of constants, summed over steps: within the loop, or after it where that is one product."""
+
+    def __init__(self) -> None:
+        self.stacked: list[Tensor] = []
+        """Values of a step that are kept for all steps."""
+        self.running: list[Tensor] = []
+        """A step's parts of sums that are made in the loop."""
+        self._terms: dict[int, list[tuple[Tensor, tuple[int, ...]]]] = {}
+
+    def add(self, constant: Tensor, grad: Tensor) -> None:
+        """A constant, and a step's gradient for it."""
+        terms = self._terms.setdefault(id(constant), [])
+        open_terms = [grad]
+        while open_terms:
+            term = open_terms.pop()
+            if type(term.op) is Add and all(i.type == term.type for i in term.inputs):
+                open_terms += term.inputs
+            elif _is_outer_product(term):
+                left, right = term.inputs[0].inputs[0], term.inputs[1]
+                terms.append((term, (self._keep(left), self._keep(right))))
+            elif type(term.op) is Sum and not term.op.keepdims:
+                terms.append((term, (self._keep(term.inputs[0]),)))
+            else:
+                terms.append((term, (-1 - len(self.running),)))
+                self.running.append(term)
+
+    def _keep(self, value: Tensor) -> int:
+        for number, kept in enumerate(self.stacked):
+            if kept is value:
+                return number
+        self.stacked.append(value)
+        return len(self.stacked) - 1
+
+    def totals(self, stacked: Sequence[Tensor], running: Sequence[Tensor]) -> dict[int, Tensor]:
+        """The sums over all steps, by the constant's id."""
+        found: dict[int, Tensor] = {}
+        for key, terms in self._terms.items():
+            for term, places in terms:
+                if len(places) == 2:
+                    left, right = (_joined(stacked[p]) for p in places)
+                    total = call("matmul", Transpose((1, 0))(left), right)
+                elif places[0] >= 0:
+                    assert isinstance(term.op, Sum)
+                    total = Sum((0, *(a + 1 for a in term.op.axes)))(stacked[places[0]])
+                else:
+                    total = running[-1 - places[0]]
+                found[key] = found[key] + total if key in found else total
+        return found
+
+
+def _joined(stack: Tensor) -> Tensor:
+    """Steps and rows of matrices as one axis."""
+    return call("reshape", stack, (stack.shape[0] * stack.shape[1], stack.shape[2]))
+
+
+def _is_outer_product(term: Tensor) -> bool:
+    """``aᵀ·b`` of two matrices: summed over steps, one product of their steps' rows together."""
+    if not isinstance(term.op, MatMul) or len(term.inputs) != 2 or term.ndim != 2:
+        return False
+    left = term.inputs[0]
+    return isinstance(left.op, Transpose) and left.ndim == 2 and left.op.axes == (1, 0)
+
+
+def _worth_keeping(node: Tensor) -> bool:
+    """Whether keeping a value costs less than computing it again."""
+    if node.op.leaf or not isinstance(node.type, TensorType):
+        return False
+    if isinstance(node.op, View):
+        return False
+    if isinstance(node.op, Elementwise):
+        return node.op.kernel in _COSTLY
+    return True
+
+
+_COSTLY = {"exp", "tanh", "sigmoid", "log", "sqrt", "power", "softplus", "sin", "cos", "erf", "div"}
+
+
+def _or_zeros(grad: Tensor | None, like: Tensor) -> Tensor:
+    return zeros_like(like) if grad is None else grad
