@@ -30,11 +30,13 @@ from symgraph.graph.ops import (
     pool,
     random,
     reduce,
+    scan,
     shape,
     siblings,
     slicing,
     sort,
 )
+from symgraph.graph.tensor import topological
 from symgraph.graph.types import TensorType
 from tests.checkers import references
 
@@ -203,6 +205,15 @@ def _fused(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]
     return _steps(op, outputs[0])
 
 
+def _scan(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """Each node of the body, in every step; the samples' sizes are all known."""
+    for _ in range(op.length):
+        for node in topological(op.body.results):
+            if not node.op.leaf:
+                shapes: list[Shape] = [value.shape for value in node.inputs]  # type: ignore[misc]
+                yield from COUNTERS[type(node.op)](node.op, shapes, [node.shape])  # type: ignore[list-item]
+
+
 def _fused_reduction(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
     full = np.broadcast_shapes(*inputs)
     yield from _steps(op, full)
@@ -252,6 +263,7 @@ COUNTERS: dict[type[Op], Counter] = {
     pool.AveragePool2DGradient: _average_pool_gradient,
     sort.TopK: _top_k,
     fused.Fused: _fused,
+    scan.Scan: _scan,
     fused.FusedReduction: _fused_reduction,
     siblings.SiblingReductions: _siblings,
     moments.Moments: _moments,
