@@ -46,6 +46,9 @@ from symgraph.kernels.simd import Block, choose_block, step_cycles
 from symgraph.kernels.target import TARGET
 from symgraph.kernels.winograd import winograd_input_gradient_rows, winograd_rows
 
+JOINED_DEPTH = 96
+"""Multiply-adds a result from which on blocks may go across the ends of lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -223,7 +226,7 @@ def tap_rows(
     else:
         _merge_lines(values)
     offsets = view.offsets(taps, a)
-    block, joined = _choose(values, a.dtype)
+    block, joined = _choose(values, len(taps), a.dtype)
     panels = weights.groups * -(-weights.columns // block.width)
     values["chunk"], values["panel_chunk"] = cut_depth(weights.depth, len(taps), panels, block)
     run_taps = 1 if values["chunk"] < weights.depth else run_length(offsets, weights.depth * size)
@@ -247,16 +250,17 @@ def tap_rows(
     return [contraction_row(kernel, values, offsets[::run_taps], [t.offset for t in taps])]
 
 
-def _choose(values: Operands, dtype: np.dtype) -> tuple[Block, bool]:
+def _choose(values: Operands, taps: int, dtype: np.dtype) -> tuple[Block, bool]:
     """The block, and whether blocks go across the ends of lines.
 
-    They do where the last blocks of lines waste much. With 32 registers blocks have too many rows to keep the
-    place of each in an integer register.
+    They do where the last blocks of lines waste much and the depth is long enough to hide where each row lies.
+    With 32 registers blocks have too many rows to keep the place of each in an integer register.
     """
     length, columns = values["length"], values["columns"]
     block = choose_block(length, columns, dtype)
     gapless = values["c_row"] == length * values["c_step"]
-    if TARGET.registers == 32 or values["lines"] == 1 or not gapless:
+    shallow = values["depth"] * taps < JOINED_DEPTH
+    if TARGET.registers == 32 or values["lines"] == 1 or not gapless or shallow:
         return block, False
     long = choose_block(length * values["lines"], columns, dtype)
     cycles = [
