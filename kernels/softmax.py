@@ -1,8 +1,9 @@
-"""Softmax and its logarithm over one axis: the maximum, the exponentials and their sum in one kernel."""
+"""Softmax, its logarithm and its cross-entropy: maximum, exponentials and sums of a row in one kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,10 +11,20 @@ from llvmlite import ir
 
 from symgraph.kernels import exponential
 from symgraph.kernels.buffer import Buffer, Scratch, launch
+from symgraph.kernels.elementwise import elementwise_rows
 from symgraph.kernels.jit import INT, Kernel, ir_kernel
 from symgraph.kernels.machine import Row
-from symgraph.kernels.nest import Variable, Writer, natural_lanes
-from symgraph.kernels.operand import CONTIGUOUS, Operand, each_row, row_access, row_nest
+from symgraph.kernels.nest import Variable, Writer, load, natural_lanes, store
+from symgraph.kernels.operand import (
+    CONTIGUOUS,
+    STRIDED,
+    Number,
+    Operand,
+    each_row,
+    read_all,
+    row_access,
+    row_nest,
+)
 from symgraph.kernels.reduce_kernel import fold
 from symgraph.kernels.vector import Vec, maximum, where
 
@@ -59,10 +70,7 @@ def _folded(writer: Writer, kind: str, variable: Variable, lanes: int) -> Vec:
 
 
 def _emit_row(writer: Writer, x: Operand, out: Operand, count: Vec, log: bool) -> None:
-    greatest = writer.variable(_constant(writer, x, float("-inf")))
-    for _, mask, _, value in _sweep(writer, x, count):
-        greatest.set(where(mask, maximum(greatest.get(), value), greatest.get()))
-    top = _folded(writer, "max", greatest, x.lanes)
+    top = _top(writer, x, count)
     total = writer.variable(_constant(writer, x, 0.0))
     for at, mask, full, value in _sweep(writer, x, count):
         power = exponential.exp(value - top)
@@ -102,6 +110,123 @@ def softmax_rows(
     kernel = _kernel(dtype, x_access, out_access, log, natural_lanes([dtype], strided))
     cost = 30.0 + x.shape[axis] * x.dtype.itemsize * (0.4 if strided else 0.1)
     return row_nest(kernel, [x, out], axis, cost, threads)
+
+
+@cache
+def _loss_kernel(dtype: str, accesses: tuple[str, str, str], lanes: int) -> Kernel:
+    """Cross-entropy of each row of x and t: ``sum(t) log(sum(exp(x - max x))) - sum(t (x - max x))``."""
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        operands = [(dtype, access) for access in accesses]
+        with each_row(writer, operands, lanes) as ((x, targets, out), count):
+            top = _top(writer, x, count)
+            total, weight, mass = (writer.variable(_constant(writer, x, 0.0)) for _ in range(3))
+            for _, mask, _, (value, target) in _sweep_pair(writer, (x, targets), count):
+                distance = value - top
+                total.set(total.get() + where(mask, exponential.exp(distance), 0.0))
+                weight.set(weight.get() + target)
+                mass.set(mass.get() + where(mask, target * distance, 0.0))
+            sums = [fold("sum", variable.get()) for variable in (total, weight, mass)]
+            store(sums[1] * exponential.log(sums[0]) - sums[2], out.place(writer.integer(0)))
+        builder.ret(INT(0))
+
+    return ir_kernel(f"softmax_cross_entropy[{dtype}]", emit, (dtype, accesses, lanes))
+
+
+@cache
+def _loss_gradient_kernel(dtype: str, accesses: tuple[str, str, str, str], lanes: int) -> Kernel:
+    """Each row of ``(softmax(x) sum(t) - t) g``, g one number a row."""
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        operands = [(dtype, access) for access in accesses]
+        with each_row(writer, operands, lanes) as ((x, targets, grad, out), count):
+            top = _top(writer, x, count)
+            total, weight = (writer.variable(_constant(writer, x, 0.0)) for _ in range(2))
+            for at, mask, full, (value, target) in _sweep_pair(writer, (x, targets), count):
+                power = exponential.exp(value - top)
+                total.set(total.get() + where(mask, power, 0.0))
+                weight.set(weight.get() + target)
+                _put(writer, out, power, at, mask, full)
+            flow = writer.splat(load(grad.place(writer.integer(0)), dtype), lanes)
+            scale = _folded(writer, "sum", weight, lanes) / _folded(writer, "sum", total, lanes)
+            for at, mask, full, (power, target) in _sweep_pair(writer, (out, targets), count):
+                _put(writer, out, (power * scale - target) * flow, at, mask, full)
+        builder.ret(INT(0))
+
+    return ir_kernel(f"softmax_cross_entropy_gradient[{dtype}]", emit, (dtype, accesses, lanes))
+
+
+def _top(writer: Writer, x: Operand, count: Vec) -> Vec:
+    """The row's greatest element, in every lane."""
+    greatest = writer.variable(_constant(writer, x, float("-inf")))
+    for _, mask, _, value in _sweep(writer, x, count):
+        greatest.set(where(mask, maximum(greatest.get(), value), greatest.get()))
+    return _folded(writer, "max", greatest, x.lanes)
+
+
+def _sweep_pair(
+    writer: Writer, operands: tuple[Operand, Operand], count: Vec
+) -> Iterator[tuple[Vec, Vec, ir.Value, list[Vec]]]:
+    """As `_sweep`, over two operands; 0 outside the mask."""
+    lanes = operands[0].lanes
+    with writer.loop(0, count, lanes) as at:
+        mask = writer.tail_mask(count - at, lanes)
+        full = (at + lanes <= count).value
+        yield at, mask, full, read_all(writer, operands, at, full, mask)
+
+
+def softmax_cross_entropy_rows(
+    x: Buffer, targets: Buffer, out: Buffer, *, threads: int, scratch: Scratch
+) -> list[Row]:
+    """Rows for ``-sum(t log(softmax(x)))`` over the last axis.
+
+    Parameters
+    ----------
+    x, targets : Buffer
+        Logits and targets of one shape and float dtype, any strides; targets need not sum to 1.
+    out : Buffer
+        The shape without the last axis.
+    """
+    return _loss_rows([x, targets, _with_last_axis(out)], None, threads, scratch)
+
+
+def softmax_cross_entropy_gradient_rows(
+    x: Buffer, targets: Buffer, grad: Buffer, out: Buffer, *, threads: int, scratch: Scratch
+) -> list[Row]:
+    """Rows for the gradient of `softmax_cross_entropy_rows` with respect to x.
+
+    Parameters
+    ----------
+    x, targets, out : Buffer
+        Of one shape; `out` must be other memory than the inputs.
+    grad : Buffer
+        Gradient of the losses, the shape without the last axis.
+    """
+    return _loss_rows([x, targets, _with_last_axis(grad)], out, threads, scratch)
+
+
+def _loss_rows(buffers: list[Buffer], out: Buffer | None, threads: int, scratch: Scratch) -> list[Row]:
+    axis = len(buffers[0].shape) - 1
+    operands = buffers if out is None else [*buffers, out]
+    if 0 in buffers[0].shape[:-1] or (out is not None and out.size == 0):
+        return []
+    if not buffers[0].shape[axis]:
+        # Nothing is summed; a gradient would have been empty.
+        nothing = Number(0.0, buffers[0].dtype.name)
+        return elementwise_rows((), (0,), [nothing], buffers[2:], threads=threads, scratch=scratch)
+    dtype = buffers[0].dtype.name
+    accesses = tuple(row_access(b, axis)[1] for b in operands)
+    strided = STRIDED in accesses
+    lanes = natural_lanes([dtype], strided)
+    make: Callable[..., Kernel] = _loss_kernel if out is None else _loss_gradient_kernel
+    cost = 40.0 + buffers[0].shape[axis] * buffers[0].dtype.itemsize * (0.5 if strided else 0.15)
+    return row_nest(make(dtype, accesses, lanes), operands, axis, cost, threads)
+
+
+def _with_last_axis(buffer: Buffer) -> Buffer:
+    return replace(buffer, shape=(*buffer.shape, 1), strides=(*buffer.strides, buffer.dtype.itemsize))
 
 
 def softmax(x: np.ndarray, *, log: bool = False, axis: int = -1, threads: int | None = None) -> np.ndarray:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from symgraph.globals import floatx
-from symgraph.graph.dims import shape_text
+from symgraph.graph.dims import Dim, shape_text
 from symgraph.graph.leaves import as_tensor, constant
-from symgraph.graph.op import Op, Sample
+from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.compare import greater, less, logical_and
 from symgraph.graph.ops.elementwise import FLOATS, cast, together, where
 from symgraph.graph.ops.shape import expand_dims, squeeze, transpose
@@ -20,7 +20,11 @@ from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType, is_float, is_integer, normalize_axis
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.machine import Row
-from symgraph.kernels.softmax import softmax_rows
+from symgraph.kernels.softmax import (
+    softmax_cross_entropy_gradient_rows,
+    softmax_cross_entropy_rows,
+    softmax_rows,
+)
 
 
 class _SoftmaxBase(Op):
@@ -100,6 +104,132 @@ def _log_softmax(x: np.ndarray) -> np.ndarray:
     return result
 
 
+class _OfSoftmax(Op):
+    """What both ops share: inputs are logits and targets of one shape, classes along the last axis."""
+
+    def check(self, types: Sequence[TensorType]) -> tuple[Dim, ...]:
+        """The common shape."""
+        logits, targets = types[:2]
+        if logits.dtype not in FLOATS or any(t.dtype != logits.dtype for t in types):
+            raise TypeError(f"{self}: expected floats of one dtype, got {', '.join(t.dtype for t in types)}")
+        if not logits.ndim or targets.ndim != logits.ndim:
+            raise ValueError(f"{self}: expected logits and targets of one shape, got {logits} and {targets}")
+        return logits.shape
+
+    def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
+        """Equal shapes; a gradient for each line."""
+        shape = types[0].shape
+        for other in types[1:]:
+            yield from ((a, b) for a, b in zip(shape, other.shape, strict=False) if a != b)
+
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By samples."""
+        return Cut((True,) * len(inputs)) if len(inputs[0]) > 1 else None
+
+
+def _draw(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    return rng.standard_normal(shape).astype(dtype), rng.uniform(0.0, 1.0, shape).astype(dtype)
+
+
+_SHAPES = ((5,), (3, 7), (1, 33), (2, 3, 10), (4, 1), (0, 3))
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(_OfSoftmax):
+    """-sum(t log(softmax(x))) over the last axis; targets t need not sum to 1."""
+
+    def infer(self, *types: Any) -> TensorType:
+        """The shape without the last axis."""
+        return TensorType(types[0].dtype, self.check(types)[:-1])
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """g (softmax sum(t) - t); to the targets -g log(softmax)."""
+        x, targets = inputs
+        to_targets = -(LogSoftmax()(x) * expand_dims(grad, -1))
+        return SoftmaxCrossEntropyGradient()(x, targets, grad), to_targets
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy, in float64."""
+        x, targets = arrays
+        with np.errstate(all="ignore"):
+            return np.asarray(-(targets * _log_softmax(x)).sum(axis=-1)).astype(x.dtype)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """Per element: comparison, difference, exp, product, three additions; four a line at the end."""
+        size, lines = (int(np.prod(s, dtype=object)) for s in (inputs[0], outputs[0]))
+        return 7 * size - 4 * lines + 3 * lines if size else 0
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """All of a line while it is in the cache."""
+        x, targets = inputs
+        return softmax_cross_entropy_rows(x, targets, outputs[0], threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Short, odd and empty lines; large numbers."""
+        for dtype in FLOATS:
+            for shape in _SHAPES:
+                free = ((0, 0), (1, 0)) if len(shape) > 1 else ()
+                yield Sample(cls(), _draw(rng, shape, dtype), True, free)
+            large = np.array([[1e4, 0, -1e4], [-1e30, -1e30, -1e30]], dtype)
+            yield Sample(cls(), (large, np.eye(3, dtype=dtype)[:2]), False)
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropyGradient(_OfSoftmax):
+    """g (softmax(x) sum(t) - t), the gradient of `SoftmaxCrossEntropy`; g has one number a line."""
+
+    def infer(self, *types: Any) -> TensorType:
+        """The logits' type."""
+        shape = self.check(types)
+        if types[2].ndim != len(shape) - 1:
+            raise ValueError(f"{self}: expected one gradient for each line of {types[0]}, got {types[2]}")
+        return TensorType(types[0].dtype, shape)
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """With s = softmax(x), T = sum(t): g T s (u - sum(u s)), g (sum(u s) - u), sum(u (s T - t))."""
+        x, targets, flow = inputs
+        chances = Softmax()(x)
+        flow, weight = expand_dims(flow, -1), call("sum", targets, -1, True)
+        mean = call("sum", grad * chances, -1, True)
+        to_logits = flow * weight * chances * (grad - mean)
+        return to_logits, flow * (mean - grad), call("sum", grad * (chances * weight - targets), -1)
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy, in float64."""
+        x, targets, flow = arrays
+        with np.errstate(all="ignore"):
+            chances = np.exp(_log_softmax(x)) * targets.astype(np.float64).sum(axis=-1, keepdims=True)
+            return ((chances - targets) * flow[..., None]).astype(x.dtype)
+
+    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+        """Per element: comparison, difference, exp, two additions, two products, a difference; a division."""
+        size, lines = int(np.prod(inputs[0], dtype=object)), int(np.prod(inputs[0][:-1], dtype=object))
+        return 8 * size - 3 * lines + lines if size else 0
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """All of a line while it is in the cache."""
+        x, targets, grad = inputs
+        return softmax_cross_entropy_gradient_rows(
+            x, targets, grad, outputs[0], threads=threads, scratch=scratch
+        )
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Short, odd and empty lines; large numbers."""
+        for dtype in FLOATS:
+            for shape in _SHAPES:
+                free = ((0, 0), (1, 0), (2, 0)) if len(shape) > 1 else ()
+                flow = rng.standard_normal(shape[:-1]).astype(dtype)
+                yield Sample(cls(), (*_draw(rng, shape, dtype), flow), True, free)
+            large = np.array([[1e4, 0, -1e4], [-1e30, -1e30, -1e30]], dtype)
+            yield Sample(cls(), (large, np.eye(3, dtype=dtype)[:2], np.ones(2, dtype)), False)
+
+
 def _floats(x: Any) -> Tensor:
     x = as_tensor(x)
     return x if is_float(x.dtype) else cast(x, floatx())
@@ -138,8 +268,9 @@ def softmax_cross_entropy(logits: Any, targets: Any, axis: int = -1) -> Tensor:
     logits = _floats(logits)
     targets = cast(as_tensor(targets, logits.dtype), logits.dtype)
     _same_shape("softmax_cross_entropy", logits, targets)
-    total = call("sum", targets * log_softmax(logits, axis), axis)
-    return -total
+    place = normalize_axis(axis, logits.ndim)
+    order = [a for a in range(logits.ndim) if a != place] + [place]
+    return SoftmaxCrossEntropy()(transpose(logits, order), transpose(targets, order))
 
 
 def sparse_softmax_cross_entropy(logits: Any, labels: Any, axis: int = -1) -> Tensor:
