@@ -227,6 +227,22 @@ def _siblings(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[No
         yield from _reduction(reduction, [full], [out])
 
 
+def _cross_entropy(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """The largest, distances, powers and products with targets; three running sums; three steps a line."""
+    for place in _elements(inputs[0]):
+        yield from range(3 if place[-1] == 0 else 7)
+        if place[-1] == 0:
+            yield from range(3)
+
+
+def _cross_entropy_gradient(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """The largest, distances, powers; two running sums; a quotient a line; scaled, less targets, times g."""
+    for place in _elements(inputs[0]):
+        yield from range(5 if place[-1] == 0 else 8)
+        if place[-1] == 0:
+            yield
+
+
 def _moments(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
     """A difference, its square and two running sums; then for each group the two means and the variance."""
     for _ in _elements(inputs[0]):
@@ -267,6 +283,8 @@ COUNTERS: dict[type[Op], Counter] = {
     fused.FusedReduction: _fused_reduction,
     siblings.SiblingReductions: _siblings,
     moments.Moments: _moments,
+    nn.SoftmaxCrossEntropy: _cross_entropy,
+    nn.SoftmaxCrossEntropyGradient: _cross_entropy_gradient,
     # Logic, choices, conversions, moved and made elements are no arithmetic.
     **dict.fromkeys(
         [
