@@ -20,6 +20,7 @@ from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
 from symgraph.passes.rewrite import Record
 from symgraph.passes.scales import fold_scales
+from symgraph.passes.scans import tidy_scans
 from symgraph.passes.siblings import join_siblings
 from symgraph.passes.simplify import simplify
 from symgraph.passes.stabilise import stabilise
@@ -27,12 +28,20 @@ from symgraph.passes.unused import drop_unused_results
 
 Pass: TypeAlias = Callable[[Sequence[Tensor], Counter[str]], list[Tensor]]
 
+
+def scans(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
+    """See `tidy_scans`; bodies go through this very pipeline."""
+    return tidy_scans(roots, hits, lambda results: run_passes(results)[0])
+
+
 PIPELINE: tuple[Pass, ...] = (
     fold,
     drop_dead_flows,
     simplify,
     fold,
     merge,
+    scans,
+    simplify,
     stabilise,
     layout,
     drop_dead_flows,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import constant_value
 from symgraph.graph.op import registered_ops
 from symgraph.graph.ops.barrier import Identity, StopGradient
@@ -21,7 +22,8 @@ from symgraph.graph.ops.elementwise import (
 )
 from symgraph.graph.ops.math import Negative, reciprocal, sqrt, square
 from symgraph.graph.ops.reduce import All, Any_, Max, Mean, Min, Product, Sum
-from symgraph.graph.ops.shape import BroadcastTo, Reshape, Transpose
+from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpose
+from symgraph.graph.ops.slicing import Place
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
 from symgraph.passes.rewrite import Rule, apply_rules, rule
@@ -179,6 +181,48 @@ def reduce_nothing(node: Tensor) -> Tensor | None:
     return None
 
 
+@rule(Add)
+def join_places(node: Tensor) -> Tensor | None:
+    """parts of one tensor, put side by side into zeros and added -> concatenate"""
+    pieces: list[Tensor] = []
+    stack = list(node.inputs[::-1])
+    while stack:
+        term = stack.pop()
+        if isinstance(term.op, Add) and term.type == node.type:
+            stack += term.inputs[::-1]
+        elif isinstance(term.op, Place) and term.op.value == 0 and set(term.op.steps) == {1}:
+            pieces.append(term)
+        else:
+            return None
+    return _concatenated(pieces, node)
+
+
+def _concatenated(pieces: Sequence[Tensor], node: Tensor) -> Tensor | None:
+    """The pieces' inputs one after the other along one axis, if they fill all of it."""
+    first = pieces[0].inputs[0]
+    axes = [a for a in range(node.ndim) if first.shape[a] != node.shape[a]]
+    if len(axes) != 1:
+        return None
+    (axis,) = axes
+    found: dict[Dim, Tensor] = {}
+    for piece in pieces:
+        assert isinstance(piece.op, Place)
+        others = [a for a in range(node.ndim) if a != axis]
+        whole = all(piece.inputs[0].shape[a] == node.shape[a] and piece.op.starts[a] == 0 for a in others)
+        if not whole or piece.op.starts[axis] in found:
+            return None
+        found[piece.op.starts[axis]] = piece.inputs[0]
+    ordered: list[Tensor] = []
+    end: Dim = 0
+    while end in found:
+        part = found.pop(end)
+        ordered.append(part)
+        end = end + part.shape[axis]
+        if part.shape[axis] == 0:
+            return None
+    return Concatenate(axis)(*ordered) if not found and end == node.shape[axis] else None
+
+
 RULES: tuple[Rule, ...] = (
     pass_through,
     add_zero,
@@ -194,6 +238,7 @@ RULES: tuple[Rule, ...] = (
     broadcast_once,
     broadcast_is_implied,
     reduce_nothing,
+    join_places,
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.leaves import constant, placeholder
-from symgraph.graph.ops import barrier, elementwise, math, nn, reduce, shape
+from symgraph.graph.ops import barrier, elementwise, math, nn, reduce, shape, slicing
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes import layout, simplify, stabilise
 from symgraph.passes.rewrite import Rule, apply_rules
@@ -28,6 +28,10 @@ class Case:
 
 def _transposed(x: Tensor) -> Tensor:
     return shape.transpose(x, (1, 0))
+
+
+def _placed(x: Tensor, column: int) -> Tensor:
+    return slicing.Place((2, 3), (0, column), (1, 1))(x)
 
 
 CASES = [
@@ -80,6 +84,16 @@ CASES = [
         simplify.reduce_nothing,
         lambda x: reduce.sum(shape.reshape(x, (2, 1, 3)), 1),
         lambda x: reduce.sum(x, 1),
+    ),
+    Case(
+        simplify.join_places,
+        lambda x: _placed(x[:, 2:], 2) + (_placed(x[:, :1], 0) + _placed(-x[:, 1:2], 1)),
+        lambda x: _placed(x[:, 2:], 2) + _placed(x[:, :1], 0),
+    ),
+    Case(
+        simplify.join_places,
+        lambda x: _placed(x[:, :2], 0) + _placed(x[:, 2:], 2),
+        lambda x: _placed(x[:, :2], 0) + _placed(x[:, 1:], 1),
     ),
     Case(stabilise.log_softmax, lambda x: math.log(nn.softmax(x)), lambda x: math.log(math.square(x) + 1)),
     Case(stabilise.log_sigmoid, lambda x: math.log(math.sigmoid(x)), lambda x: math.log(math.exp(x))),
