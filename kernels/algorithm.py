@@ -31,6 +31,9 @@ MARGIN = 0.95
 _WINDOW = {4: 170.0, 2: 50.0}
 _RESULT = {4: 130.0, 2: 40.0}
 _WEIGHT = {("rows", 4): 200.0, ("rows", 2): 100.0, ("columns", 4): 250.0, ("columns", 2): 150.0}
+_GRADIENT = 150.0
+# To add a vector to sums in memory.
+_SUM = 8.0
 # To begin and end a block of a product.
 _BLOCK = 40.0
 _DIRECT = 1.05
@@ -45,6 +48,7 @@ class Plan:
     parts_columns: int
     parts_rows: int
     cycles: float
+    band: int = 0
 
 
 def winograd_plan(tiles: int, channels: int, columns: int, outputs: int, layout: str, threads: int) -> Plan:
@@ -78,6 +82,34 @@ def winograd_plan(tiles: int, channels: int, columns: int, outputs: int, layout:
     return min(plans, key=lambda plan: plan.cycles)
 
 
+def weight_gradient_plan(tiles: int, channels: int, columns: int, threads: int) -> Plan:
+    """The cut of a weight gradient into parts for the threads, with sums of their own where tiles are shared.
+
+    A band of tiles is long enough to hide loading and storing the sums, and else as long as L2 holds.
+    """
+    lanes = TARGET.lanes(4)
+    vectors = min(2, -(-columns // lanes))
+    rows = -(-channels // -(-channels // row_limit(vectors)))
+    block = Block("float32", rows, vectors, "rows")
+    panels, blocks = -(-columns // block.width), -(-channels // rows)
+    small = tiles * channels * columns * 36 < SMALL
+    plans = []
+    for parts_columns in range(1, 2 if small else threads + 1):
+        parts_rows = 1 if small else min(tiles, threads // parts_columns)
+        if parts_columns > panels:
+            continue
+        across, down = -(-panels // parts_columns), -(-tiles // parts_rows)
+        wide = 36 * (channels + across * block.width) * 4
+        band = min(down, max(48, TARGET.l2_bytes // wide))
+        cycles = down * (-(-channels // lanes) * _WINDOW[4] + across * vectors * _GRADIENT)
+        bands = -(-down // band)
+        block_cycles = down * step_cycles(rows, vectors) + bands * (_BLOCK + _SUM * rows * vectors)
+        cycles += 36 * across * blocks * block_cycles
+        cycles += 36 * channels * panels * vectors * parts_rows * _SUM / threads
+        plans.append(Plan(4, block, parts_columns, parts_rows, cycles, band))
+    return min(plans, key=lambda plan: plan.cycles)
+
+
 def _block(rows: int, columns: int) -> Block:
     """Two vectors wide: the weights come from afar, and wide blocks of few rows would wait for them."""
     vectors = min(2, -(-columns // TARGET.lanes(4)))
@@ -106,11 +138,8 @@ def winograd_outputs(
 
     `steps` are strides and dilations; `layout` tells which axis of the weights is contiguous (`winograd`).
     """
-    wanted = wanted_algorithm()
-    plain = kernel == (TAPS, TAPS) and groups == 1 and set(steps) == {1}
     samples, height, width, columns = out
-    empty = samples * height * width * columns == 0
-    if wanted == "direct" or not plain or dtype != np.float32 or channels < TARGET.lanes(4) or empty:
+    if not _is_possible(dtype, kernel, steps, groups, channels) or 0 in out:
         return 0
     plans = [
         winograd_plan(
@@ -120,7 +149,38 @@ def winograd_outputs(
     ]
     best = min(plans, key=lambda plan: plan.cycles)
     direct = direct_cycles(samples * height * width, TAPS * TAPS * channels, columns, threads)
-    return best.outputs if wanted == "winograd" or best.cycles <= MARGIN * direct else 0
+    return best.outputs if _is_better(best, direct) else 0
+
+
+def takes_winograd_weight_gradient(
+    dtype: np.dtype,
+    weights: tuple[int, ...],
+    steps: Sequence[int],
+    groups: int,
+    grad: tuple[int, ...],
+    threads: int,
+) -> bool:
+    """Whether the gradient of `weights` is taken in tiles of an output's gradient; both are shapes."""
+    samples, height, width, columns = grad
+    if not _is_possible(dtype, weights[:2], steps, groups, weights[2]) or 0 in grad:
+        return False
+    tiles = samples * -(-height // 4) * -(-width // 4)
+    plan = weight_gradient_plan(tiles, weights[2], columns, threads)
+    return _is_better(
+        plan, direct_cycles(TAPS * TAPS * weights[2], samples * height * width, columns, threads)
+    )
+
+
+def _is_possible(
+    dtype: np.dtype, kernel: tuple[int, ...], steps: Sequence[int], groups: int, channels: int
+) -> bool:
+    """Whether there are Winograd's kernels for a convolution that reads `channels`."""
+    plain = kernel == (TAPS, TAPS) and groups == 1 and set(steps) == {1}
+    return plain and dtype == np.float32 and channels >= TARGET.lanes(4) and wanted_algorithm() != "direct"
+
+
+def _is_better(plan: Plan, direct: float) -> bool:
+    return wanted_algorithm() == "winograd" or plan.cycles <= MARGIN * direct
 
 
 @cache

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 from llvmlite import ir
 
+from symgraph.kernels.algorithm import takes_winograd_weight_gradient
 from symgraph.kernels.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.contract import SMALL, Operands, emit_padded_lines, slots
 from symgraph.kernels.conv_geometry import Padding, Pair, Tap, View, check_geometry, lattice
@@ -26,6 +27,7 @@ from symgraph.kernels.machine import Row
 from symgraph.kernels.partials import partial_sum_row
 from symgraph.kernels.reduce import reduce_rows
 from symgraph.kernels.simd import Block, Tile, choose_block, column_masks, emit_block, emit_pack
+from symgraph.kernels.winograd_gradient import winograd_weight_gradient_rows
 
 BAND_STEPS = 256
 """Output pixels whose gradient is packed at once: long enough to hide loading and storing the sums."""
@@ -190,6 +192,10 @@ def conv2d_weight_gradient_rows(
             return rows + _depthwise(x, grad, out, strides, padding, dilation, threads, scratch)
         zeros = partial_sum_row(name, out.address, 0, kh * kw * depth, features, out.address, features * size)
         return [*rows, zeros] if out.size else rows
+    steps = (*strides, *dilation)
+    if takes_winograd_weight_gradient(x.dtype, out.shape, steps, groups, grad.shape, threads):
+        return winograd_weight_gradient_rows(x, grad, out, sums, padding=padding, threads=threads,
+                                             scratch=scratch)  # fmt: skip
     (top, _), (left, _) = padding
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, 0) for ky in range(kh) for kx in range(kw)]
     # One kernel row's cells and channels follow each other in x, as they do in the weights.

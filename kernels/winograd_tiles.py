@@ -13,7 +13,7 @@ from symgraph.kernels.small_transform import Matrix, apply_both_ways
 
 ITEMSIZE = 4
 """Bytes of a number: these kernels are for float32."""
-Load = Callable[[Int, Int, int], ir.Value]
+Load = Callable[..., ir.Value]
 LINE = 64
 """Bytes of a cache line."""
 
@@ -61,17 +61,17 @@ def emit_window(
     top = picture.address + sample * picture.height * line
     start = top + y * line + x * pixel
 
-    def load(offset: Int, i: Int, j: int) -> ir.Value:
-        return code.load(start + i * line + pixel * j + offset, kind)
+    def load(offset: Int, i: Int, j: int, mask: ir.Value | None = None) -> ir.Value:
+        return code.load(start + i * line + pixel * j + offset, kind, mask)
 
     # A window that leaves the picture reads the nearest pixels inside, and blanks what is not its own.
     integers = ir.VectorType(ir.IntType(8 * ITEMSIZE), kind.count)
     columns = [_nearest(code, x + j, picture.width) for j in range(size)]
     blanks = [_spread(code, x + j, picture.width, integers) for j in range(size)]
 
-    def load_inside(offset: Int, i: Int, j: int) -> ir.Value:
+    def load_inside(offset: Int, i: Int, j: int, mask: ir.Value | None = None) -> ir.Value:
         at = top + _nearest(code, y + i, picture.height) * line + columns[j] * pixel + offset
-        bits = builder.bitcast(code.load(at, kind), integers)
+        bits = builder.bitcast(code.load(at, kind, mask), integers)
         seen = builder.and_(blanks[j], _spread(code, y + i, picture.height, integers))
         return builder.bitcast(builder.and_(bits, seen), kind)
 

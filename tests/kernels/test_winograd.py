@@ -16,9 +16,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from symgraph.kernels.algorithm import OUTPUTS, direct_cycles, wanted_algorithm, winograd_plan
 from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
 from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
+from symgraph.kernels.conv_gradient import conv2d_weight_gradient_rows
 from symgraph.kernels.small_transform import correlation
 from symgraph.kernels.target import TARGET
 from symgraph.kernels.winograd import winograd_input_gradient_rows, winograd_rows
+from symgraph.kernels.winograd_gradient import winograd_weight_gradient_rows
 from tests.fence import Fence
 
 LANES = TARGET.lanes(4)
@@ -40,6 +42,11 @@ def reference_input_gradient(grad, w, shape, padding):
         part = grad.astype(np.float64) @ w[i, j].astype(np.float64).T
         wide[:, i : i + grad.shape[1], j : j + grad.shape[2]] += part
     return wide[:, top : top + shape[1], left : left + shape[2]]
+
+
+def reference_weight_gradient(x, grad, padding):
+    seen = sliding_window_view(np.pad(x.astype(np.float64), ((0, 0), *padding, (0, 0))), (3, 3), axis=(1, 2))
+    return np.einsum("nyxcij,nyxf->ijcf", seen, grad.astype(np.float64), optimize=True)
 
 
 def check(got, expected, bound=BOUND):
@@ -76,6 +83,22 @@ def input_gradient(grad, w, shape, padding, outputs, threads, gate=None, wrap=la
     return out
 
 
+def weight_gradient(x, grad, padding, threads, wrap=lambda array: array):
+    """Gradients of weights and bias."""
+    out = wrap(np.full((3, 3, x.shape[3], grad.shape[3]), np.nan, np.float32))
+    sums = wrap(np.full(grad.shape[3], np.nan, np.float32))
+    launch(winograd_weight_gradient_rows, wrap(x), wrap(grad), out, sums, threads=threads, padding=padding)
+    return out, sums
+
+
+def check_weight_gradient(x, grad, padding, threads, wrap=lambda array: array):
+    out, sums = weight_gradient(x, grad, padding, threads, wrap)
+    check(out, reference_weight_gradient(x, grad, padding))
+    # Sums of many signs may nearly vanish: measured against what is added up.
+    error = np.abs(sums - grad.sum((0, 1, 2), np.float64))
+    assert np.all(error <= 1e-6 * np.abs(grad).sum((0, 1, 2), np.float64))
+
+
 @pytest.mark.parametrize(("outputs", "taps"), [(4, 3), (2, 3), (3, 4), (1, 1), (2, 4)])
 @pytest.mark.parametrize("scaled", ["weights", "back"])
 def test_transforms_are_exact(outputs, taps, scaled):
@@ -110,6 +133,35 @@ def test_any_size(outputs, samples, size, channels, features, padding, threads):
     grad = draw(rng, expected.shape, "normal")
     expected = reference_input_gradient(grad, w, x.shape, padding)
     check(input_gradient(grad, w, x.shape, padding, outputs, threads), expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    samples=st.integers(1, 3),
+    size=st.tuples(st.integers(3, 15), st.integers(3, 15)),
+    channels=st.integers(LANES, 3 * LANES),
+    features=st.integers(1, 5 * LANES),
+    padding=st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2),
+    threads=st.integers(1, 3),
+)
+def test_weight_gradients_of_any_size(samples, size, channels, features, padding, threads):
+    rng = np.random.default_rng(0)
+    x = draw(rng, (samples, *size, channels), "normal")
+    shape = [n + sum(p) - 2 for n, p in zip(size, padding, strict=True)]
+    check_weight_gradient(x, draw(rng, (samples, *shape, features), "normal"), padding, threads)
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("shape", "features", "padding"),
+    [((12, 26, 26, 32), 64, VALID), ((2, 14, 14, 256), 256, SAME), ((1, 28, 29, 300), 150, SAME)],
+)
+def test_weight_gradients_of_real_networks(shape, features, padding, threads, kind):
+    rng = np.random.default_rng(1)
+    size = [n + sum(p) - 2 for n, p in zip(shape[1:3], padding, strict=True)]
+    x, grad = draw(rng, shape, kind), draw(rng, (shape[0], *size, features), kind)
+    check_weight_gradient(x, grad, padding, threads)
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
@@ -153,7 +205,9 @@ def test_results_are_the_same_bits_in_every_run(outputs):
     x, w = draw(rng, (8, 20, 21, 40), "normal"), draw(rng, (3, 3, 40, 72), "normal")
     grad = draw(rng, (8, 20, 21, 72), "normal")
     first = forward(x, w, SAME, outputs, 2), input_gradient(grad, w, x.shape, SAME, outputs, 2)
+    weights = weight_gradient(x, grad, SAME, 2)
     for _ in range(5):
+        assert all(map(np.array_equal, weights, weight_gradient(x, grad, SAME, 2)))
         assert np.array_equal(first[0], forward(x, w, SAME, outputs, 2))
         assert np.array_equal(first[1], input_gradient(grad, w, x.shape, SAME, outputs, 2))
 
@@ -184,6 +238,7 @@ def test_nothing_outside_the_operands_is_touched(channels, features, outputs, at
         grad, gate = draw(rng, expected.shape, "normal"), np.ones(x.shape, np.float32)
         expected = reference_input_gradient(grad, w, x.shape, padding)
         check(input_gradient(grad, w, x.shape, padding, outputs, 2, gate, wrap), expected)
+        check_weight_gradient(x, grad, padding, 2, wrap)
 
 
 def rows_of(plan, *shapes, dtype="float32", **options):
@@ -220,8 +275,13 @@ def test_large_layers_take_winograd_and_small_ones_do_not(wanted):
     options = {"strides": (1, 1), "padding": SAME}
     back = rows_of(conv2d_input_gradient_rows, LARGE["x"], LARGE["w"], LARGE["x"], **options)
     assert back[0].kernel.name.startswith("winograd_4x4[float32, ")
+    weights = rows_of(conv2d_weight_gradient_rows, LARGE["x"], LARGE["x"], LARGE["w"], **options)
+    assert weights[0].kernel.name.startswith("winograd_weight_gradient_4x4[float32, ")
     tiny = rows_of(conv2d_rows, (1, 5, 5, 8), (3, 3, 8, 4), (1, 3, 3, 4), strides=(1, 1), padding=VALID)
     assert tiny[0].kernel.name.startswith("contraction[")
+    tiny = rows_of(conv2d_weight_gradient_rows, (1, 5, 5, 8), (1, 3, 3, 4), (3, 3, 8, 4), strides=(1, 1),
+                   padding=VALID)  # fmt: skip
+    assert tiny[0].kernel.name.startswith("conv2d_weight_gradient[")
 
 
 @pytest.mark.parametrize(
@@ -238,6 +298,7 @@ def test_large_layers_take_winograd_and_small_ones_do_not(wanted):
 def test_other_convolutions_stay_direct(wanted, x, w, out, options):
     wanted("winograd")
     rows = rows_of(conv2d_rows, x, w, out, **{"strides": (1, 1), "padding": VALID} | options)
+    rows += rows_of(conv2d_weight_gradient_rows, x, out, w, **{"strides": (1, 1), "padding": VALID} | options)
     assert not any("winograd" in row.kernel.name for row in rows)
 
 
