@@ -68,6 +68,78 @@ def _argreduce_kernel(kind: str, dtype: str, access: str, lanes: int) -> Kernel:
     return ir_kernel(f"{kind}[{dtype}]", emit, (kind, stored, access, lanes))
 
 
+# Vectors of neighbouring results that an axis is walked along for at once, and elements of a tile's line.
+_BLOCK, _LINE = 4, 512
+
+
+@cache
+def _argreduce_columns_kernel(kind: str, dtype: str, lanes: int) -> Kernel:
+    """The inner axis is kept: every lane has a result of its own. Extra words: the axis' size and stride."""
+    stored = dtype
+    dtype = "uint8" if dtype == "bool" else dtype
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        worst = lowest(dtype) if kind == "argmax" else highest(dtype)
+        size, stride = extra_word(writer, 0), extra_word(writer, 1)
+
+        def results(x: Operand, out: Operand, at: Vec, block: int, mask: Vec | None) -> None:
+            zero = writer.integer(0)
+            best = [writer.variable(writer.splat(zero.constant(worst, dtype), lanes)) for _ in range(block)]
+            place = [writer.variable(writer.splat(zero.cast("int32"), lanes)) for _ in range(block)]
+            with writer.loop(0, size) as i:
+                number = writer.splat(i.cast("int32"), lanes)
+                for k in range(block):
+                    address = x.place(at + k * lanes) + i * stride
+                    value = load(address, stored, lanes, mask).cast(dtype)
+                    better = _better(kind, value, best[k].get())
+                    best[k].set(where(better, value, best[k].get()))
+                    place[k].set(where(better, number, place[k].get()))
+            for k in range(block):
+                out.write(place[k].get().cast("int64"), at + k * lanes, mask)
+
+        with each_row(writer, [(stored, CONTIGUOUS), ("int64", CONTIGUOUS)], lanes) as ((x, out), count):
+            whole = count - count.remainder(_BLOCK * lanes)
+            with writer.loop(0, whole, _BLOCK * lanes) as at:
+                results(x, out, at, _BLOCK, None)
+            with writer.loop(whole, count, lanes) as at:
+                results(x, out, at, 1, writer.tail_mask(count - at, lanes))
+        builder.ret(INT(0))
+
+    return ir_kernel(f"{kind}[{dtype}, columns]", emit, (kind, stored, lanes))
+
+
+def _argreduce_columns(
+    kind: str, x: Buffer, out: Buffer, axis: int, lanes: int, threads: int
+) -> list[Row] | None:
+    """Rows where a kept axis is contiguous in both buffers; None where none is, or it is short."""
+    shape = x.shape[:axis] + x.shape[axis + 1 :]
+    strides = x.strides[:axis] + x.strides[axis + 1 :]
+    inner = [
+        a
+        for a, size in enumerate(shape)
+        if size >= lanes and strides[a] == x.dtype.itemsize and out.strides[a] == out.dtype.itemsize
+    ]
+    if not inner or x.shape[axis] >= 2**31:
+        return None
+    size = shape[inner[0]]
+    # Long lines in pieces, for more tiles than one.
+    piece = _LINE if size % _LINE == 0 else size
+    lines = [
+        Buffer(
+            b.base,
+            b.offset,
+            (*shape[: inner[0]], size // piece, *shape[inner[0] + 1 :], piece),
+            (*s[: inner[0]], piece * b.dtype.itemsize, *s[inner[0] + 1 :], b.dtype.itemsize),
+            b.dtype,
+        )
+        for b, s in ((x, strides), (out, out.strides))
+    ]
+    kernel = _argreduce_columns_kernel(kind, x.dtype.name, lanes)
+    cost = piece * x.shape[axis] * x.dtype.itemsize * 0.1
+    return row_nest(kernel, lines, len(shape), cost, threads, (x.shape[axis], x.strides[axis]))
+
+
 def argreduce_rows(
     kind: str, x: Buffer, out: Buffer, axis: int, *, threads: int, scratch: Scratch
 ) -> list[Row]:
@@ -86,6 +158,10 @@ def argreduce_rows(
         return []
     dtype, access = row_access(x, axis)
     lanes = natural_lanes([dtype, "int32"], access != CONTIGUOUS)
+    if access != CONTIGUOUS:
+        rows = _argreduce_columns(kind, x, out, axis, lanes, threads)
+        if rows is not None:
+            return rows
     kernel = _argreduce_kernel(kind, dtype, access, lanes)
     cost = 20.0 + x.shape[axis] * x.dtype.itemsize * (0.1 if access == CONTIGUOUS else 0.4)
     return row_nest(kernel, [x, _with_axis(out, axis)], axis, cost, threads)

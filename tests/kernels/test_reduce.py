@@ -195,6 +195,23 @@ def test_first_extreme_wins(shape, axis, kind, dtype, how):
     np.testing.assert_array_equal(argreduce(kind, x, axis), getattr(np, kind)(x, axis=axis))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((9, 1024), 0), ((3, 17, 70), 1), ((2, 40, 33), 0), ((5, 4, 200), 1), ((6, 8), 0)]
+)
+def test_first_extreme_across_lines(shape, axis, dtype, threads):
+    x = np.random.default_rng(10).integers(0, 4, shape).astype(dtype)
+    if dtype.startswith("f"):
+        x[(1, *[slice(3, 5)] * (len(shape) - 1))] = np.nan
+        x[(0, *[slice(0, 2)] * (len(shape) - 1))] = -np.inf
+    for kind in ("argmax", "argmin"):
+        expected = getattr(np, kind)(x, axis=axis)
+        np.testing.assert_array_equal(argreduce(kind, x, axis, threads=threads), expected)
+    (y,) = (x.transpose(*range(1, len(shape)), 0),)
+    np.testing.assert_array_equal(argreduce("argmax", y, axis - 1), np.argmax(y, axis=axis - 1))
+
+
 def test_argmax_of_nan_and_infinities():
     x = np.zeros((4, 40), "float32")
     x[0, 20] = x[0, 30] = np.nan
