@@ -253,8 +253,8 @@ def tap_rows(
 def _choose(values: Operands, taps: int, dtype: np.dtype) -> tuple[Block, bool]:
     """The block, and whether blocks go across the ends of lines.
 
-    They do where the last blocks of lines waste much and the depth is long enough to hide where each row lies.
-    With 32 registers blocks have too many rows to keep the place of each in an integer register.
+    They do where the last blocks of lines waste much and a long depth hides the search for rows. With 32
+    registers blocks have too many rows to keep the place of each in an integer register.
     """
     length, columns = values["length"], values["columns"]
     block = choose_block(length, columns, dtype)

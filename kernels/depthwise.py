@@ -2,12 +2,16 @@
 
 With a channel multiplier the input is stretched first (channel c is repeated), after which every output
 channel has an input channel of its own; the input gradient sums the repeats at the end.
+
+Kernels work on some pixels of a line at once and know how the taps of a kernel row lie, so a pixel that
+several taps see is loaded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,14 +25,19 @@ from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Row
 from symgraph.kernels.partials import partial_sum_row
 from symgraph.kernels.simd import ACTIVATIONS
+from symgraph.kernels.target import TARGET
 
 _PIXELS = 8
+_SUMS = 9
+"""Taps whose sums the weight gradient holds in registers at once."""
 _NAMES = (
     "a", "b", "c", "bias", "stage", "stage_slot", "tiles", "samples", "lines", "lines_per_band", "length",
     "channels", "a_sample", "a_line", "a_row", "a_step", "b_sample", "b_line", "c_sample", "c_row", "c_step",
-    "c_part", "taps", "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
-    "stage_left", "stage_middle", "stage_right",
+    "c_part", "taps", "rows", "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height",
+    "stage_skip", "stage_left", "stage_middle", "stage_right",
 )  # fmt: skip
+# A pixel's address, and the (place, tap) pairs that see it.
+_Seen = tuple[Int, list[tuple[int, int]]]
 # A band's body gets: code, words, unit number, first unit, sample, first line, lines, A and A's line step.
 _Body = Callable[[Code, SimpleNamespace, Int, Int, Int, Int, Int, Int, Int], None]
 
@@ -61,9 +70,23 @@ def _vectors(code: Code, channels: Int, lanes: int, body: Callable[[Int, ir.Valu
         body(whole, code.first_lanes(channels - whole, lanes))
 
 
+def _seen(code: Code, place: Int, pixel: Int, count: int, step: int, xs: Sequence[int]) -> Iterator[_Seen]:
+    """The pixels that the taps `xs` of a kernel row see from `count` places, each once, with who sees it."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for p, (k, x) in product(range(count), enumerate(xs)):
+        found.setdefault(p * step + x - xs[0], []).append((p, k))
+    for offset in sorted(found):
+        yield place + pixel * offset, found[offset]
+
+
 @cache
-def _forward(dtype: str, pixels: int, padded: bool, activation: str) -> Kernel:
-    """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour."""
+def _forward(
+    dtype: str, pixels: int, step: int, xs: tuple[int, ...], padded: bool, activation: str
+) -> Kernel:
+    """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour.
+
+    `step` is that of the windows along a line, `xs` tells where the taps of a kernel row lie.
+    """
     size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
 
     def body(
@@ -92,12 +115,16 @@ def _forward(dtype: str, pixels: int, padded: bool, activation: str) -> Kernel:
                     value = code.load(w.bias + c * size, vector, mask)
                     for total in sums:
                         builder.store(value, total)
-                with code.loop(w.taps) as tap:
-                    weight = code.load(w.b + code.word(w.taps + tap + len(_NAMES)) + c * size, vector, mask)
-                    place = here + code.word(tap + len(_NAMES)) + c * size
-                    for p, total in enumerate(sums):
-                        value = code.load(place + w.a_step * p, vector, mask)
-                        builder.store(code.multiply_add(value, weight, builder.load(total)), total)
+                with code.loop(w.rows) as row:
+                    tap = row * len(xs) + len(_NAMES)
+                    places = [w.b + code.word(w.taps + tap + k) + c * size for k in range(len(xs))]
+                    weights = [code.load(place, vector, mask) for place in places]
+                    place = here + code.word(tap) + c * size
+                    for at, users in _seen(code, place, w.channels * size, pixels, step, xs):
+                        value = code.load(at, vector, mask)
+                        for p, k in users:
+                            total = code.multiply_add(value, weights[k], builder.load(sums[p]))
+                            builder.store(total, sums[p])
                 for p, total in enumerate(sums):
                     value = ACTIVATIONS[activation](code, builder.load(total))
                     code.store(value, there + w.c_step * p + c * size, mask)
@@ -107,15 +134,18 @@ def _forward(dtype: str, pixels: int, padded: bool, activation: str) -> Kernel:
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         _bands(builder, function, padded, body)
 
-    name = f"depthwise_conv2d[{dtype}, {pixels}{', pad' if padded else ''}, {activation}]"
-    return ir_kernel(name, emit, (dtype, pixels, padded, activation))
+    name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}{', pad' if padded else ''}, {activation}]"
+    return ir_kernel(name, emit, (dtype, pixels, step, xs, padded, activation))
 
 
 @cache
-def _weight_gradient(dtype: str, padded: bool) -> Kernel:
-    """Kernel: sums of A times the output's gradient over a tile's bands, one partial result per tile."""
+def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int, padded: bool) -> Kernel:
+    """Kernel: sums of A times the output's gradient over a tile's bands, one partial result per tile.
+
+    The sums of `together` kernel rows are made at once; `step` and `xs` are as in `_forward`.
+    """
     size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
-    chains = 4
+    pixels = 4
 
     def body(
         code: Code,
@@ -129,41 +159,47 @@ def _weight_gradient(dtype: str, padded: bool) -> Kernel:
         a_line: Int,
     ) -> None:
         builder = code.builder
-        sums = [code.variable(vector) for _ in range(chains)]
+        sums = [[code.variable(vector) for _ in xs] for _ in range(together)]
+        cells = [(j, k, total) for j, row in enumerate(sums) for k, total in enumerate(row)]
         grad = w.b + sample * w.b_sample + line * w.b_line
-        step = w.channels * size
-        whole = w.length - w.length % chains
+        pixel = w.channels * size
+        whole = w.length - w.length % pixels
 
         def channels(c: Int, mask: ir.Value | None) -> None:
-            def add(total: ir.Value, x: Int, g: Int) -> None:
-                product = (code.load(x, vector, mask), code.load(g, vector, mask))
-                builder.store(code.multiply_add(*product, builder.load(total)), total)
+            def add(lines: list[Int], g: Int, p: Int, places: int) -> None:
+                flows = [code.load(g + pixel * (p + i), vector, mask) for i in range(places)]
+                for start, row in zip(lines, sums, strict=True):
+                    for at, users in _seen(code, start + p * w.a_step, pixel, places, step, xs):
+                        value = code.load(at, vector, mask)
+                        for i, k in users:
+                            builder.store(code.multiply_add(value, flows[i], builder.load(row[k])), row[k])
 
-            with code.loop(w.taps) as tap:
-                target = w.c + code.tile * w.c_part + (tap * w.channels + c) * size
-                for total in sums:
+            with code.loop(w.rows // together) as group:
+                tap = group * (together * len(xs))
+                target = w.c + code.tile * w.c_part + tap * pixel + c * size
+                for j, k, total in cells:
                     builder.store(zero(vector), total)
-                with code.when(unit.differs(first)):
-                    builder.store(code.load(target, vector, mask), sums[0])
+                    with code.when(unit.differs(first)):
+                        held = code.load(target + pixel * (j * len(xs) + k), vector, mask)
+                        builder.store(held, total)
+                offsets = [code.word(tap + (len(_NAMES) + j * len(xs))) for j in range(together)]
                 with code.loop(count) as y:
-                    x = a + code.word(tap + len(_NAMES)) + y * a_line + c * size
+                    lines = [a + offset + y * a_line + c * size for offset in offsets]
                     g = grad + y * w.b_line + c * size
-                    with code.loop(whole, step=chains) as p:
-                        for j, total in enumerate(sums):
-                            add(total, x + (p + j) * w.a_step, g + (p + j) * step)
+                    with code.loop(whole, step=pixels) as p:
+                        add(lines, g, p, pixels)
                     with code.loop(w.length, whole) as p:
-                        add(sums[0], x + p * w.a_step, g + p * step)
-                values = [builder.load(total) for total in sums]
-                total = builder.fadd(builder.fadd(values[0], values[1]), builder.fadd(values[2], values[3]))
-                code.store(total, target, mask)
+                        add(lines, g, p, 1)
+                for j, k, total in cells:
+                    code.store(builder.load(total), target + pixel * (j * len(xs) + k), mask)
 
         _vectors(code, w.channels, vector.count, channels)
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         _bands(builder, function, padded, body)
 
-    name = f"depthwise_weight_gradient[{dtype}{', pad' if padded else ''}]"
-    return ir_kernel(name, emit, (dtype, padded))
+    name = f"depthwise_weight_gradient[{dtype}, {together}x{len(xs)}/{step}{', pad' if padded else ''}]"
+    return ir_kernel(name, emit, (dtype, step, xs, together, padded))
 
 
 @cache
@@ -276,8 +312,16 @@ def _tap_rows(
     values = _operands(a, view, steps, out.samples, out.height, out.width, taps, threads)
     values |= {"b": w.address, "c": out.address, "bias": bias.address if bias else 0,
                "c_sample": out.sample, "c_row": out.row, "c_step": out.step}  # fmt: skip
-    kernel = _forward(a.dtype.name, min(_PIXELS, out.width), view.padded, activation)
+    xs = _row_taps(taps)
+    # Sums, the weights of a kernel row, and a value.
+    pixels = max(2, min(_PIXELS, TARGET.registers - 1 - len(xs)))
+    kernel = _forward(a.dtype.name, min(pixels, out.width), steps[1], xs, view.padded, activation)
     return [_row(kernel, values, view, [*view.offsets(taps, a), *(t.offset for t in taps)], scratch)]
+
+
+def _row_taps(taps: Sequence[Tap]) -> tuple[int, ...]:
+    """Where the taps of a kernel row lie; all rows are alike."""
+    return tuple(tap.x for tap in taps if tap.y == taps[0].y)
 
 
 def _operands(
@@ -297,7 +341,7 @@ def _operands(
         "a": a.address, "samples": samples, "lines": lines, "length": length, "channels": channels,
         "lines_per_band": min(lines, band, max(1, -(-samples * lines // (4 * threads)))),
         "a_sample": height * width * pixel, "a_line": steps[0] * width * pixel, "a_step": steps[1] * pixel,
-        "taps": len(taps),
+        "taps": len(taps), "rows": len({tap.y for tap in taps}),
     }  # fmt: skip
     if view.padded:
         values |= view.staging(a, steps)
@@ -338,9 +382,9 @@ def depthwise_weight_gradient_rows(
     tiles = values["tiles"]
     target = out if tiles == 1 else scratch((tiles, *out.shape), out.dtype)
     values |= {"c": target.address, "c_part": out.nbytes}
-    rows.append(
-        _row(_weight_gradient(x.dtype.name, view.padded), values, view, view.offsets(taps, x), scratch)
-    )
+    together = kh if kh * kw <= _SUMS else 1
+    kernel = _weight_gradient(x.dtype.name, strides[1], _row_taps(taps), together, view.padded)
+    rows.append(_row(kernel, values, view, view.offsets(taps, x), scratch))
     if tiles > 1:
         rows.append(partial_sum_row(x.dtype.name, target.address, tiles, 1, out.size, out.address, 0))
     return rows
