@@ -4,7 +4,8 @@ With a channel multiplier the input is stretched first (channel c is repeated), 
 channel has an input channel of its own; the input gradient sums the repeats at the end.
 
 Kernels work on some pixels of a line at once and know how the taps of a kernel row lie, so a pixel that
-several taps see is loaded once.
+several taps see is loaded once. Pixels whose distance makes them fall into few sets of the cache are brought
+further apart first, in the copy of lines that pictures with borders need anyway.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ from symgraph.kernels.simd import ACTIVATIONS
 from symgraph.kernels.target import TARGET
 
 _PIXELS = 8
+_COLLIDING = 1024
+"""Pixels this many bytes (or a multiple) long fall into few sets of L1."""
+_GAP = 64
+"""What is put between them: a cache line."""
 _SUMS = 9
 """Taps whose sums the weight gradient holds in registers at once."""
 _NAMES = (
@@ -35,6 +40,9 @@ _NAMES = (
     "channels", "a_sample", "a_line", "a_row", "a_step", "b_sample", "b_line", "c_sample", "c_row", "c_step",
     "c_part", "taps", "rows", "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height",
     "stage_skip", "stage_left", "stage_middle", "stage_right",
+    # The distance of pixels, where they are staged too; of a staged line of `stage_width` pixels, those from
+    # `stage_first` up to `stage_end` are A's.
+    "pixel", "stage_width", "stage_first", "stage_end",
 )  # fmt: skip
 # A pixel's address, and the (place, tap) pairs that see it.
 _Seen = tuple[Int, list[tuple[int, int]]]
@@ -42,7 +50,7 @@ _Seen = tuple[Int, list[tuple[int, int]]]
 _Body = Callable[[Code, SimpleNamespace, Int, Int, Int, Int, Int, Int, Int], None]
 
 
-def _bands(builder: ir.IRBuilder, function: ir.Function, padded: bool, body: _Body) -> None:
+def _bands(builder: ir.IRBuilder, function: ir.Function, stage: str, body: _Body) -> None:
     """The frame of both kernels: a tile's bands of lines, A's part of each staged where it has borders."""
     code = Code(builder, function)
     w = code.words(_NAMES)
@@ -53,13 +61,33 @@ def _bands(builder: ir.IRBuilder, function: ir.Function, padded: bool, body: _Bo
         sample, line = unit // bands, unit % bands * w.lines_per_band
         count = code.minimum(w.lines_per_band, w.lines - line)
         source = w.a + sample * w.a_sample
-        if padded:
-            emit_padded_lines(code, w, source, line, count)
+        if stage != "none":
+            (_spread_lines if stage == "spread" else emit_padded_lines)(code, w, source, line, count)
             a, a_line = w.stage, w.stage_step * w.stage_row
         else:
             a, a_line = source + line * w.a_line, w.a_line
         body(code, w, unit, first, sample, line, count, a, a_line)
     code.finish()
+
+
+def _spread_lines(code: Code, w: SimpleNamespace, source: Int, first_line: Int, lines: Int) -> None:
+    """As `emit_padded_lines`, with gaps between the pixels."""
+    top = first_line * w.stage_step - w.stage_top
+    length = w.pixel - _GAP
+    with code.loop((lines - 1) * w.stage_step + w.stage_extra + 1) as i, code.loop(w.stage_width) as x:
+        target = w.stage + i * w.stage_row + x * w.pixel
+        y = top + i
+        inside = code.builder.and_(y >= 0, y < w.stage_height)
+        inside = code.builder.and_(inside, code.builder.and_(x >= w.stage_first, x < w.stage_end))
+
+        def copy(target: Int = target, x: Int = x, y: Int = y) -> None:
+            place = source + y * w.a_row + w.stage_skip + (x - w.stage_first) * length
+            code.copy(target, place, length)
+
+        def clear(target: Int = target) -> None:
+            code.clear(target, length)
+
+        code.either(inside, copy, clear)
 
 
 def _vectors(code: Code, channels: Int, lanes: int, body: Callable[[Int, ir.Value | None], None]) -> None:
@@ -80,12 +108,11 @@ def _seen(code: Code, place: Int, pixel: Int, count: int, step: int, xs: Sequenc
 
 
 @cache
-def _forward(
-    dtype: str, pixels: int, step: int, xs: tuple[int, ...], padded: bool, activation: str
-) -> Kernel:
+def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], stage: str, activation: str) -> Kernel:
     """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour.
 
     `step` is that of the windows along a line, `xs` tells where the taps of a kernel row lie.
+    `stage` is "none", "pad" (lines get zero borders) or "spread" (pixels get gaps between them too).
     """
     size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
 
@@ -120,7 +147,7 @@ def _forward(
                     places = [w.b + code.word(w.taps + tap + k) + c * size for k in range(len(xs))]
                     weights = [code.load(place, vector, mask) for place in places]
                     place = here + code.word(tap) + c * size
-                    for at, users in _seen(code, place, w.channels * size, pixels, step, xs):
+                    for at, users in _seen(code, place, w.pixel, pixels, step, xs):
                         value = code.load(at, vector, mask)
                         for p, k in users:
                             total = code.multiply_add(value, weights[k], builder.load(sums[p]))
@@ -132,17 +159,17 @@ def _forward(
             _vectors(code, w.channels, vector.count, channels)
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _bands(builder, function, padded, body)
+        _bands(builder, function, stage, body)
 
-    name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}{', pad' if padded else ''}, {activation}]"
-    return ir_kernel(name, emit, (dtype, pixels, step, xs, padded, activation))
+    name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}, {stage}, {activation}]"
+    return ir_kernel(name, emit, (dtype, pixels, step, xs, stage, activation))
 
 
 @cache
-def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int, padded: bool) -> Kernel:
+def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int, stage: str) -> Kernel:
     """Kernel: sums of A times the output's gradient over a tile's bands, one partial result per tile.
 
-    The sums of `together` kernel rows are made at once; `step` and `xs` are as in `_forward`.
+    The sums of `together` kernel rows are made at once; The rest is as in `_forward`.
     """
     size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
     pixels = 4
@@ -169,7 +196,7 @@ def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int, 
             def add(lines: list[Int], g: Int, p: Int, places: int) -> None:
                 flows = [code.load(g + pixel * (p + i), vector, mask) for i in range(places)]
                 for start, row in zip(lines, sums, strict=True):
-                    for at, users in _seen(code, start + p * w.a_step, pixel, places, step, xs):
+                    for at, users in _seen(code, start + p * w.a_step, w.pixel, places, step, xs):
                         value = code.load(at, vector, mask)
                         for i, k in users:
                             builder.store(code.multiply_add(value, flows[i], builder.load(row[k])), row[k])
@@ -196,10 +223,10 @@ def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int, 
         _vectors(code, w.channels, vector.count, channels)
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _bands(builder, function, padded, body)
+        _bands(builder, function, stage, body)
 
-    name = f"depthwise_weight_gradient[{dtype}, {together}x{len(xs)}/{step}{', pad' if padded else ''}]"
-    return ir_kernel(name, emit, (dtype, step, xs, together, padded))
+    name = f"depthwise_weight_gradient[{dtype}, {together}x{len(xs)}/{step}, {stage}]"
+    return ir_kernel(name, emit, (dtype, step, xs, together, stage))
 
 
 @cache
@@ -309,14 +336,16 @@ def _tap_rows(
         return []
     taps = taps if a.size else []
     view = View.of(taps, out, steps, a.shape[1], a.shape[2])
-    values = _operands(a, view, steps, out.samples, out.height, out.width, taps, threads)
+    stage = _stage(a, view, taps, out.width)
+    values = _operands(a, view, stage, steps, out.samples, out.height, out.width, taps, threads)
     values |= {"b": w.address, "c": out.address, "bias": bias.address if bias else 0,
                "c_sample": out.sample, "c_row": out.row, "c_step": out.step}  # fmt: skip
     xs = _row_taps(taps)
     # Sums, the weights of a kernel row, and a value.
     pixels = max(2, min(_PIXELS, TARGET.registers - 1 - len(xs)))
-    kernel = _forward(a.dtype.name, min(pixels, out.width), steps[1], xs, view.padded, activation)
-    return [_row(kernel, values, view, [*view.offsets(taps, a), *(t.offset for t in taps)], scratch)]
+    kernel = _forward(a.dtype.name, min(pixels, out.width), steps[1], xs, stage, activation)
+    offsets = _offsets(a, view, stage, taps)
+    return [_row(kernel, values, view, stage, [*offsets, *(t.offset for t in taps)], scratch)]
 
 
 def _row_taps(taps: Sequence[Tap]) -> tuple[int, ...]:
@@ -327,6 +356,7 @@ def _row_taps(taps: Sequence[Tap]) -> tuple[int, ...]:
 def _operands(
     a: Buffer,
     view: View,
+    stage: str,
     steps: Pair,
     samples: int,
     lines: int,
@@ -343,8 +373,14 @@ def _operands(
         "a_sample": height * width * pixel, "a_line": steps[0] * width * pixel, "a_step": steps[1] * pixel,
         "taps": len(taps), "rows": len({tap.y for tap in taps}),
     }  # fmt: skip
-    if view.padded:
+    if stage != "none":
         values |= view.staging(a, steps)
+    gap = _GAP if stage == "spread" else 0
+    values |= {
+        "pixel": pixel + gap, "a_step": steps[1] * (pixel + gap), "stage_width": view.width,
+        "stage_row": view.width * (pixel + gap), "stage_first": values.get("stage_left", 0) // pixel,
+        "stage_end": (values.get("stage_left", 0) + values.get("stage_middle", 0)) // pixel,
+    }  # fmt: skip
     units = samples * -(-lines // values["lines_per_band"])
     # A multiply-add costs about eight times what it does in a matrix product: there is a load for each.
     small = threads == 1 or samples * lines * length * channels * max(1, len(taps)) < SMALL // 8
@@ -352,8 +388,26 @@ def _operands(
     return values
 
 
-def _row(kernel: Kernel, values: Operands, view: View, offsets: Sequence[int], scratch: Scratch) -> Row:
-    if view.padded:
+def _stage(a: Buffer, view: View, taps: Sequence[Tap], width: int) -> str:
+    """How lines of A are brought together before a band is worked on."""
+    pixel = a.shape[3] * a.dtype.itemsize
+    if taps and pixel and pixel % _COLLIDING == 0 and len(taps) * width > 16:
+        return "spread"
+    return "pad" if view.padded else "none"
+
+
+def _offsets(a: Buffer, view: View, stage: str, taps: Sequence[Tap]) -> list[int]:
+    """Bytes from an output pixel's place in A, or in the copy of lines, to each tap."""
+    if stage != "spread":
+        return view.offsets(taps, a)
+    pixel = a.shape[3] * a.dtype.itemsize + _GAP
+    return [((t.y - view.top) * view.width + t.x - view.left) * pixel for t in taps]
+
+
+def _row(
+    kernel: Kernel, values: Operands, view: View, stage: str, offsets: Sequence[int], scratch: Scratch
+) -> Row:
+    if stage != "none":
         lines = (values["lines_per_band"] - 1) * values["stage_step"] + view.extra + 1
         values["stage"], values["stage_slot"] = slots(scratch, values["tiles"], lines * values["stage_row"])
     return Row(kernel, (*(values.get(name, 0) for name in _NAMES), *offsets), values["tiles"])
@@ -377,14 +431,15 @@ def depthwise_weight_gradient_rows(
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, 0) for ky in range(kh) for kx in range(kw)]
     pixels = lattice(grad)
     view = View.of(taps, pixels, strides, x.shape[1], x.shape[2])
-    values = _operands(x, view, strides, pixels.samples, pixels.height, pixels.width, taps, threads)
+    stage = _stage(x, view, taps, pixels.width)
+    values = _operands(x, view, stage, strides, pixels.samples, pixels.height, pixels.width, taps, threads)
     values |= {"b": grad.address, "b_sample": pixels.sample, "b_line": pixels.row}
     tiles = values["tiles"]
     target = out if tiles == 1 else scratch((tiles, *out.shape), out.dtype)
     values |= {"c": target.address, "c_part": out.nbytes}
     together = kh if kh * kw <= _SUMS else 1
-    kernel = _weight_gradient(x.dtype.name, strides[1], _row_taps(taps), together, view.padded)
-    rows.append(_row(kernel, values, view, view.offsets(taps, x), scratch))
+    kernel = _weight_gradient(x.dtype.name, strides[1], _row_taps(taps), together, stage)
+    rows.append(_row(kernel, values, view, stage, _offsets(x, view, stage, taps), scratch))
     if tiles > 1:
         rows.append(partial_sum_row(x.dtype.name, target.address, tiles, 1, out.size, out.address, 0))
     return rows

@@ -55,6 +55,21 @@ def convolutions() -> Iterator[Case]:
         ("dilated", (2, 21, 23, 15), (3, 3), 29, {"dilation": (2, 2)}),
         ("groups", (3, 15, 17, 28), (3, 3), 36, {"groups": 4}),
         ("depthwise", (3, 21, 23, 37), (3, 3), 37, {"groups": 37, "padding": ((1, 1), (1, 1))}),
+        (
+            "depthwise, colliding pixels",
+            (2, 9, 11, 256),
+            (3, 3),
+            256,
+            {"groups": 256, "padding": ((1, 1), (1, 1))},
+        ),
+        (
+            "depthwise, colliding pixels, strides",
+            (2, 12, 11, 512),
+            (5, 3),
+            512,
+            {"groups": 512, "strides": (2, 2), "padding": ((0, 2), (0, 1))},
+        ),
+        ("depthwise, colliding pixels, valid", (2, 9, 13, 256), (3, 4), 256, {"groups": 256}),
         ("depthwise strides", (3, 22, 23, 37), (3, 3), 37, {"groups": 37, "strides": (2, 2)}),
         (
             "depthwise 5x5 multiplied",
