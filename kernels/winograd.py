@@ -335,11 +335,16 @@ def _rows(
     v_row = -(-channels // block.lanes) * block.lanes * size
     v_point, u_point = odd_lines(block.rows * v_row), odd_lines(channels * block.width * size)
     m_point = odd_lines(block.rows * block.width * size)
-    chunk = _even(panels, CHUNK_BYTES // (points * u_point))
-    band = _even(blocks, max(BAND_BYTES // (points * v_point), -(-BAND_TILES // block.rows)))
-    group = _even(chunk, BAND_BYTES // (points * m_point * band))
-    if band * points * v_point > 2 * BAND_BYTES:
+    if blocks * points * v_point <= CHUNK_BYTES:
+        # All tiles are one band: the weights' points are used up before the next are made, and stay near.
+        band, chunk = blocks, _even(panels, BAND_BYTES // (points * u_point))
         group = chunk
+    else:
+        chunk = _even(panels, CHUNK_BYTES // (points * u_point))
+        band = _even(blocks, max(BAND_BYTES // (points * v_point), -(-BAND_TILES // block.rows)))
+        group = _even(chunk, BAND_BYTES // (points * m_point * band))
+        if band * points * v_point > 2 * BAND_BYTES:
+            group = chunk
     values |= {
         "parts_columns": plan.parts_columns, "parts_rows": plan.parts_rows, "chunk": chunk, "group": group,
         "band": band, "v_row": v_row, "v_point": v_point, "u_point": u_point, "m_point": m_point,

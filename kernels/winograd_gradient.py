@@ -6,8 +6,8 @@ take their correlation. Both are transformed to 36 points, where it is a product
     dw[ky, kx, c, f] = back(sum over tiles of V[point][tile][c] * G[point][tile][f])
 
 and the way back is taken once, from the sums: 36 multiplications in place of 144. Tiles come in bands that
-lie in the cache. Parts that share the tiles have sums of their own, which the way back adds up in a fixed order.
-The point 1 of both axes holds the sum of a tile's gradient: the gradient of a bias comes for little.
+lie in the cache. Parts that share the tiles have sums of their own, which the way back adds up in a fixed
+order. The point 1 of both axes holds the sum of a tile's gradient: the gradient of a bias comes for little.
 """
 
 from __future__ import annotations
