@@ -30,9 +30,9 @@ from symgraph.kernels.small_transform import apply_both_ways, correlation
 from symgraph.kernels.target import TARGET
 from symgraph.kernels.winograd_tiles import Load, Picture, emit_place, emit_points, emit_window, odd_lines
 
-BAND_BYTES = TARGET.l2_bytes // 2
-"""Points of windows that a band aims at, and of results that it makes at once."""
-BAND_TILES = 24
+BAND_BYTES = TARGET.l2_bytes // 8
+"""Points of windows that a band aims at, and of results that it makes at once: what is near stays near."""
+BAND_TILES = 18
 """Fewest tiles of a band, however large: the weights' points are read once a band."""
 CHUNK_BYTES = 4 << 20
 """Points of weights that a part of the work makes at once."""
@@ -335,16 +335,14 @@ def _rows(
     v_row = -(-channels // block.lanes) * block.lanes * size
     v_point, u_point = odd_lines(block.rows * v_row), odd_lines(channels * block.width * size)
     m_point = odd_lines(block.rows * block.width * size)
-    if blocks * points * v_point <= CHUNK_BYTES:
+    if blocks * points * v_point <= CHUNK_BYTES and panels * points * u_point > TARGET.l2_bytes:
         # All tiles are one band: the weights' points are used up before the next are made, and stay near.
-        band, chunk = blocks, _even(panels, BAND_BYTES // (points * u_point))
+        band, chunk = blocks, _even(panels, TARGET.l2_bytes // 2 // (points * u_point))
         group = chunk
     else:
         chunk = _even(panels, CHUNK_BYTES // (points * u_point))
         band = _even(blocks, max(BAND_BYTES // (points * v_point), -(-BAND_TILES // block.rows)))
         group = _even(chunk, BAND_BYTES // (points * m_point * band))
-        if band * points * v_point > 2 * BAND_BYTES:
-            group = chunk
     values |= {
         "parts_columns": plan.parts_columns, "parts_rows": plan.parts_rows, "chunk": chunk, "group": group,
         "band": band, "v_row": v_row, "v_point": v_point, "u_point": u_point, "m_point": m_point,
