@@ -9,18 +9,21 @@ from symgraph.utils.generic_utils import (
     get_custom_objects,
     serialize_keras_object,
 )
+from symgraph.utils.layer_utils import convert_all_kernels_in_model, print_summary
 from symgraph.utils.np_utils import normalize, to_categorical
 from symgraph.utils.plot_utils import plot_history
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
+    "convert_all_kernels_in_model",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
     "get_file",
     "normalize",
     "plot_history",
+    "print_summary",
     "serialize_keras_object",
     "to_categorical",
 ]
