@@ -9,8 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph.graph.dims import Dim
-from symgraph.graph.op import Op, Sample
-from symgraph.graph.ops.elementwise import Multiply, Subtract, broadcast_requirements, broadcast_shapes
+from symgraph.graph.op import Cut, Op, Sample
+from symgraph.graph.ops.elementwise import (
+    Multiply,
+    Subtract,
+    broadcast_requirements,
+    broadcast_shapes,
+    cut_samples,
+)
 from symgraph.graph.ops.fused import Step, instructions
 from symgraph.graph.ops.reduce import Max, Mean, Reduction, Sum
 from symgraph.graph.types import TensorType, TupleType
@@ -80,6 +86,12 @@ class SiblingReductions(Op):
             kinds, program, places, wide, outs, self.axes, threads=threads, scratch=scratch
         )
 
+    def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
+        """By samples: sums over them are added up."""
+        cut = cut_samples(inputs, np.broadcast_shapes(*inputs))
+        cuts = [cut and reduction.cut_with(cut) for reduction, _ in self.reductions]
+        return cuts[0] if all(c is not None for c in cuts) else None
+
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Sums and extremes of inputs and steps, over first, last and all axes."""
@@ -90,3 +102,4 @@ class SiblingReductions(Op):
                 kinds = ((Sum(axes), 3), (Mean(axes, True), 0), (Max(axes), 2))
                 yield Sample(cls(steps, kinds), (a, b), False, ((0, 0),))
                 yield Sample(cls((), (kinds[1], (Sum(axes), 0))), (a,), False, ((0, 0),))
+                yield Sample(cls(steps, ((Sum(axes), 3), (Sum(axes), 0))), (a, b), False, ((0, 0),))
