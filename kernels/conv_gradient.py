@@ -113,6 +113,9 @@ def _emit_panel(
         target = w.sums + across
         _emit_sums(code, block, source, step, count * w.pixels, w.columns - column, target, load)
     blocks = (w.length + (block.rows - 1)) // block.rows
+    # Panels that are not packed are complete. Said here, it keeps a second, masked loop from being written,
+    # whose registers the first one would have to share.
+    columns = w.columns - column if packed else code.number(block.width)
     with code.loop(w.cells) as cell, code.loop(blocks) as i:
         start = code.minimum(i * block.rows, w.length - block.rows)
         offset = code.word(cell + len(NAMES)) + group * w.a_group + start * block.size
@@ -120,7 +123,7 @@ def _emit_panel(
             a=a + offset, row_step=code.number(block.size), depth_step=w.a_step, runs=count, depth=w.pixels,
             run_offset=lambda run: run * a_line, b=w.pack if packed else grad + across,
             c=w.c + (cell * w.length + start) * w.c_step + across,
-            c_step=w.c_step, columns=w.columns - column, skip=i * block.rows - start, load=load,
+            c_step=w.c_step, columns=columns, skip=i * block.rows - start, load=load,
             b_step=None if packed else w.b_step,
         ))  # fmt: skip
 

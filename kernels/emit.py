@@ -196,11 +196,6 @@ class Code:
         kind = ir.FunctionType(result, [a.type for a in args])
         return self.builder.call(known or ir.Function(self.builder.module, kind, name=name), args)
 
-    def prefetch_to_write(self, address: Int) -> None:
-        """Ask for the cache line at an address, which may be any number: nothing is touched."""
-        args = [self.pointer(address, I8), I32(1), I32(3), I32(1)]
-        self.call("llvm.prefetch.p0", ir.VoidType(), args)
-
     def copy(self, target: Int, source: Int, count: Int) -> None:
         """Copy `count` bytes between places that do not overlap."""
         byte = I8

@@ -17,7 +17,6 @@ from llvmlite import ir
 from symgraph.kernels.emit import Code, Int, indices, vector_type, zero
 from symgraph.kernels.target import TARGET
 
-CACHE_LINE = 64
 ACTIVATIONS: dict[str, Callable[[Code, ir.Value], ir.Value]] = {
     "linear": lambda code, x: x,
     # Ordered compare on the zero's side: a NaN is not below zero and comes through.
@@ -146,13 +145,23 @@ def emit_block(code: Code, block: Block, tile: Tile) -> None:
 
 
 def _begin(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> None:
-    """Clear the cells and ask for C's lines, which the end needs: the products hide the way to memory."""
+    builder = code.builder
     for row in cells:
         for cell in row:
-            code.builder.store(zero(block.vector), cell)
-    for m in range(block.rows):
-        for at in range(0, block.width * block.size, CACHE_LINE):
-            code.prefetch_to_write(tile.c + tile.c_step * m + at)
+            builder.store(zero(block.vector), cell)
+
+    def fetch(masks: list[ir.Value | None]) -> None:
+        for m, row in enumerate(cells):
+            for v, cell in enumerate(row):
+                at = tile.c + tile.c_step * m + v * block.lanes * block.size
+                builder.store(code.load(at, block.vector, masks[v]), cell)
+
+    with code.when(tile.load):
+        code.either(
+            tile.columns >= block.width,
+            lambda: fetch([None] * block.vectors),
+            lambda: fetch(column_masks(code, block, tile.columns)),
+        )
 
 
 def _multiply(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> None:
@@ -200,12 +209,6 @@ def _end(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> N
     activate = ACTIVATIONS[tile.activation]
 
     def finish(masks: list[ir.Value | None]) -> None:
-        with code.when(tile.load):
-            for m, row in enumerate(cells):
-                for v, cell in enumerate(row):
-                    at = tile.c + tile.c_step * m + v * block.lanes * block.size
-                    held = code.load(at, block.vector, masks[v])
-                    builder.store(builder.fadd(builder.load(cell), held), cell)
         if tile.bias is not None:
             with code.when(builder.and_(tile.last, tile.bias.differs(0))):
                 for v in range(block.vectors):
