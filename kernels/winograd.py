@@ -51,31 +51,39 @@ _NAMES = (
 
 
 @cache
-def winograd(block: Block, outputs: int, layout: str, activation: str) -> Kernel:
+def winograd(block: Block, outputs: int, layout: str, activation: str, masked: bool = False) -> Kernel:
     """The kernel for tiles of `outputs` x `outputs` pixels and one block size of the products.
 
     `layout` tells which of the weights' axes is contiguous, "rows" (their columns, as in `contraction`) or
-    "columns" (their depth); `activation` is "linear", "relu" or "gated".
+    "columns" (their depth); `activation` is "linear", "relu" or "gated"; `masked` tells that the results'
+    columns are not whole vectors.
     """
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         code = Code(builder, function)
-        _Emitter(code, code.words(_NAMES), block, outputs, layout, activation).all()
+        _Emitter(code, code.words(_NAMES), block, outputs, layout, activation, masked).all()
         code.finish()
 
     name = f"winograd_{outputs}x{outputs}[{block.dtype}, {block.rows}x{block.vectors}"
-    name += f", {layout}, {activation}]"
-    return ir_kernel(name, emit, (block, outputs, layout, activation))
+    name += f", {layout}, {activation}{', masked' if masked else ''}]"
+    return ir_kernel(name, emit, (block, outputs, layout, activation, masked))
 
 
 class _Emitter:
     """Writes one kernel."""
 
     def __init__(
-        self, code: Code, w: SimpleNamespace, block: Block, outputs: int, layout: str, activation: str
+        self,
+        code: Code,
+        w: SimpleNamespace,
+        block: Block,
+        outputs: int,
+        layout: str,
+        activation: str,
+        masked: bool,
     ) -> None:
         self.code, self.w, self.block, self.outputs = code, w, block, outputs
-        self.layout, self.activation = layout, activation
+        self.layout, self.activation, self.masked = layout, activation, masked
         self.transforms = correlation(outputs, TAPS)
         self.side = outputs + TAPS - 1
         self.points = self.side**2
@@ -215,11 +223,10 @@ class _Emitter:
                 with code.loop(panels) as panel, code.loop(block.vectors) as v:
                     column = (group + panel) * block.width + v * block.lanes
                     here = source + panel * w.m_panel + v * (block.lanes * block.size)
-                    pixels = partial(self._pixels, here, place + column * block.size, exist, column)
                     left = w.columns - column
-                    mask = code.first_lanes(left, block.lanes)
+                    mask = code.first_lanes(left, block.lanes) if self.masked else None
                     with code.when(left > 0):
-                        code.either(left >= block.lanes, partial(pixels, None), partial(pixels, mask))
+                        self._pixels(here, place + column * block.size, exist, column, mask)
 
     def _pixels(
         self, source: Int, place: Int, exist: tuple[Int, Int], column: Int, mask: ir.Value | None
@@ -349,7 +356,7 @@ def _rows(
     }  # fmt: skip
     for name, room in (("v", band * v_point), ("u", chunk * u_point), ("m", band * group * m_point)):
         values[name], values[f"{name}_slot"] = slots(scratch, parts, points * room)
-    kernel = winograd(block, outputs, layout, activation)
+    kernel = winograd(block, outputs, layout, activation, columns % block.lanes != 0)
     return [Row(kernel, tuple(values.get(name, 0) for name in _NAMES), parts)]
 
 
