@@ -25,6 +25,8 @@ LARGE_BYTES = 4 << 20
 SLICE_BYTES = 8 << 20
 """What a slice hands on from node to node: a part of a usual L3. Smaller ones save memory, but no time."""
 MOST_SLICES = 64
+SAMPLES = 8
+"""Samples of a slice for each thread, at least: with fewer, threads wait for each other at every row."""
 _REACH = 64
 """How many nodes may be moved out of the midst of a run."""
 
@@ -133,7 +135,7 @@ class _Arranger:
         if isinstance(node.op, Part) or node.op.leaf or self._largest(node) < LARGE_BYTES:
             return None
         found = self.cut(node)
-        if found is None or found[0].added or found[1] < 2 * self.threads:
+        if found is None or found[0].added or found[1] < 2 * SAMPLES * self.threads:
             return None
         run = _Run(found[1])
         self._join(run, node, found[0])
@@ -172,7 +174,7 @@ class _Arranger:
     def finish(self, run: _Run, roots: set[int]) -> Slices | None:
         """The run's slices; None where it hands nothing on, or fits into one slice."""
         total = sum(run.handed.values())
-        count = min(-(-total // SLICE_BYTES), MOST_SLICES, run.samples // self.threads)
+        count = min(-(-total // SLICE_BYTES), MOST_SLICES, run.samples // (SAMPLES * self.threads))
         if count < 2:
             return None
         bounds = tuple(i * run.samples // count for i in range(count + 1))

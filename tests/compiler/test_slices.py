@@ -23,6 +23,7 @@ def thin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slices of one or two samples, for values of any size."""
     monkeypatch.setattr(slices_module, "LARGE_BYTES", 1)
     monkeypatch.setattr(slices_module, "SLICE_BYTES", 1)
+    monkeypatch.setattr(slices_module, "SAMPLES", 1)
 
 
 @pytest.mark.usefixtures("thin")
@@ -58,6 +59,7 @@ def test_a_training_step_is_the_same_in_less_memory(monkeypatch: pytest.MonkeyPa
     assert all(row.slice == 0 for row in at_once.rows)
     monkeypatch.setattr(slices_module, "LARGE_BYTES", 1 << 16)
     monkeypatch.setattr(slices_module, "SLICE_BYTES", 1 << 18)
+    monkeypatch.setattr(slices_module, "SAMPLES", 2)
     for _ in range(2):
         sliced.train_on_batch(x, y)
     program = sliced.train_function.program()
