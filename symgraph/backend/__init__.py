@@ -8,6 +8,7 @@ from symgraph.backend.math import *  # noqa: F403
 from symgraph.backend.movement import *  # noqa: F403
 from symgraph.backend.nn import *  # noqa: F403
 from symgraph.backend.random import *  # noqa: F403
+from symgraph.backend.volumes import *  # noqa: F403
 from symgraph.globals import epsilon as epsilon
 from symgraph.globals import floatx as floatx
 from symgraph.globals import image_data_format as image_data_format

@@ -57,6 +57,18 @@ from symgraph.layers.resizing import (
     ZeroPadding2D,
 )
 from symgraph.layers.transposed import Conv2DTranspose
+from symgraph.layers.volumes import (
+    AveragePooling3D,
+    Conv3D,
+    Conv3DTranspose,
+    Cropping3D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling3D,
+    MaxPooling3D,
+    SpatialDropout3D,
+    UpSampling3D,
+    ZeroPadding3D,
+)
 
 # Keras' second names.
 Convolution1D = Conv1D
@@ -72,6 +84,12 @@ GlobalMaxPool1D = GlobalMaxPooling1D
 GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalAvgPool1D = GlobalAveragePooling1D
 GlobalAvgPool2D = GlobalAveragePooling2D
+Convolution3D = Conv3D
+Deconvolution3D = Deconv3D = Conv3DTranspose
+MaxPool3D = MaxPooling3D
+AvgPool3D = AveragePooling3D
+GlobalMaxPool3D = GlobalMaxPooling3D
+GlobalAvgPool3D = GlobalAveragePooling3D
 
 __all__ = [
     "ELU",
@@ -82,20 +100,28 @@ __all__ = [
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
     "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
     "Concatenate",
     "Conv1D",
     "Conv2D",
     "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
     "Convolution1D",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Convolution3D",
     "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
     "Deconv2D",
+    "Deconv3D",
     "Deconvolution2D",
+    "Deconvolution3D",
     "Dense",
     "DepthwiseConv2D",
     "Dot",
@@ -105,12 +131,16 @@ __all__ = [
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
     "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "Input",
     "InputLayer",
     "InputSpec",
@@ -120,8 +150,10 @@ __all__ = [
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
     "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "Multiply",
@@ -137,12 +169,15 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "SpatialDropout3D",
     "Subtract",
     "ThresholdedReLU",
     "UpSampling1D",
     "UpSampling2D",
+    "UpSampling3D",
     "ZeroPadding1D",
     "ZeroPadding2D",
+    "ZeroPadding3D",
     "add",
     "average",
     "concatenate",

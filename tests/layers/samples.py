@@ -10,6 +10,7 @@ from scipy import special
 from symgraph import layers as L
 from symgraph.utils.conv_utils import conv_output_length
 from tests.layer_checkers import LayerSample as Sample
+from tests.layers.volume_samples import VOLUME_SAMPLES
 
 
 def _w(layer: Any) -> dict[str, np.ndarray]:
@@ -425,3 +426,4 @@ SAMPLES: dict[type[L.Layer], list[Sample]] = {
     L.GaussianDropout: [Sample({"rate": 0.5}, ((4,),), _same)],
     L.AlphaDropout: [Sample({"rate": 0.5}, ((4,),), _same)],
 }
+SAMPLES |= VOLUME_SAMPLES
