@@ -1,8 +1,8 @@
 """Which algorithm a convolution takes: direct sums, or Winograd's tiles. A model of their time decides.
 
-The numbers are cycles of one core. They were fitted to `python -m benchmarks.convolutions`, which prints both
-times and the model's opinion; what is left out (memory, other programs) is why Winograd has to be expected
-to win by `MARGIN`. `SYMGRAPH_CONVOLUTION` overrules the model.
+The numbers are cycles of one core, set by hand on one AVX2 machine so that ratios come out near those of
+`python -m benchmarks.convolutions`, which prints the times and what is taken; what is left out (memory, other
+programs) is why Winograd has to be expected to win by `MARGIN`. `SYMGRAPH_CONVOLUTION` overrules the model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MARGIN = 0.95
 """Winograd is taken where it is expected to need at most this part of the direct algorithm's time."""
 
 # Cycles to transform one vector of a tile, by the tile's side. Most of it is memory: a tile's points go to as
-# many cache lines. In the weight gradient, bands are longer and less is stored.
+# many cache lines. The weight gradient's number is lower because the measured ratios are; why is not known.
 _WINDOW = {4: 350.0, 2: 100.0}
 _RESULT = {4: 350.0, 2: 110.0}
 _WEIGHT = {("rows", 4): 300.0, ("rows", 2): 150.0, ("columns", 4): 350.0, ("columns", 2): 200.0}
