@@ -18,6 +18,7 @@ from symgraph.layers.core import (
 from symgraph.layers.depthwise import DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from symgraph.layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from symgraph.layers.lambda_layer import Lambda
+from symgraph.layers.local import LocallyConnected1D, LocallyConnected2D
 from symgraph.layers.merge import (
     Add,
     Average,
@@ -147,6 +148,8 @@ __all__ = [
     "Lambda",
     "Layer",
     "LeakyReLU",
+    "LocallyConnected1D",
+    "LocallyConnected2D",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",

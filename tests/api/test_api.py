@@ -25,7 +25,7 @@ KERAS: dict[str, dict[str, Any]] = json.loads(FACTS.read_text(encoding="utf-8"))
 NOT_YET = {
     "backend": """
         ctc_batch_cost ctc_decode ctc_label_dense_to_sparse get_session
-        image_dim_ordering local_conv1d local_conv2d manual_variable_initialization print_tensor
+        image_dim_ordering manual_variable_initialization print_tensor
         set_image_dim_ordering set_session
     """,
     "callbacks": "RemoteMonitor TensorBoard",
@@ -34,7 +34,7 @@ NOT_YET = {
     "layers": """
         Bidirectional ConvLSTM2D ConvLSTM2DCell ConvRNN2D
         Embedding GRU GRUCell
-        LSTM LSTMCell LocallyConnected1D LocallyConnected2D
+        LSTM LSTMCell
         RNN SimpleRNN SimpleRNNCell StackedRNNCells TimeDistributed
         Wrapper
     """,

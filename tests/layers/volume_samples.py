@@ -1,4 +1,4 @@
-"""Examples of use of the layers of volumes, and what numpy says they compute."""
+"""Examples of use of layers of volumes and locally connected layers, and what numpy says they compute."""
 
 from __future__ import annotations
 
@@ -95,6 +95,23 @@ def _global(layer: Any, x: np.ndarray) -> np.ndarray:
     return last.max((1, 2, 3)) if "Max" in type(layer).__name__ else last.mean((1, 2, 3))
 
 
+def _local(layer: Any, x: np.ndarray) -> np.ndarray:
+    """At every place a product of what its window holds, in the order of the layout."""
+    w = _weights(layer)
+    first = layer.rank == 2 and layer.data_format == "channels_first"
+    counts = w["bias"].shape[:-1] if "bias" in w else layer.output_lengths
+    y = np.zeros((len(x), *counts, layer.filters))
+    for number, place in enumerate(np.ndindex(*counts)):
+        span = [
+            slice(p * s, p * s + k) for p, s, k in zip(place, layer.strides, layer.kernel_size, strict=True)
+        ]
+        part = x[(slice(None), *([slice(None)] if first else []), *span)]
+        y[(slice(None), *place)] = part.reshape(len(x), -1) @ w["kernel"][number]
+    y = y + w.get("bias", 0.0)
+    y = np.tanh(y) if layer.activation.__name__ == "tanh" else y
+    return np.moveaxis(y, -1, 1) if first else y
+
+
 VOLUME_SAMPLES: dict[type[L.Layer], list[Sample]] = {
     L.Conv3D: [
         Sample({"filters": 2, "kernel_size": 2}, _VOLUME, _conv3d, free=(1, 2, 3)),
@@ -172,5 +189,21 @@ VOLUME_SAMPLES: dict[type[L.Layer], list[Sample]] = {
     L.SpatialDropout3D: [
         Sample({"rate": 0.5}, _VOLUME, lambda _, x: x, free=(1, 2, 3)),
         Sample({"rate": 0.5, **_FIRST}, _VOLUME, lambda _, x: x),
+    ],
+    L.LocallyConnected1D: [
+        Sample({"filters": 4, "kernel_size": 3}, ((7, 2),), _local),
+        Sample(
+            {"filters": 2, "kernel_size": 2, "strides": 3, "use_bias": False, "activation": "tanh"},
+            ((8, 3),),
+            _local,
+        ),
+    ],
+    L.LocallyConnected2D: [
+        Sample({"filters": 4, "kernel_size": 3}, ((5, 6, 2),), _local),
+        Sample(
+            {"filters": 2, "kernel_size": (2, 3), "strides": (2, 1), "kernel_regularizer": "l2", **_FIRST},
+            ((3, 6, 5),),
+            _local,
+        ),
     ],
 }
