@@ -22,8 +22,8 @@ from symgraph.kernels.buffer import Buffer, contiguous_strides
 
 LARGE_BYTES = 4 << 20
 """Values from this size on are worth being handed on in slices."""
-SLICE_BYTES = 8 << 20
-"""What a slice hands on from node to node: a part of a usual L3. Smaller ones save memory, but no time."""
+SLICE_BYTES = 4 << 20
+"""What a slice hands on from node to node: a part of a usual L3."""
 MOST_SLICES = 64
 SAMPLES = 8
 """Samples of a slice for each thread, at least: with fewer, threads wait for each other at every row."""
