@@ -4,6 +4,7 @@ from symgraph.engine.base_layer import InputSpec, Layer
 from symgraph.engine.input_layer import Input, InputLayer
 from symgraph.engine.serialization import deserialize, serialize
 from symgraph.layers.advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
+from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.convolutional import Conv1D, Conv2D
 from symgraph.layers.core import (
     Activation,
@@ -17,6 +18,7 @@ from symgraph.layers.core import (
 )
 from symgraph.layers.depthwise import DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from symgraph.layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
+from symgraph.layers.embeddings import Embedding
 from symgraph.layers.lambda_layer import Lambda
 from symgraph.layers.local import LocallyConnected1D, LocallyConnected2D
 from symgraph.layers.merge import (
@@ -49,6 +51,7 @@ from symgraph.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from symgraph.layers.recurrent import GRU, LSTM, SimpleRNN
 from symgraph.layers.resizing import (
     Cropping1D,
     Cropping2D,
@@ -57,6 +60,8 @@ from symgraph.layers.resizing import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
+from symgraph.layers.rnn import RNN
+from symgraph.layers.stacked_cells import StackedRNNCells
 from symgraph.layers.transposed import Conv2DTranspose
 from symgraph.layers.volumes import (
     AveragePooling3D,
@@ -70,6 +75,7 @@ from symgraph.layers.volumes import (
     UpSampling3D,
     ZeroPadding3D,
 )
+from symgraph.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
 # Keras' second names.
 Convolution1D = Conv1D
@@ -94,6 +100,9 @@ GlobalAvgPool3D = GlobalAveragePooling3D
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -106,6 +115,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -127,7 +137,9 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -145,6 +157,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LeakyReLU",
@@ -169,15 +182,20 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
     "ThresholdedReLU",
+    "TimeDistributed",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

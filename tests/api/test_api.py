@@ -33,9 +33,7 @@ NOT_YET = {
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "layers": """
         Bidirectional ConvLSTM2D ConvLSTM2DCell ConvRNN2D
-        Embedding GRU GRUCell
-        LSTM LSTMCell
-        RNN SimpleRNN SimpleRNNCell StackedRNNCells TimeDistributed
+        Embedding TimeDistributed
         Wrapper
     """,
     "utils": """

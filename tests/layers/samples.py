@@ -10,6 +10,7 @@ from scipy import special
 from symgraph import layers as L
 from symgraph.utils.conv_utils import conv_output_length
 from tests.layer_checkers import LayerSample as Sample
+from tests.layers.recurrent_samples import RECURRENT_SAMPLES
 from tests.layers.volume_samples import VOLUME_SAMPLES
 
 
@@ -427,3 +428,4 @@ SAMPLES: dict[type[L.Layer], list[Sample]] = {
     L.AlphaDropout: [Sample({"rate": 0.5}, ((4,),), _same)],
 }
 SAMPLES |= VOLUME_SAMPLES
+SAMPLES |= RECURRENT_SAMPLES

@@ -14,7 +14,13 @@ PUBLIC = sorted(
         for name, value in vars(layers).items()
         if isinstance(value, type) and issubclass(value, layers.Layer) and not name.startswith("_")
     }
-    - {layers.Layer, layers.InputLayer},
+    # Cells are called by the layers that run them: they are in the samples of RNN.
+    - {layers.Layer, layers.InputLayer}
+    - {
+        cls
+        for cls in vars(layers).values()
+        if isinstance(cls, type) and cls.__name__.endswith(("Cell", "Cells"))
+    },
     key=lambda cls: cls.__name__,
 )
 
