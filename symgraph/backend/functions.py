@@ -30,6 +30,9 @@ def function(
     updates: Iterable[Any] | None = None,
     givens: Mapping[Tensor, Any] | None = None,
     name: str | None = None,
+    feed_dict: dict[Tensor, Any] | None = None,
+    fetches: Sequence[Tensor] | None = None,
+    **kwargs: Any,
 ) -> Function:
     """Compile a graph to a callable.
 
@@ -45,13 +48,62 @@ def function(
         Tensors to replace by others, or by constants.
     name : str, optional
         What errors and listings call it.
+    feed_dict : dict of tensor to value, optional
+        Fed at every call besides the inputs; a value may be changed between calls.
+    fetches : sequence of tensor, optional
+        Computed with the outputs, but not returned (`K.print_tensor` prints then).
 
     Returns
     -------
     Function
-        `f([a, b])` and `f(a, b)` are the same call.
+        `f([a, b])` and `f(a, b)` are the same call. An input whose value is None is not fed; a value may be
+        a tensor that needs no feeds.
+
+    Raises
+    ------
+    ValueError
+        Other keyword arguments.
     """
-    return Function(inputs, outputs, updates or (), givens, name)
+    if kwargs:
+        raise ValueError(
+            f"Invalid argument {next(iter(kwargs))!r} passed to K.function: expected inputs, outputs, updates, "
+            "givens, name, feed_dict or fetches"
+        )
+    return _KerasFunction(inputs, outputs, updates or (), givens, name, feed_dict, fetches)
+
+
+class _KerasFunction(Function):
+    """A Function with Keras' further ways of feeding and fetching."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Tensor | Sequence[Tensor],
+        updates: Iterable[Any],
+        givens: Mapping[Tensor, Any] | None,
+        name: str | None,
+        feed_dict: dict[Tensor, Any] | None,
+        fetches: Sequence[Tensor] | None,
+    ) -> None:
+        self.feed_dict = {} if feed_dict is None else feed_dict
+        self.fetches = tuple(fetches or ())
+        self._own = tuple(inputs)
+        extra = [tensor for tensor in self.feed_dict if all(tensor is not i for i in self._own)]
+        super().__init__([*self._own, *extra], outputs, updates, givens, name)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
+        values = self._arguments(arguments, self._own)
+        unusual = any(value is None or isinstance(value, Tensor) for value in values)
+        if not (unusual or self.feed_dict or self.fetches):
+            return super().__call__(values)
+        feed = {
+            target: value.eval() if isinstance(value, Tensor) else value
+            for target, value in zip(self._own, values, strict=True)
+            if value is not None
+        }
+        results = self.run({**self.feed_dict, **feed}, [*self.outputs, *self.fetches])
+        return results[0] if self._single else results[: len(self.outputs)]
 
 
 def gradients(loss: Tensor, variables: Tensor | Sequence[Tensor]) -> list[Tensor | None]:

@@ -81,24 +81,24 @@ class Function:
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
-        if (len(arguments) == 1 and isinstance(arguments[0], (list, tuple)) and len(self.inputs) != 1) or (
-            len(arguments) == 1
-            and isinstance(arguments[0], (list, tuple))
-            and _is_argument_list(arguments[0])
-        ):
-            arguments = tuple(arguments[0])
-        if len(arguments) != len(self.inputs):
-            names = ", ".join(t.name or repr(t) for t in self.inputs)
-            raise ValueError(
-                f"{self.name}: expected {len(self.inputs)} inputs ({names}), got {len(arguments)}"
-            )
-        feeds = [as_feed(value, target) for value, target in zip(arguments, self.inputs, strict=True)]
+        values = self._arguments(arguments, self.inputs)
+        feeds = [as_feed(value, target) for value, target in zip(values, self.inputs, strict=True)]
         static = tuple(_static_value(feeds[i], self.inputs[i]) for i in self._static)
         variant = self._main(static)
         if static:
             feeds = [f for i, f in enumerate(feeds) if i not in self._static]
         results = variant.run(feeds)
         return results[0] if self._single else results
+
+    def _arguments(self, arguments: tuple[Any, ...], inputs: Sequence[Tensor]) -> tuple[Any, ...]:
+        """One value for each of `inputs`, from arguments that may be a single list of them."""
+        listed = len(arguments) == 1 and isinstance(arguments[0], (list, tuple))
+        if listed and (len(inputs) != 1 or _is_argument_list(arguments[0])):
+            arguments = tuple(arguments[0])
+        if len(arguments) != len(inputs):
+            names = ", ".join(t.name or repr(t) for t in inputs)
+            raise ValueError(f"{self.name}: expected {len(inputs)} inputs ({names}), got {len(arguments)}")
+        return arguments
 
     def run(self, feed: Mapping[Any, Any] | None = None, fetch: Any = None, update: bool = True) -> Any:
         """Feed and fetch any nodes, by tensor or by name.

@@ -98,3 +98,25 @@ def test_phases_that_are_fixed():
     finally:
         K.clear_session()
     assert K.is_placeholder(K.learning_phase())
+
+
+def test_function_feeds_and_fetches_more() -> None:
+    x, y, z = K.placeholder((2,)), K.placeholder((2,)), K.placeholder((2,))
+    f = K.function([x, y], [x + y], feed_dict={z: np.ones(2)}, fetches=[z * 2])
+    np.testing.assert_array_equal(f([[1, 2], [3, 4]])[0], [4, 6])
+    assert len(f([[1, 2], [3, 4]])) == 1
+    g = K.function([x], [x * z], feed_dict={z: np.array([3.0, 5.0])})
+    np.testing.assert_array_equal(g([np.ones(2)])[0], [3, 5])
+    g.feed_dict[z] = np.array([7.0, 9.0])  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(g([np.ones(2)])[0], [7, 9])
+
+
+def test_function_takes_none_and_tensors_as_values() -> None:
+    x, y = K.placeholder((2,)), K.placeholder((2,))
+    f = K.function([x, y], [x * 2])
+    np.testing.assert_array_equal(f([np.array([1.0, 2.0]), None])[0], [2, 4])
+    np.testing.assert_array_equal(f([K.constant([3.0, 4.0]) + 1, None])[0], [8, 10])
+    with pytest.raises(ValueError, match="missing input"):
+        f([None, np.ones(2)])
+    with pytest.raises(ValueError, match="Invalid argument 'shape' passed to K.function"):
+        K.function([x], [x], shape=(2,))
