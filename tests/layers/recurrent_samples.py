@@ -62,3 +62,65 @@ RECURRENT_SAMPLES: dict[Any, list[Sample]] = {
         Sample({"cell": [L.LSTMCell(4), L.SimpleRNNCell(3)]}, _SEQUENCE, _stacked),
     ],
 }
+
+
+def _both_ways(layer: Any, x: np.ndarray) -> np.ndarray:
+    """LSTMs forwards and backwards, joined."""
+    w = [v.astype("float64") for v in layer.get_weights()]
+    steps = truth.lstm_step(w[:3]), truth.lstm_step(w[3:])
+    found = [
+        truth.run(s, x, truth.zeros(x, 4, 4), backwards=b) for s, b in zip(steps, (False, True), strict=True)
+    ]
+    if not layer.return_sequences:
+        return np.concatenate([last for _, last, _ in found], -1)
+    ahead, behind = (whole for whole, _, _ in found)
+    return ahead + behind[:, ::-1] if layer.merge_mode == "sum" else (ahead + behind[:, ::-1]) / 2
+
+
+def _dense_steps(layer: Any, x: np.ndarray) -> np.ndarray:
+    kernel, bias = layer.get_weights()
+    return x @ kernel.astype("float64") + bias
+
+
+def _rows(layer: Any, x: np.ndarray) -> np.ndarray:
+    return layer.get_weights()[0].astype("float64")[x.astype(int)]
+
+
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.integers(0, 7, shape)
+
+
+RECURRENT_SAMPLES |= {
+    L.Wrapper: [Sample({"layer": L.Dense(3)}, ((4,),), lambda _, x: x)],
+    L.TimeDistributed: [
+        Sample({"layer": L.Dense(2)}, _SEQUENCE, _dense_steps, free=(1,)),
+        Sample({"layer": L.Flatten()}, ((5, 3, 2),), lambda _, x: x.reshape(3, 5, 6), free=(1,)),
+        Sample({"layer": L.Lambda(lambda x: x * 2)}, _SEQUENCE, lambda _, x: x * 2),
+    ],
+    L.Bidirectional: [
+        Sample({"layer": L.LSTM(4)}, _SEQUENCE, _both_ways, free=(1,)),
+        Sample({"layer": L.LSTM(4, **_SEQUENCES), "merge_mode": "sum"}, _SEQUENCE, _both_ways),
+        Sample({"layer": L.LSTM(4, **_SEQUENCES), "merge_mode": "ave"}, _SEQUENCE, _both_ways),
+    ],
+    L.Embedding: [
+        Sample({"input_dim": 7, "output_dim": 4}, ((5,),), _rows, free=(1,), inputs=_numbers),
+        Sample(
+            {
+                "input_dim": 7,
+                "output_dim": 4,
+                "input_length": 5,
+                "mask_zero": True,
+                "activity_regularizer": "l2",
+            },
+            ((5,),),
+            _rows,
+            inputs=_numbers,
+        ),
+        Sample(
+            {"input_dim": 7, "output_dim": 2, "embeddings_initializer": "ones"},
+            ((2, 3),),
+            _rows,
+            inputs=_numbers,
+        ),
+    ],
+}
