@@ -66,8 +66,8 @@ def function(
     """
     if kwargs:
         raise ValueError(
-            f"Invalid argument {next(iter(kwargs))!r} passed to K.function: expected inputs, outputs, updates, "
-            "givens, name, feed_dict or fetches"
+            f"Invalid argument {next(iter(kwargs))!r} passed to K.function: expected inputs, outputs, "
+            "updates, givens, name, feed_dict or fetches"
         )
     return _KerasFunction(inputs, outputs, updates or (), givens, name, feed_dict, fetches)
 

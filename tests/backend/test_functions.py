@@ -118,5 +118,5 @@ def test_function_takes_none_and_tensors_as_values() -> None:
     np.testing.assert_array_equal(f([K.constant([3.0, 4.0]) + 1, None])[0], [8, 10])
     with pytest.raises(ValueError, match="missing input"):
         f([None, np.ones(2)])
-    with pytest.raises(ValueError, match="Invalid argument 'shape' passed to K.function"):
+    with pytest.raises(ValueError, match=r"Invalid argument 'shape' passed to K\.function"):
         K.function([x], [x], shape=(2,))
