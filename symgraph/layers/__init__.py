@@ -6,6 +6,7 @@ from symgraph.engine.serialization import deserialize, serialize
 from symgraph.layers.advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.convolutional import Conv1D, Conv2D
+from symgraph.layers.convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell, ConvRNN2D
 from symgraph.layers.core import (
     Activation,
     ActivityRegularization,
@@ -16,6 +17,7 @@ from symgraph.layers.core import (
     RepeatVector,
     Reshape,
 )
+from symgraph.layers.cudnn import CuDNNGRU, CuDNNLSTM
 from symgraph.layers.depthwise import DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from symgraph.layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from symgraph.layers.embeddings import Embedding
@@ -122,6 +124,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM2D",
+    "ConvLSTM2DCell",
+    "ConvRNN2D",
     "Convolution1D",
     "Convolution2D",
     "Convolution2DTranspose",
@@ -129,6 +134,8 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CuDNNGRU",
+    "CuDNNLSTM",
     "Deconv2D",
     "Deconv3D",
     "Deconvolution2D",

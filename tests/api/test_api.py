@@ -31,9 +31,6 @@ NOT_YET = {
     "callbacks": "RemoteMonitor TensorBoard",
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
-    "layers": """
-        ConvLSTM2D ConvLSTM2DCell ConvRNN2D
-    """,
     "utils": """
         GeneratorEnqueuer HDF5Matrix OrderedEnqueuer Sequence get_source_inputs h5dict plot_model
     """,

@@ -124,3 +124,65 @@ RECURRENT_SAMPLES |= {
         ),
     ],
 }
+
+
+def _pictures(layer: Any, x: np.ndarray) -> np.ndarray:
+    """A convolutional LSTM: patches of the pictures times matrices."""
+    kernel, recurrent, bias = (w.astype("float64") for w in layer.get_weights())
+    cell = layer.cell
+    x = np.moveaxis(x, 2, -1) if cell.data_format == "channels_first" else x
+    step = truth.conv_lstm_step((kernel, recurrent, bias), cell.strides, cell.padding, cell.dilation_rate)
+    rows, columns = truth.convolved(x[:, 0], kernel, cell.strides, cell.padding, cell.dilation_rate).shape[
+        1:3
+    ]
+    start = [np.zeros((len(x), rows, columns, recurrent.shape[2]))] * 2
+    outputs, last, _ = truth.run(step, x, start, backwards=layer.go_backwards)
+    y = outputs if layer.return_sequences else last
+    return np.moveaxis(y, -1, y.ndim - 3) if cell.data_format == "channels_first" else y
+
+
+def _cudnn(layer: Any, *inputs: np.ndarray) -> np.ndarray:
+    x, *states = inputs
+    kernel, recurrent, bias = (w.astype("float64") for w in layer.get_weights())
+    halves = bias.reshape(2, -1)
+    if isinstance(layer, L.CuDNNLSTM):
+        step = truth.lstm_step((kernel, recurrent, halves.sum(0)), gate="sigmoid")
+        start = states or truth.zeros(x, 4, 4)
+    else:
+        step = truth.gru_step((kernel, recurrent, halves), gate="sigmoid", after=True)
+        start = states or truth.zeros(x, 4)
+    outputs, last, _ = truth.run(step, x, start, backwards=layer.go_backwards)
+    return outputs if layer.return_sequences else last
+
+
+_MOVIE = ((3, 5, 4, 2),)
+RECURRENT_SAMPLES |= {
+    L.ConvLSTM2D: [
+        Sample({"filters": 2, "kernel_size": 3}, _MOVIE, _pictures, free=(1, 2)),
+        Sample(
+            {"filters": 3, "kernel_size": (2, 3), "strides": 2, "padding": "same", **_SEQUENCES},
+            _MOVIE,
+            _pictures,
+            free=(1,),
+        ),
+        Sample(
+            {"filters": 2, "kernel_size": 2, "dilation_rate": 2, "go_backwards": True, "dropout": 0.3},
+            _MOVIE,
+            _pictures,
+        ),
+        Sample(
+            {"filters": 2, "kernel_size": 2, "data_format": "channels_first", **_SEQUENCES},
+            ((3, 2, 5, 4),),
+            _pictures,
+        ),
+    ],
+    L.ConvRNN2D: [Sample({"cell": L.ConvLSTM2DCell(2, 3, padding="same")}, _MOVIE, _pictures)],
+    L.CuDNNLSTM: [
+        Sample({"units": 4}, _SEQUENCE, _cudnn, free=(1,)),
+        Sample({"units": 4, "go_backwards": True, **_SEQUENCES}, ((5, 3), (4,), (4,)), _cudnn),
+    ],
+    L.CuDNNGRU: [
+        Sample({"units": 4}, _SEQUENCE, _cudnn, free=(1,)),
+        Sample({"units": 4, "bias_regularizer": "l2", **_SEQUENCES}, ((5, 3), (4,)), _cudnn),
+    ],
+}

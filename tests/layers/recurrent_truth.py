@@ -101,3 +101,43 @@ def run(
 def zeros(x: np.ndarray, *sizes: int) -> list[np.ndarray]:
     """First states for samples like `x`."""
     return [np.zeros((len(x), size)) for size in sizes]
+
+
+def convolved(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: Sequence[int] = (1, 1),
+    padding: str = "same",
+    dilation: Sequence[int] = (1, 1),
+) -> np.ndarray:
+    """Cross-correlation of pictures (samples, rows, columns, channels); 'same' by TensorFlow's rule."""
+    borders, lengths = [], []
+    for size, taps, stride, apart in zip(x.shape[1:3], kernel.shape[:2], strides, dilation, strict=True):
+        reach = (taps - 1) * apart + 1
+        count = -(-size // stride) if padding == "same" else (size - reach) // stride + 1
+        missing = max((count - 1) * stride + reach - size, 0) if padding == "same" else 0
+        borders.append((missing // 2, missing - missing // 2))
+        lengths.append(count)
+    wide = np.pad(x, [(0, 0), *borders, (0, 0)])
+    y = np.zeros((len(x), *lengths, kernel.shape[3]))
+    for i, row in enumerate(kernel):
+        for j, tap in enumerate(row):
+            part = wide[:, i * dilation[0] :, j * dilation[1] :]
+            y += part[:, :: strides[0], :: strides[1]][:, : lengths[0], : lengths[1]] @ tap
+    return y
+
+
+def conv_lstm_step(
+    w: Sequence[np.ndarray], strides: Sequence[int], padding: str, dilation: Sequence[int]
+) -> Step:
+    """Weights: kernel, recurrent kernel, bias; parts in the order i, f, c, o."""
+    gate = FUNCTIONS["hard_sigmoid"]
+
+    def step(x: np.ndarray, states: States) -> tuple[np.ndarray, States]:
+        whole = convolved(x, w[0], strides, padding, dilation) + w[2] + convolved(states[0], w[1])
+        i, f, new, o = np.split(whole, 4, axis=-1)
+        c = gate(f) * states[1] + gate(i) * np.tanh(new)
+        h = gate(o) * np.tanh(c)
+        return h, (h, c)
+
+    return step
