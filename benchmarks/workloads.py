@@ -16,7 +16,8 @@ Layer = tuple[object, ...]
 class Workload:
     """A network, how it is trained, and on what.
 
-    `batches` is how many batches one measured call runs: enough for several tens of milliseconds.
+    `batches` is how many batches one measured call runs: enough for several tens of milliseconds. With a
+    `vocabulary` inputs are integers below it, else real numbers.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Workload:
     optimizer: tuple[object, ...]
     batch: int
     batches: int
+    vocabulary: int = 0
 
     @property
     def outputs(self) -> int:
@@ -33,10 +35,14 @@ class Workload:
         return int(next(layer[1] for layer in reversed(self.layers) if layer[0] == "dense"))  # type: ignore[call-overload]
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Real-valued random inputs and targets for all batches of one call."""
+        """Random inputs and targets for all batches of one call."""
         rng = np.random.default_rng(0)
         count = self.batch * self.batches
-        x = rng.standard_normal((count, *self.input_shape), dtype=np.float32)
+        x: np.ndarray
+        if self.vocabulary:
+            x = rng.integers(0, self.vocabulary, (count, *self.input_shape), dtype=np.int32)
+        else:
+            x = rng.standard_normal((count, *self.input_shape), dtype=np.float32)
         if self.outputs == 1:
             return x, rng.integers(0, 2, (count, 1)).astype(np.float32)
         return x, np.eye(self.outputs, dtype=np.float32)[rng.integers(0, self.outputs, count)]
@@ -86,6 +92,12 @@ WORKLOADS = {
              ("flatten",), ("dense", 512, "relu"), ("dense", 1, "sigmoid")),
             "binary_crossentropy", ("rmsprop", 0.0005), 32, 2,
         ),
+        Workload(
+            "imdb_lstm",
+            (80,),
+            (("embedding", 20000, 128), ("lstm", 128), ("dense", 1, "sigmoid")),
+            "binary_crossentropy", ("adam", 0.001), 32, 8, 20000,
+        ),
     )
 }  # fmt: skip
-"""By name. Convolutions are 3 by 3 with ReLU; pooling takes the maximum."""
+"""By name. Convolutions are 3 by 3 with ReLU; pooling takes the maximum; gates are sigmoids."""

@@ -25,6 +25,7 @@ def make(name: str, mode: str, threads: int) -> Callable[[], object]:
         "adadelta": keras.optimizers.Adadelta,
         "sgd": keras.optimizers.SGD,
         "rmsprop": keras.optimizers.RMSprop,
+        "adam": keras.optimizers.Adam,
     }
     workload = WORKLOADS[name]
     model = build(keras.layers, keras.Sequential, workload.layers, workload.input_shape)

@@ -20,6 +20,11 @@ def build(layers: Any, sequential: Any, description: tuple[Layer, ...], input_sh
             model.add(layers.MaxPooling2D((rest[0], rest[0])))
         elif kind == "dropout":
             model.add(layers.Dropout(rest[0]))
+        elif kind == "embedding":
+            model.add(layers.Embedding(*rest, **shape))
+        elif kind == "lstm":
+            # Old Keras' gates are piecewise linear by default.
+            model.add(layers.LSTM(rest[0], recurrent_activation="sigmoid", **shape))
         elif kind == "flatten":
             model.add(layers.Flatten())
         else:

@@ -14,6 +14,7 @@ _OPTIMIZERS: dict[object, Any] = {
     "adadelta": optimizers.Adadelta,
     "sgd": optimizers.SGD,
     "rmsprop": optimizers.RMSprop,
+    "adam": optimizers.Adam,
 }
 
 

@@ -12,10 +12,19 @@ from torch import nn
 from benchmarks.workloads import WORKLOADS, Workload
 
 
+class _LastStep(nn.LSTM):
+    """An LSTM that gives its last output."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """(batch, steps, features) to (batch, units)."""
+        return super().forward(x)[0][:, -1]
+
+
 def _network(workload: Workload) -> nn.Sequential:
     """The network without the last activation, which the loss contains."""
     modules: list[nn.Module] = []
-    shape = torch.zeros(1, *_torch_shape(workload.input_shape))
+    dtype = torch.int64 if workload.vocabulary else torch.float32
+    shape = torch.zeros(1, *_torch_shape(workload.input_shape), dtype=dtype)
     for kind, *rest in workload.layers:
         layer: list[nn.Module]
         if kind == "conv":
@@ -24,6 +33,10 @@ def _network(workload: Workload) -> nn.Sequential:
             layer = [nn.MaxPool2d(rest[0])]  # type: ignore[arg-type]
         elif kind == "dropout":
             layer = [nn.Dropout(rest[0])]  # type: ignore[arg-type]
+        elif kind == "embedding":
+            layer = [nn.Embedding(*rest)]  # type: ignore[arg-type]
+        elif kind == "lstm":
+            layer = [_LastStep(shape.shape[2], rest[0], batch_first=True)]  # type: ignore[arg-type]
         elif kind == "flatten":
             layer = [nn.Flatten()]
         else:
@@ -55,6 +68,7 @@ def make(name: str, mode: str, threads: int) -> Callable[[], object]:
     )
     model: Any = _network(workload).to(memory_format=layout)
     x, y = (torch.from_numpy(a) for a in workload.data())
+    x = x.long() if workload.vocabulary else x
     if x.ndim == 4:
         x = x.permute(0, 3, 1, 2).contiguous(memory_format=layout)
     losses: dict[str, Any] = {
@@ -69,6 +83,7 @@ def make(name: str, mode: str, threads: int) -> Callable[[], object]:
         "adadelta": torch.optim.Adadelta,
         "sgd": torch.optim.SGD,
         "rmsprop": torch.optim.RMSprop,
+        "adam": torch.optim.Adam,
     }
     optimizer = classes[kind](model.parameters(), lr=rate)
     if variant == "compile":
