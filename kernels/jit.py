@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 from symgraph.kernels import cache as disk
 from symgraph.kernels.target import TARGET
 
-__all__ = ["FLAGS", "INT", "Kernel", "helper", "intrinsic", "ir_kernel", "numba_kernel", "types"]
+__all__ = ["FLAGS", "INT", "Kernel", "helper", "inlined", "intrinsic", "ir_kernel", "numba_kernel", "types"]
 
 INT = ir.IntType(64)
 ENTRY_TYPE = ir.FunctionType(INT, [INT.as_pointer(), INT])
@@ -41,6 +41,15 @@ _lock = threading.RLock()
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a function as callable from numba kernels (compiled into each of them)."""
     return numba.njit(error_model="numpy", fastmath=FLAGS, nogil=True)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A helper without a call, for large ones.
+
+    What numba looks for after a call, an exception, refers to functions that are there only once numba has
+    compiled something: a kernel that comes from the disk would crash.
+    """
+    return numba.njit(error_model="numpy", fastmath=FLAGS, nogil=True, forceinline=True)(function)
 
 
 @cache

@@ -11,6 +11,7 @@ from symgraph.graph.ops import (
     conv,
     conv_bias,
     create,
+    ctc,
     elementwise,
     fused,
     index,
@@ -46,7 +47,7 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, compare, conv, conv_bias, create, elementwise, fused, index, math, matmul, moments, nn, pool,
-    random, reduce, scan, shape, siblings, slicing, sort,
+    barrier, compare, conv, conv_bias, create, ctc, elementwise, fused, index, math, matmul, moments, nn,
+    pool, random, reduce, scan, shape, siblings, slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

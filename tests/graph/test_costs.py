@@ -20,6 +20,7 @@ from symgraph.graph.ops import (
     conv,
     conv_bias,
     create,
+    ctc,
     elementwise,
     fused,
     index,
@@ -196,6 +197,12 @@ def _top_k(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]
             left.pop()
 
 
+def _beam_search(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """Every sequence of a full beam with every label but the blank after it, in every step."""
+    samples, steps, classes = inputs[0]
+    return _elements((samples, steps, op.width, classes - 1))  # type: ignore[return-value]
+
+
 def _steps(op: Any, full: Shape) -> Iterator[None]:
     for step, arguments in op.steps:
         yield from COUNTERS[type(step)](step, [full] * len(arguments), [full])
@@ -278,6 +285,7 @@ COUNTERS: dict[type[Op], Counter] = {
     pool.AveragePool2D: _average_pool,
     pool.AveragePool2DGradient: _average_pool_gradient,
     sort.TopK: _top_k,
+    ctc.CtcBeamSearch: _beam_search,
     fused.Fused: _fused,
     scan.Scan: _scan,
     fused.FusedReduction: _fused_reduction,
