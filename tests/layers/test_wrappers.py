@@ -26,6 +26,7 @@ from symgraph.layers import (
     TimeDistributed,
 )
 from symgraph.models import Model, Sequential, clone_model, load_model
+from symgraph.optimizers import Adam
 from tests.layers import recurrent_truth as truth
 
 RNG = np.random.default_rng(11)
@@ -228,11 +229,11 @@ def test_files_configurations_and_names(tmp_path: Path) -> None:
 
 
 def test_training_in_both_directions() -> None:
+    np.random.seed(3)
     model = Sequential([Bidirectional(GRU(8, dropout=0.1), input_shape=(5, 3)), Dense(1)])
-    model.compile("adam", "mse")
+    model.compile(Adam(lr=0.02), "mse")
     assert model.uses_learning_phase
     target = X[:, :1, 0] + X[:, -1:, 1]
-    first = model.evaluate(X, target, verbose=0)
     for _ in range(150):
         model.train_on_batch(X, target)
-    assert model.evaluate(X, target, verbose=0) < first / 4
+    assert model.evaluate(X, target, verbose=0) < np.var(target) / 5
