@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +14,18 @@ from symgraph.kernels.threads import get_num_threads
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A strided array at `offset` bytes into base number `base`; shape in elements, strides in bytes."""
+    """A strided array at `offset` bytes into base number `base`; shape in elements, strides in bytes.
+
+    `room` gives memory that is kept between calls, for what is made of this buffer alone: rows that fill it
+    are marked as lasting, and run again only after the buffer has changed. None where calls may change it.
+    """
 
     base: int
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: np.dtype
+    room: Callable[[Sequence[int], Any], Buffer] | None = field(default=None, compare=False, repr=False)
 
     @property
     def address(self) -> Address:

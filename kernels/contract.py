@@ -66,9 +66,9 @@ def contraction(block: Block, stage: str, layout: str, activation: str, joined: 
 
     `stage` is "none", "pad" (lines of A get zero borders) or "copy" (A is transposed: a chunk of it is
     brought together). `layout` tells how B is read: "rows" or "columns" are contiguous and get packed, or
-    "direct" (contiguous rows that are read where they lie). Under `joined`, the lines of a band count as one
-    line, so that blocks may begin in one and end in the next; C's lines follow each other without gaps then,
-    and have at least a block's rows.
+    "direct" (contiguous rows that are read where they lie), or "packed" (by `packed.py`, before). Under
+    `joined`, the lines of a band count as one line, so that blocks may begin in one and end in the next; C's
+    lines follow each other without gaps then, and have at least a block's rows.
     """
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
@@ -150,7 +150,7 @@ def _emit(
             here.at, here.count = at, code.minimum(w.chunk, end_depth - at)
             here.load = code.builder.or_(at.differs(first_depth), w.accumulate.differs(0))
             here.last = at + here.count >= end_depth
-            if layout != "direct":
+            if layout in ("rows", "columns"):
                 _emit_pack(code, here, block, layout)
             with code.loop(end_unit, first_unit) as unit:
                 _emit_unit(code, here, block, unit, stage, layout, activation, joined)
@@ -282,6 +282,8 @@ def _emit_tile(
     group, column = panel // u.panels, panel % u.panels * block.width
     if layout == "direct":
         b = u.b + group * u.b_group + column * u.b_column + u.at * u.b_depth
+    elif layout == "packed":
+        b = u.b + (u.at * u.panels + panel * u.count) * (block.width * block.size)
     else:
         b = u.pack + (panel - u.panel) * _panel_bytes(u, block)
     a = place.a if stage == "copy" else place.a + group * u.a_group + u.at * u.a_depth

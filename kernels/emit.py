@@ -155,7 +155,7 @@ class Code:
         """A local variable (LLVM makes a register of it)."""
         entry = self.builder.function.entry_basic_block
         with self.builder.goto_block(entry):
-            # At its start: behind a division the entry block may get cut, and room there be made while running.
+            # At its start: behind a division the entry block may get cut, and room be made while running.
             self.builder.position_at_start(entry)
             return self.builder.alloca(kind)
 

@@ -34,11 +34,11 @@ from symgraph.kernels.threads import TOGETHER, layer, most_threads
 # The words of a context, the machine's only argument.
 (
     _ROWS, _ROW_COUNT, _OPERANDS, _PATCHES, _PATCH_COUNT, _BASES, _PARALLEL_FOR, _WORKER, _THREADS, _DEADLINE,
-    _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _GUARDED, _GANG, _TILES, _REGION, _DIMS, _STEPS, _SLICE,
+    _FIRST, _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _GUARDED, _GANG, _TILES, _REGION, _DIMS, _STEPS, _SLICE,
     # What `threads.TOGETHER` takes: the team, the worker, its arguments, the number of threads.
     _TOGETHER, _TEAM, _TEAM_WORKER, _TEAM_ARGUMENTS, _TEAM_THREADS,
     _SIZE,
-) = range(27)  # fmt: skip
+) = range(28)  # fmt: skip
 _DONE, _PAUSED, _FAILED = 0, 1, 2
 # The words of a row in the table: kernel, number of its first operand, tiles; then, for the first row of a
 # gang, how many rows it has and how many tiles in all.
@@ -63,7 +63,8 @@ class Row:
     """One kernel call: entry, operands (int, or Address), and how many tiles it is cut into.
 
     `node` is whatever the maker of the row wants to find again (for errors, listings and profiles), `slice`
-    the number of the slice of samples where one node's work is done in several.
+    the number of the slice of samples where one node's work is done in several. What a `lasting` row makes
+    stays good as long as the variables that it reads.
     """
 
     kernel: Kernel
@@ -71,6 +72,7 @@ class Row:
     tiles: int = 1
     node: Any = None
     slice: int = 0
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ def _machine(context, resume):
             number = load_int(patch + 8)
             base = load_int(context[_BASES] + 8 * number) if number >= 0 else 0
             store_int(operands + 8 * load_int(patch), base + load_int(patch + 16))
-        context[_CURSOR] = 0
+        context[_CURSOR] = context[_FIRST]
         context[_NEXT_TILE] = 0
         context[_STATUS] = 0
     guarded = context[_GUARDED]
@@ -410,8 +412,8 @@ class Lease:
         context[_SLICE] = _SLICE_CYCLES
         self._address = int(context.ctypes.data)
 
-    def run(self) -> None:
-        """Run the table on the addresses in `bases`.
+    def run(self, first: int = 0) -> None:
+        """Run the table, from row number `first` on, on the addresses in `bases`.
 
         Raises
         ------
@@ -421,6 +423,7 @@ class Lease:
             Ctrl-C between two slices of the run, before the guarded rows.
         """
         entry = _entry()
+        self.context[_FIRST] = first
         resume = 0
         while True:
             if self._lock is None:

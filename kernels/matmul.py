@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -23,11 +24,14 @@ from symgraph.kernels.contract import (
 from symgraph.kernels.emit import Code, float_type
 from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Address, Row
+from symgraph.kernels.packed import pack_row
 from symgraph.kernels.partials import partial_sum_row
 from symgraph.kernels.simd import Block, choose_block, choose_direct_block
 
 DIRECT_ROWS = 8
 """Up to this many rows B is read where it lies: packing would cost more than it saves."""
+KEPT_BYTES = 32 << 20
+"""Weights up to this size are kept packed where they do not change: they take their memory twice then."""
 DIRECT_DEPTH = 32
 """Lines of B that are then read side by side, as streams that the processor can prefetch."""
 
@@ -67,8 +71,10 @@ def matmul_rows(
     a = _unit_stride(a, plans, threads, scratch)
     b = _unit_stride(b, plans, threads, scratch)
     batch = _batch_axes(a, b, out)
+    room = b.room if b.nbytes <= KEPT_BYTES else None
     job = _Job(rows, columns, depth, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1],
-               out.strides[-2], a.dtype, bias.address if bias else 0, activation, accumulate)  # fmt: skip
+               out.strides[-2], a.dtype, bias.address if bias else 0, activation, accumulate,
+               room)  # fmt: skip
     if (
         len(batch) == 1
         and batch[0].b == 0
@@ -109,6 +115,7 @@ class _Job:
     bias: Address | int
     activation: str
     accumulate: bool
+    room: Callable[[Sequence[int], Any], Buffer] | None = None
 
     def plan(
         self, places: tuple[Address, ...], batch: list[_Axis], threads: int, scratch: Scratch
@@ -121,6 +128,8 @@ class _Job:
         block = choose_block(self.rows, self.columns, self.dtype, along)
         if layout == "rows" and self.rows <= DIRECT_ROWS:
             layout, block = "direct", choose_direct_block(self.rows, self.columns, self.dtype, along)
+        elif layout == "rows" and self.room and not batch and self.depth:
+            layout = "packed"
         batches = math.prod(axis.count for axis in batch)
         parts = self._parts(block, batches, threads)
         values: Operands = {
@@ -138,17 +147,39 @@ class _Job:
             values["inner_batches"] = batch[-1].count
         self._cut(values, block, layout, scratch)
         stage = "copy" if along == "rows" else "none"
+        before = self._pack(values, block, threads) if layout == "packed" else []
         if parts[1] == 1:
-            return [contraction_row(contraction(block, stage, layout, self.activation), values, [0], [0])]
+            kernel = contraction(block, stage, layout, self.activation)
+            return [*before, contraction_row(kernel, values, [0], [0])]
         partial = scratch((parts[1], self.rows, self.columns), self.dtype)
         values |= {"c": partial.address, "c_step": self.columns * size, "bias": 0, "accumulate": 0,
                    "c_part": self.rows * self.columns * size}  # fmt: skip
         return [
+            *before,
             contraction_row(contraction(block, stage, layout, "linear"), values, [0], [0]),
             partial_sum_row(self.dtype.name, partial.address, parts[1], self.rows, self.columns, c,
                             self.c_row, bias=self.bias, activation=self.activation,
                             accumulate=self.accumulate, threads=threads),
         ]  # fmt: skip
+
+    def _pack(self, values: Operands, block: Block, threads: int) -> list[Row]:
+        """The row that packs B into memory that is kept, from where the product reads it."""
+        assert self.room
+        panels = -(-self.columns // block.width)
+        packed = self.room((panels * block.width * self.depth,), self.dtype)
+        source, values["b"] = values["b"], packed.address
+        return [
+            pack_row(
+                block,
+                source,
+                self.b_depth,
+                (self.depth, self.columns),
+                values["parts_depth"],
+                values["chunk"],
+                packed.address,
+                threads,
+            )
+        ]
 
     def _cut(self, values: Operands, block: Block, layout: str, scratch: Scratch) -> None:
         """Choose chunks and bands that fit the caches, and get scratch for what is packed or staged."""
@@ -162,7 +193,7 @@ class _Job:
         band = max(1, min(BAND_BYTES // (chunk * block.rows * size), -(-blocks // values["parts_rows"])))
         values |= {"chunk": chunk, "panel_chunk": panel_chunk, "blocks_per_band": band}
         tiles = math.prod(values[f"parts_{axis}"] for axis in ("batch", "depth", "columns", "rows"))
-        if layout != "direct":
+        if layout in ("rows", "columns"):
             pack = (chunk * panel_chunk + block.lanes) * block.width * size
             values["pack"], values["pack_slot"] = slots(scratch, tiles, pack)
         if block.along == "rows":

@@ -16,6 +16,7 @@ import numpy as np
 from symgraph.compiler.arena import Lifetime, pack
 from symgraph.compiler.gangs import Step, gather
 from symgraph.compiler.program import Base, Program
+from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.buffer import Buffer, contiguous_strides
 from symgraph.kernels.machine import Address, Loop, Row
@@ -50,12 +51,15 @@ class Memory:
     temporaries : dict of int to Temporary
     steps : list of Step
         The rows so far.
+    lasting : list of Step
+        Rows that come before all others, and run again only after variables have changed.
     """
 
     def __init__(self) -> None:
         self.bases: list[Base] = []
         self.temporaries: dict[int, Temporary] = {}
         self.steps: list[Step] = []
+        self.lasting: list[Step] = []
         self._moving: list[_Moving] = []
         self._loops: list[Loop] = []
         self._depth = 0
@@ -74,10 +78,15 @@ class Memory:
         self.temporaries[number] = Temporary(buffer.nbytes)
         return buffer
 
+    def kept(self, shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
+        """A buffer that keeps its contents between calls."""
+        array = aligned_empty(shape, dtype)
+        return self.external(Base("array", array=array), array.shape, array.dtype.name)
+
     def moving(self, buffer: Buffer, stride: int = 0) -> Buffer:
         """`buffer` in the first turn of the loop that is open, `stride` bytes further on in each next one."""
         self._moving.append(_Moving(buffer.base, buffer.offset, stride, self._depth - 1))
-        return replace(buffer, base=_MOVING + len(self._moving) - 1, offset=0)
+        return replace(buffer, base=_MOVING + len(self._moving) - 1, offset=0, room=None)
 
     @contextmanager
     def loop(self, turns: int) -> Iterator[None]:
@@ -107,7 +116,7 @@ class Memory:
         work = flops + sum(b.nbytes for b in (*inputs, *outputs))
         for row in rows:
             bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
-            self.steps.append(
+            (self.lasting if row.lasting else self.steps).append(
                 Step(
                     replace(row, node=node, slice=number),
                     frozenset(map(self._name, bases & read)),
@@ -131,8 +140,19 @@ class Memory:
 
     # Packing
 
-    def program(self, outputs: Sequence[tuple[tuple[int, ...], str]], guarded: int, threads: int) -> Program:
-        """Everything in its place. Steps from number `guarded` on are the update tail."""
+    def program(
+        self,
+        outputs: Sequence[tuple[tuple[int, ...], str]],
+        guarded: int,
+        threads: int,
+        read: Sequence[Storage],
+        changed: Sequence[Storage],
+    ) -> Program:
+        """Everything in its place.
+
+        Steps from number `guarded` on are the update tail. `read` are the variables that lasting rows read,
+        `changed` those that are updated.
+        """
         cuts = sorted(
             {0, guarded, len(self.steps), *(n for loop in self._loops for n in (loop.first, loop.end))}
         )
@@ -142,10 +162,16 @@ class Memory:
         lifetimes = self._lifetimes(gangs)
         offsets, size = pack(lifetimes)
         depths = self._depths()
-        rows: list[Row] = []
+        first = gather(self.lasting)
+        rows = [
+            replace(step.row, operands=tuple(self._resolved(o, offsets, 0) for o in step.row.operands))
+            for gang in first
+            for step in gang
+        ]
+        ahead = len(rows)
         for gang in gangs:
             for step in gang:
-                depth = depths[len(rows)] if depths else 0
+                depth = depths[len(rows) - ahead] if depths else 0
                 operands = tuple(self._resolved(o, offsets, depth) for o in step.row.operands)
                 rows.append(replace(step.row, operands=operands))
         return Program(
@@ -154,10 +180,13 @@ class Memory:
             outputs,
             arena_bytes=size,
             buffer_bytes=sum(life.nbytes for life in lifetimes.values()),
-            guarded=guarded,
+            guarded=guarded + ahead,
             threads=threads,
-            gangs=[len(gang) for gang in gangs],
-            loops=self._loops,
+            gangs=[len(gang) for gang in [*first, *gangs]],
+            loops=[replace(loop, first=loop.first + ahead, end=loop.end + ahead) for loop in self._loops],
+            lasting=ahead,
+            read=read,
+            changed=changed,
         )
 
     def _depths(self) -> list[int]:

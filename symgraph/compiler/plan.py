@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +21,7 @@ from symgraph.compiler.program import Base, Program
 from symgraph.compiler.slices import Home, Slices, Spare, arrange
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shapes, check_requirements, concrete_op, concrete_shape
-from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
+from symgraph.graph.leaves import Constant, DimValue, Placeholder, Storage, VariableRead
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.fused import Fused
@@ -64,6 +65,8 @@ class _Planner:
         self.pending = _count_uses(lowered.nodes, roots)
         self.output_bases: dict[int, int] = {}
         self.results: list[Buffer] = []
+        self.changed = {id(variable.storage): variable.storage for variable, _ in lowered.updates}
+        self.read: dict[int, Storage] = {}
         for index, (tensor, shape) in enumerate(zip(lowered.inputs, shapes, strict=True)):
             self.places[id(tensor)] = self.memory.external(Base("feed", index), shape, tensor.dtype)
         self.outputs = [(concrete_shape(t.type, sizes), t.dtype) for t in lowered.outputs]
@@ -85,7 +88,8 @@ class _Planner:
         guarded = len(self.memory.steps)
         self._tail()
         self._store(copies)
-        return self.memory.program(self.outputs, guarded, self.threads)
+        read, changed = list(self.read.values()), list(self.changed.values())
+        return self.memory.program(self.outputs, guarded, self.threads, read, changed)
 
     # Nodes
 
@@ -125,11 +129,19 @@ class _Planner:
     def _leaf(self, op: Constant | DimValue | VariableRead, node: Tensor) -> Buffer:
         if isinstance(op, VariableRead):
             array = op.storage.array
-            return self.memory.external(Base("array", array=array), array.shape, array.dtype.name)
+            buffer = self.memory.external(Base("array", array=array), array.shape, array.dtype.name)
+            if id(op.storage) in self.changed:
+                return buffer
+            return replace(buffer, room=partial(self._room, op.storage))
         array = op.array if isinstance(op, Constant) else op.value(self.sizes)
         return self.memory.external(
             Base("array", array=np.ascontiguousarray(array)), array.shape, array.dtype.name
         )
+
+    def _room(self, storage: Storage, shape: Sequence[int], dtype: np.dtype) -> Buffer:
+        """Memory that is kept, for what is made of a variable."""
+        self.read[id(storage)] = storage
+        return self.memory.kept(shape, dtype)
 
     def _buffer(self, node: Tensor) -> Buffer:
         place = self.places[id(node)]

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from symgraph.graph.leaves import aligned_empty
+from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.kernels.machine import Lease, Loop, Row, Table
 
 _Idle = TypeVar("_Idle")
@@ -37,6 +37,8 @@ class Program:
         How many rows, one after the other, each gang has: rows whose tiles are shared out at once.
     loops : tuple of Loop
         Rows that run several times, inner loops before those around them.
+    lasting : int
+        How many rows come first that run again only after variables have changed: packed weights.
     arena_bytes, buffer_bytes : int
         Size of the arena, and the sum of all temporaries that share it.
     guarded : int
@@ -54,6 +56,9 @@ class Program:
         threads: int,
         gangs: Sequence[int],
         loops: Sequence[Loop] = (),
+        lasting: int = 0,
+        read: Sequence[Storage] = (),
+        changed: Sequence[Storage] = (),
     ) -> None:
         self.rows = tuple(rows)
         self.gangs = tuple(gangs)
@@ -67,6 +72,11 @@ class Program:
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
         self._results = [(i, b.index) for i, b in enumerate(bases) if b.kind == "output"]
         self._arena = next(i for i, b in enumerate(bases) if b.kind == "arena")
+        self.lasting = lasting
+        self._read = tuple(read)
+        self._changed = tuple(changed)
+        # The versions of the variables that the lasting rows last saw.
+        self._seen: tuple[int, ...] | None = None
         self._idle: list[Lease] = []
 
     def run(self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
@@ -80,10 +90,14 @@ class Program:
         for position, index in self._results:
             bases[position] = results[index].__array_interface__["data"][0]
         bases[self._arena] = slab.__array_interface__["data"][0]
+        versions = tuple(storage.version for storage in self._read)
         try:
-            lease.run()
+            lease.run(self.lasting if versions == self._seen else 0)
         finally:
             slabs.append(slab)
+            for storage in self._changed:
+                storage.version += 1
+        self._seen = versions
         self._idle.append(lease)
         return results
 

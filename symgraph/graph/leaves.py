@@ -46,14 +46,18 @@ class Placeholder(Op):
 
 
 class Storage:
-    """The memory of a variable. The array never moves, so compiled programs may hold its address."""
+    """The memory of a variable. The array never moves, so compiled programs may hold its address.
 
-    __slots__ = ("array", "name")
+    Whoever writes to it raises `version`: what was made of it before is out of date then.
+    """
+
+    __slots__ = ("array", "name", "version")
 
     def __init__(self, value: np.ndarray, name: str | None) -> None:
         self.array = aligned_empty(value.shape, value.dtype)
         self.array[...] = value
         self.name = name
+        self.version = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +135,7 @@ class Variable(Tensor):
                     f"variable {self.name}: values of dtype {array.dtype} do not fit into {self.dtype}"
                 )
         target[...] = array
+        self.storage.version += 1
 
 
 @dataclass(frozen=True, eq=False)
