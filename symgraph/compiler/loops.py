@@ -9,29 +9,41 @@ from symgraph.compiler.memory import Memory
 from symgraph.graph.ops.scan import Scan
 from symgraph.kernels.buffer import Buffer
 
+HISTORY_BYTES = 4 << 20
+"""A state's history of up to this size is written though only its last entry is wanted."""
+
 
 class Frame:
-    """The buffers of one scan: `given` are its inputs, `results` its results.
+    """The buffers of one scan: `given` are its inputs, `results` what it is offered for its results.
 
     A state with a history is read from one entry of it and written to the next. Another one lies in its
-    result, which a turn overwrites at its end.
+    result, which a turn overwrites at its end; where a history is small, it gets one all the same, as that
+    saves the copy.
     """
 
     def __init__(self, op: Scan, given: Sequence[Buffer], results: Sequence[Buffer], memory: Memory) -> None:
         assert isinstance(op.length, int)
         self._op = op
+        self._kept = list(op.kept)
         self._turns = op.length
         self._memory = memory
         self._sequences = given[: op.sequences]
         self._starts = given[op.sequences : op.sequences + op.states]
         self._constants = given[op.sequences + op.states :]
         self._outputs = results[: op.outputs]
-        self._states = results[op.outputs :]
+        self._states = list(results[op.outputs :])
+        self.results = list(results)
+        for number, state in enumerate(self._states):
+            if not op.kept[number] and state.nbytes * (op.length + 1) <= HISTORY_BYTES:
+                self._kept[number] = True
+                self._states[number] = memory.temporary((op.length + 1, *state.shape), state.dtype)
+                last = _entry(self._states[number], 0 if op.backward else op.length)
+                self.results[op.outputs + number] = last
         self._registers: dict[int, Buffer] = {}
 
     def beginnings(self) -> Iterator[tuple[Buffer, Buffer]]:
         """(first value, place) of each state: what has to be copied before the loop."""
-        for start, state, kept in zip(self._starts, self._states, self._op.kept, strict=True):
+        for start, state, kept in zip(self._starts, self._states, self._kept, strict=True):
             yield start, _entry(state, self._turns if self._op.backward else 0) if kept else state
 
     def inputs(self) -> list[Buffer]:
@@ -41,7 +53,7 @@ class Frame:
         sequences = [self._step(s, first) for s in self._sequences]
         states = [
             self._step(s, before) if kept else self._register(number)
-            for number, (s, kept) in enumerate(zip(self._states, self._op.kept, strict=True))
+            for number, (s, kept) in enumerate(zip(self._states, self._kept, strict=True))
         ]
         return [*sequences, *states, *(self._memory.moving(c) for c in self._constants)]
 
@@ -52,7 +64,7 @@ class Frame:
         outputs = [(self._step(o, first), True) for o in self._outputs]
         states = [
             (self._step(s, after), True) if kept else (self._register(number), False)
-            for number, (s, kept) in enumerate(zip(self._states, self._op.kept, strict=True))
+            for number, (s, kept) in enumerate(zip(self._states, self._kept, strict=True))
         ]
         return outputs + states
 

@@ -227,7 +227,7 @@ class _Planner:
                 self.pending = _count_uses(nodes, op.body.results)
                 self._turn(node, nodes, op.body.results, frame.targets())
             self.places, self.pending = outside
-        self._place(node, tuple(results))
+        self._place(node, tuple(frame.results))
         self._release(node.inputs)
 
     def _turn(
