@@ -7,7 +7,8 @@ made, so results do not depend on which thread runs which tile. Rows that do not
 waiting, and rows too small to be cut run side by side.
 
 A `Loop` runs consecutive rows several times. Each turn moves the addresses of its rows on by their strides,
-so a loop of a million turns is as small a table as its body.
+so a loop of a million turns is as small a table as its body. A `Branch` runs one of two lists of rows. A row
+whose kernel is a `Host` function makes the machine return to Python, which calls it and goes on.
 
 Operands are int64 words: sizes, float bits, and addresses. An address is written as an `Address` (base,
 offset) and made absolute at every call from the bases of that call, so one table serves many calls at once,
@@ -18,17 +19,29 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
-from itertools import accumulate
-from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.jit import INT, Kernel, helper, intrinsic, numba_kernel, types
-from symgraph.kernels.memory import fetch_add, load_int, store_int
+from symgraph.kernels.jit import INT, helper, intrinsic, numba_kernel, types
+from symgraph.kernels.memory import fetch_add, load_byte, load_int, store_int
+from symgraph.kernels.table import (
+    ENTRY,
+    GANG_ROWS,
+    GANG_TILES,
+    HOST,
+    OPERAND,
+    ROW_TILES,
+    ROW_WORDS,
+    Address,
+    Branch,
+    Host,
+    Loop,
+    Row,
+    Table,
+)
 from symgraph.kernels.threads import TOGETHER, layer, most_threads
 
 # The words of a context, the machine's only argument.
@@ -39,49 +52,9 @@ from symgraph.kernels.threads import TOGETHER, layer, most_threads
     _TOGETHER, _TEAM, _TEAM_WORKER, _TEAM_ARGUMENTS, _TEAM_THREADS,
     _SIZE,
 ) = range(28)  # fmt: skip
-_DONE, _PAUSED, _FAILED = 0, 1, 2
-# The words of a row in the table: kernel, number of its first operand, tiles; then, for the first row of a
-# gang, how many rows it has and how many tiles in all.
-_ENTRY, _OPERAND, _ROW_TILES, _GANG_ROWS, _GANG_TILES, _ROW_WORDS = range(6)
+_DONE, _PAUSED, _FAILED, _CALLED = range(4)
 # How long the machine runs before Python may look for Ctrl-C: 40 to 100 ms on processors of 2 to 5 GHz.
 _SLICE_CYCLES = 200_000_000 if platform.machine().lower() in ("x86_64", "amd64") else 0
-
-
-class Address(NamedTuple):
-    """A place in memory: `offset` bytes into base number `base` of the call.
-
-    Inside loops it moves: `strides` are bytes a turn of each loop around it, the outermost first.
-    """
-
-    base: int
-    offset: int
-    strides: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One kernel call: entry, operands (int, or Address), and how many tiles it is cut into.
-
-    `node` is whatever the maker of the row wants to find again (for errors, listings and profiles), `slice`
-    the number of the slice of samples where one node's work is done in several. What a `lasting` row makes
-    stays good as long as the variables that it reads.
-    """
-
-    kernel: Kernel
-    operands: tuple[int | Address, ...]
-    tiles: int = 1
-    node: Any = None
-    slice: int = 0
-    lasting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """Rows from number `first` up to `end` run `turns` times (at least once). Loops nest, or lie apart."""
-
-    first: int
-    end: int
-    turns: int
 
 
 class KernelError(ValueError):
@@ -159,6 +132,21 @@ def _turn(words, control, here):
     return load_int(control) if again else here + 1
 
 
+@helper
+def _next(words, control, here):
+    """The row after a control row, whose words begin with a row to go to and a number of turns.
+
+    With 0 turns it is the start of a branch, or the end of its first list: go there if the byte at the
+    address in word 2 is 0, or if there is no address.
+    """
+    if load_int(control + 8) != 0:
+        return _turn(words, control, here)
+    condition = load_int(control + 16)
+    if condition == 0 or load_byte(condition) == 0:
+        return load_int(control)
+    return here + 1
+
+
 def _worker(args, dims):
     """Take tiles of the current gang until none is left, one fails, or the deadline has passed."""
     region = args[0]
@@ -171,14 +159,14 @@ def _worker(args, dims):
         if tile >= tiles:
             break
         row = first
-        while tile >= load_int(row + 8 * _ROW_TILES):
-            tile -= load_int(row + 8 * _ROW_TILES)
-            row += 8 * _ROW_WORDS
-        operand = operands + 8 * load_int(row + 8 * _OPERAND)
-        status = _call_entry(load_int(row + 8 * _ENTRY), operand, tile)
+        while tile >= load_int(row + 8 * ROW_TILES):
+            tile -= load_int(row + 8 * ROW_TILES)
+            row += 8 * ROW_WORDS
+        operand = operands + 8 * load_int(row + 8 * OPERAND)
+        status = _call_entry(load_int(row + 8 * ENTRY), operand, tile)
         if status != 0:
             # The row's number and the status in one word, so that both are of the same failure.
-            number = (row - load_int(region + 8 * _ROWS)) // (8 * _ROW_WORDS)
+            number = (row - load_int(region + 8 * _ROWS)) // (8 * ROW_WORDS)
             store_int(region + 8 * _STATUS, (number << 32) + status)
     return 0
 
@@ -231,22 +219,26 @@ def _machine(context, resume):
         if limit != 0 and cycles() >= limit:
             context[_CURSOR] = i
             return _PAUSED
-        row = context[_ROWS] + 8 * _ROW_WORDS * i
-        if load_int(row + 8 * _ENTRY) == 0:
-            i = _turn(operands, operands + 8 * load_int(row + 8 * _OPERAND), i)
+        row = context[_ROWS] + 8 * ROW_WORDS * i
+        if load_int(row + 8 * ENTRY) == 0:
+            control = operands + 8 * load_int(row + 8 * OPERAND)
+            if load_int(control + 8) == HOST:
+                context[_CURSOR] = i + 1
+                return _CALLED
+            i = _next(operands, control, i)
             continue
-        rows = load_int(row + 8 * _GANG_ROWS)
-        tiles = load_int(row + 8 * _GANG_TILES)
+        rows = load_int(row + 8 * GANG_ROWS)
+        tiles = load_int(row + 8 * GANG_TILES)
         start = 0
         if clocks != 0:
             # Each row has a clock of its own: no gangs.
-            rows, tiles = 1, load_int(row + 8 * _ROW_TILES)
+            rows, tiles = 1, load_int(row + 8 * ROW_TILES)
             start = cycles()
         context[_GANG] = row
         context[_TILES] = tiles
         if tiles == 1:
-            operand = operands + 8 * load_int(row + 8 * _OPERAND)
-            status = _call_entry(load_int(row + 8 * _ENTRY), operand, 0)
+            operand = operands + 8 * load_int(row + 8 * OPERAND)
+            status = _call_entry(load_int(row + 8 * ENTRY), operand, 0)
             context[_STATUS] = (i << 32) + status if status != 0 else 0
         else:
             _spread(context, min(context[_THREADS], tiles))
@@ -277,104 +269,6 @@ def _entry() -> Callable[[int, int], int]:
 def threading_layer() -> str:
     """How rows are spread over threads: team, or numba's omp, tbb or workqueue."""
     return layer().name
-
-
-class Table:
-    """Rows made flat: what the machine walks. Immutable; every call runs on a `Lease` of it.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-    threads : int
-        Threads that share the tiles of a row.
-    guarded : int, optional
-        From this row on the machine does not stop at a deadline (the update rows).
-    gangs : sequence of int, optional
-        How many rows, one after the other, each gang has. Without it every row is one. No gang reaches over
-        the edge of a loop.
-    loops : sequence of Loop, optional
-        Inner loops before those around them.
-
-    Attributes
-    ----------
-    rows : tuple of Row or None
-        In the machine's order: None where a loop ends.
-    """
-
-    def __init__(
-        self,
-        rows: Sequence[Row],
-        threads: int,
-        guarded: int | None = None,
-        gangs: Sequence[int] | None = None,
-        loops: Sequence[Loop] = (),
-    ) -> None:
-        self.threads = threads
-        gangs = [1] * len(rows) if gangs is None else gangs
-        assert sum(gangs) == len(rows), "every row is in one gang"
-        heads = {first: size for first, size in zip(accumulate(gangs, initial=0), gangs, strict=False)}
-        ends: dict[int, list[Loop]] = {}
-        for loop in loops:
-            ends.setdefault(loop.end, []).append(loop)
-        maker = _TableMaker()
-        starts: dict[int, int] = {}
-        self.guarded = 0
-        for number in range(len(rows) + 1):
-            for loop in ends.get(number, ()):
-                maker.end_loop(loop, starts[loop.first])
-            starts[number] = len(maker.rows)
-            if number == (len(rows) if guarded is None else guarded):
-                self.guarded = len(maker.rows)
-            if number < len(rows):
-                size = heads.get(number, 0)
-                maker.add(rows[number], size, sum(r.tiles for r in rows[number : number + size]))
-        self.rows = tuple(maker.rows)
-        self.table = np.array(maker.table, np.int64).reshape(-1, _ROW_WORDS)
-        self.words = np.array(maker.words, np.int64)
-        self.patches = np.array(maker.patches, np.int64).reshape(-1, 3)
-
-
-class _TableMaker:
-    """A table while rows and ends of loops are added to it."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row | None] = []
-        self.table: list[tuple[int, int, int, int, int]] = []
-        self.words: list[int] = []
-        self.patches: list[tuple[int, int, int]] = []
-        # (machine row, word, strides) of each address that moves.
-        self._moving: list[tuple[int, int, tuple[int, ...]]] = []
-
-    def add(self, row: Row, gang_rows: int, gang_tiles: int) -> None:
-        self.table.append((row.kernel.address, len(self.words), row.tiles, gang_rows, gang_tiles))
-        for operand in row.operands:
-            if isinstance(operand, Address):
-                self.patches.append((len(self.words), operand.base, operand.offset))
-                if operand.strides:
-                    self._moving.append((len(self.rows), len(self.words), operand.strides))
-                self.words.append(0)
-            else:
-                self.words.append(operand)
-        self.rows.append(row)
-
-    def end_loop(self, loop: Loop, start: int) -> None:
-        """A control row. The strides' last entry belongs to the innermost loop: this takes it away."""
-        pairs: list[int] = []
-        left: list[tuple[int, int, tuple[int, ...]]] = []
-        for row, word, strides in self._moving:
-            if row < start:
-                left.append((row, word, strides))
-                continue
-            if strides[-1]:
-                pairs += [word, strides[-1]]
-            if strides[:-1]:
-                left.append((row, word, strides[:-1]))
-        self._moving = left
-        self.table.append((0, len(self.words), 1, 1, 1))
-        # The number of turns done is a word that every call starts from 0.
-        self.patches.append((len(self.words) + 2, -1, 0))
-        self.words += [start, loop.turns, 0, len(pairs) // 2, *pairs]
-        self.rows.append(None)
 
 
 class Lease:
@@ -433,9 +327,32 @@ class Lease:
                     state = entry(self._address, resume)
             if state == _DONE:
                 return
+            if state == _CALLED:
+                self._call(int(self.context[_CURSOR]) - 1)
             if state == _FAILED:
                 number, status = divmod(int(self.context[_STATUS]), 1 << 32)
                 row = self.table.rows[number]
                 assert row is not None
                 raise KernelError(row, status)
             resume = 1
+
+    def _call(self, number: int) -> None:
+        """The Python function of a row, with the row's operands as they are now."""
+        row = self.table.rows[number]
+        assert row is not None and isinstance(row.kernel, Host)
+        first = int(self.table.table[number, OPERAND]) + 2
+        row.kernel.call(self.words[first : first + len(row.operands)].tolist())
+
+
+__all__ = [
+    "Address",
+    "Branch",
+    "Host",
+    "KernelError",
+    "Lease",
+    "Loop",
+    "Row",
+    "Table",
+    "cycles",
+    "threading_layer",
+]

@@ -30,6 +30,17 @@ def load_int(typing, address):
 
 
 @intrinsic
+def load_byte(typing, address):
+    """The byte stored at `address`, as an int64."""
+
+    def emit(context, builder, signature, args):
+        byte = builder.load(builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
+        return builder.zext(byte, INT)
+
+    return types.int64(types.int64), emit
+
+
+@intrinsic
 def store_int(typing, address, value):
     """Store the int64 `value` at `address`."""
 

@@ -34,12 +34,15 @@ _OBJECTS = {
     "Model": "models",
     "Sequential": "models",
     "Variable": "graph.leaves",
+    "cond": "graph.ops.cond",
     "constant": "graph.leaves",
     "function": "compiler.function",
     "get_num_threads": "kernels.threads",
     "gradients": "graph.gradient",
     "placeholder": "graph.leaves",
+    "scan": "graph.ops.scan",
     "set_num_threads": "kernels.threads",
+    "watch": "graph.ops.host",
 }
 
 __all__ = ["__version__", *_MODULES, *_OBJECTS]  # noqa: PLE0604

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from symgraph.graph import gradient
 from symgraph.graph.leaves import as_tensor, placeholder
 from symgraph.graph.ops import barrier, elementwise
 from symgraph.graph.ops import shape as shape_ops
+from symgraph.graph.ops.cond import cond
+from symgraph.graph.ops.host import watch
 from symgraph.graph.tensor import Tensor
 
 __all__ = [
-    "Function", "function", "gradients", "in_test_phase", "in_train_phase", "learning_phase", "stop_gradient",
-    "switch", "symbolic_learning_phase",
+    "Function", "function", "gradients", "in_test_phase", "in_train_phase", "learning_phase", "print_tensor",
+    "stop_gradient", "switch", "symbolic_learning_phase",
 ]  # fmt: skip
 
 # One input for all graphs: models made before and after `clear_session` agree on it.
@@ -132,6 +135,18 @@ def stop_gradient(variables: Any) -> Any:
     return barrier.stop_gradient(variables)
 
 
+def print_tensor(x: Tensor, message: str = "") -> Tensor:
+    """`x`, printed with `message` before it whenever it is computed; in a loop at every step.
+
+    Only what is computed is printed: use the result in the place of `x`. Gradients pass.
+    """
+    return watch(x, partial(_print, message), "print_tensor")
+
+
+def _print(message: str, value: np.ndarray) -> None:
+    print(f"{message}{' ' if message and not message[-1].isspace() else ''}{value}", flush=True)
+
+
 def learning_phase() -> Any:
     """Whether graphs train (1) or test (0): the number that was set, else an input to be fed."""
     fixed = fixed_learning_phase()
@@ -143,8 +158,14 @@ def symbolic_learning_phase() -> Tensor:
     return _LEARNING_PHASE
 
 
+Choice = Tensor | Callable[[], Tensor]
+
+
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Tensor:
     """Select between two tensors.
+
+    Where `condition` is a scalar, what a function makes is computed only if it is chosen, and its gradient
+    too. Tensors are there before the choice: both are computed.
 
     Parameters
     ----------
@@ -160,10 +181,18 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Tensor
         If `condition` has more dimensions than the expressions.
     """
     chosen = elementwise.cast(as_tensor(condition, "bool"), "bool")
-    then_value, else_value = (
-        value() if callable(value) else value for value in (then_expression, else_expression)
-    )
-    then_value, else_value = elementwise.together(then_value, else_value)
+    if not chosen.ndim and (callable(then_expression) or callable(else_expression)):
+        return cond(chosen, partial(_made, then_expression), partial(_made, else_expression), "switch")
+    return _select(chosen, _made(then_expression), _made(else_expression))
+
+
+def _made(expression: Choice) -> Any:
+    return expression() if callable(expression) else expression
+
+
+def _select(chosen: Tensor, then_expression: Any, else_expression: Any) -> Tensor:
+    """Element by element, or whole parts along the condition's own axes."""
+    then_value, else_value = elementwise.together(then_expression, else_expression)
     rank = max(then_value.ndim, else_value.ndim)
     if chosen.ndim > rank:
         raise ValueError(
@@ -173,9 +202,6 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Tensor
     if 0 < chosen.ndim < rank:
         chosen = shape_ops.reshape(chosen, (*chosen.shape, *(1,) * (rank - chosen.ndim)))
     return elementwise.where(chosen, then_value, else_value)
-
-
-Choice = Tensor | Callable[[], Tensor]
 
 
 def in_train_phase(x: Choice, alt: Choice, training: Any = None) -> Any:
@@ -192,7 +218,11 @@ def in_train_phase(x: Choice, alt: Choice, training: Any = None) -> Any:
     if isinstance(phase, bool | int | np.bool_ | np.integer):
         chosen = x if phase else alt
         return chosen() if callable(chosen) else chosen
-    result = switch(phase, x, alt)
+    if phase is _LEARNING_PHASE:
+        # Each phase has a Program of its own, in which the choice is made already.
+        result = _select(elementwise.cast(phase, "bool"), _made(x), _made(alt))
+    else:
+        result = switch(phase, x, alt)
     if training is None:
         result._uses_learning_phase = True
     return result

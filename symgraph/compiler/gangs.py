@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from symgraph.kernels.machine import Row
+from symgraph.kernels.machine import Host, Row
 
 _MOST_ROWS = 64
 """The machine finds a tile's row by walking the gang."""
@@ -42,6 +42,11 @@ class Step:
         """All memory that the row has to do with."""
         return self.reads | self.writes
 
+    @property
+    def alone(self) -> bool:
+        """Whether the row is in no gang, and no row moves past it: Python is called."""
+        return isinstance(self.row.kernel, Host)
+
 
 @dataclass
 class _Gang:
@@ -56,6 +61,8 @@ class _Gang:
 
     def needs(self, step: Step) -> bool:
         """Whether `step` and the gang cannot run at once."""
+        if step.alone or any(other.alone for other in self.steps):
+            return True
         return not (self.writes.isdisjoint(step.touches) and self.reads.isdisjoint(step.writes))
 
 

@@ -6,7 +6,7 @@ temporaries that will lie in the arena, and those from `_MOVING` on views that m
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -19,7 +19,7 @@ from symgraph.compiler.program import Base, Program
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.buffer import Buffer, contiguous_strides
-from symgraph.kernels.machine import Address, Loop, Row
+from symgraph.kernels.machine import Address, Branch, Loop, Row
 
 _MOVING = 1 << 40
 
@@ -61,7 +61,7 @@ class Memory:
         self.steps: list[Step] = []
         self.lasting: list[Step] = []
         self._moving: list[_Moving] = []
-        self._loops: list[Loop] = []
+        self._blocks: list[Loop | Branch] = []
         self._depth = 0
 
     def external(self, base: Base, shape: tuple[int, ...], dtype: str) -> Buffer:
@@ -96,7 +96,23 @@ class Memory:
         yield
         self._depth -= 1
         if len(self.steps) > first:
-            self._loops.append(Loop(first, len(self.steps), turns))
+            self._blocks.append(Loop(first, len(self.steps), turns))
+
+    @contextmanager
+    def branch(self, condition: Buffer) -> Iterator[Callable[[], None]]:
+        """The steps that are appended inside run if the bool at `condition` is true.
+
+        Those after a call of what this gives run if it is false.
+        """
+        first = middle = len(self.steps)
+
+        def turn_over() -> None:
+            nonlocal middle
+            middle = len(self.steps)
+
+        yield turn_over
+        if len(self.steps) > first:
+            self._blocks.append(Branch(first, middle, len(self.steps), condition.address))
 
     def append(
         self,
@@ -153,9 +169,7 @@ class Memory:
         Steps from number `guarded` on are the update tail. `read` are the variables that lasting rows read,
         `changed` those that are updated.
         """
-        cuts = sorted(
-            {0, guarded, len(self.steps), *(n for loop in self._loops for n in (loop.first, loop.end))}
-        )
+        cuts = sorted({0, guarded, len(self.steps), *(n for block in self._blocks for n in block.edges)})
         gangs: list[list[Step]] = []
         for start, end in pairwise(cuts):
             gangs += gather(self.steps[start:end])
@@ -183,20 +197,39 @@ class Memory:
             guarded=guarded + ahead,
             threads=threads,
             gangs=[len(gang) for gang in [*first, *gangs]],
-            loops=[replace(loop, first=loop.first + ahead, end=loop.end + ahead) for loop in self._loops],
+            blocks=self._placed_blocks(offsets, ahead),
             lasting=ahead,
             read=read,
             changed=changed,
         )
 
+    def _loops(self) -> list[Loop]:
+        return [block for block in self._blocks if isinstance(block, Loop)]
+
     def _depths(self) -> list[int]:
         """How many loops are around each row; nothing where there are no loops."""
-        if not self._loops:
+        loops = self._loops()
+        if not loops:
             return []
         depths = np.zeros(len(self.steps), int)
-        for loop in self._loops:
+        for loop in loops:
             depths[loop.first : loop.end] += 1
         return [int(d) for d in depths]
+
+    def _placed_blocks(self, offsets: Mapping[int, int], ahead: int) -> list[Loop | Branch]:
+        """Loops and branches with all rows `ahead` further on, and conditions as they will be."""
+        placed: list[Loop | Branch] = []
+        for number, block in enumerate(self._blocks):
+            moved = replace(block, first=block.first + ahead, end=block.end + ahead)
+            if isinstance(moved, Branch):
+                # Blocks that end later, and come later in the list, may be around it.
+                around = [b for b in self._blocks[number + 1 :] if b.first <= block.first < b.end]
+                depth = sum(isinstance(b, Loop) for b in around)
+                condition = self._resolved(moved.condition, offsets, depth)
+                assert isinstance(condition, Address)
+                moved = replace(moved, otherwise=moved.otherwise + ahead, condition=condition)
+            placed.append(moved)
+        return placed
 
     def _real(self, base: int) -> tuple[int, int, list[tuple[int, int]]]:
         """The base that a moving one is a view of, the offset there, and (loop number, stride) pairs."""
@@ -243,7 +276,13 @@ class Memory:
                         last[base] = index
                         if operand.base != base:
                             shared.setdefault(base, set()).add(index)
-        edges = [(loop, np.searchsorted(starts, [loop.first, loop.end])) for loop in self._loops]
+        for branch in self._blocks:
+            # The condition is read where the branch starts.
+            if isinstance(branch, Branch) and (base := self._real(branch.condition.base)[0]) < 0:
+                index = int(np.searchsorted(starts, branch.first))
+                first.setdefault(base, index)
+                last[base] = max(last.get(base, index), index)
+        edges = [(loop, np.searchsorted(starts, [loop.first, loop.end])) for loop in self._loops()]
         for _, (start, end) in edges:
             for base, made in first.items():
                 inside = made < end and last[base] >= start

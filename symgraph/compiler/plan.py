@@ -19,10 +19,12 @@ from symgraph.compiler.loops import Frame
 from symgraph.compiler.memory import Memory
 from symgraph.compiler.program import Base, Program
 from symgraph.compiler.slices import Home, Slices, Spare, arrange
+from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shapes, check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, Storage, VariableRead
 from symgraph.graph.op import Part
+from symgraph.graph.ops.cond import Cond
 from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.fused import Fused
 from symgraph.graph.ops.scan import Scan
@@ -111,6 +113,9 @@ class _Planner:
             return
         if isinstance(op, Scan):
             self._scan(node, op)
+            return
+        if isinstance(op, Cond):
+            self._cond(node, op)
             return
         inputs = [self._buffer(i) for i in node.inputs]
         if isinstance(node.type, TensorType):
@@ -222,13 +227,38 @@ class _Planner:
         if op.length:
             outside = self.places, self.pending
             with self.memory.loop(op.length):
-                self.places = dict(zip(map(id, op.body.inputs), frame.inputs(), strict=True))
-                nodes = topological(op.body.results)
-                self.pending = _count_uses(nodes, op.body.results)
-                self._turn(node, nodes, op.body.results, frame.targets())
+                self._body(node, op.body, frame.inputs(), frame.targets())
             self.places, self.pending = outside
         self._place(node, tuple(frame.results))
         self._release(node.inputs)
+
+    def _cond(self, node: Tensor, op: Cond) -> None:
+        """A choice as a branch around the rows of its two sides."""
+        assert isinstance(node.type, TupleType)
+        condition, *given = (self._buffer(value) for value in node.inputs)
+        results = [
+            self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
+        ]
+        outside = self.places, self.pending
+        with self.memory.branch(condition) as turn_over:
+            for number, body in enumerate((op.then, op.otherwise)):
+                if number:
+                    turn_over()
+                # Views, so that no side writes over what the other one needs.
+                inputs = [self.memory.moving(buffer) for buffer in given]
+                self._body(node, body, inputs, [(result, True) for result in results])
+        self.places, self.pending = outside
+        self._place(node, tuple(results))
+        self._release(node.inputs)
+
+    def _body(
+        self, node: Tensor, body: Body, inputs: Sequence[Buffer], targets: Sequence[tuple[Buffer, bool]]
+    ) -> None:
+        """The rows of an inner graph. What was placed outside is forgotten: the caller brings it back."""
+        self.places = dict(zip(map(id, body.inputs), inputs, strict=True))
+        nodes = topological(body.results)
+        self.pending = _count_uses(nodes, body.results)
+        self._turn(node, nodes, body.results, targets)
 
     def _turn(
         self,

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from symgraph.graph.leaves import Storage, aligned_empty
-from symgraph.kernels.machine import Lease, Loop, Row, Table
+from symgraph.kernels.machine import Branch, Lease, Loop, Row, Table
 
 _Idle = TypeVar("_Idle")
 
@@ -35,8 +35,8 @@ class Program:
         The kernel calls, in order; ``row.node`` is the graph node that each serves.
     gangs : tuple of int
         How many rows, one after the other, each gang has: rows whose tiles are shared out at once.
-    loops : tuple of Loop
-        Rows that run several times, inner loops before those around them.
+    blocks : tuple of Loop or Branch
+        Rows that run several times, or only under a condition; inner blocks before those around them.
     lasting : int
         How many rows come first that run again only after variables have changed: packed weights.
     arena_bytes, buffer_bytes : int
@@ -55,20 +55,20 @@ class Program:
         guarded: int,
         threads: int,
         gangs: Sequence[int],
-        loops: Sequence[Loop] = (),
+        blocks: Sequence[Loop | Branch] = (),
         lasting: int = 0,
         read: Sequence[Storage] = (),
         changed: Sequence[Storage] = (),
     ) -> None:
         self.rows = tuple(rows)
         self.gangs = tuple(gangs)
-        self.loops = tuple(loops)
+        self.blocks = tuple(blocks)
         self.outputs = tuple((shape, np.dtype(dtype)) for shape, dtype in outputs)
         self.arena_bytes = arena_bytes
         self.buffer_bytes = buffer_bytes
         self.guarded = guarded
         self._bases = tuple(bases)
-        self._table = Table(rows, threads, guarded, gangs, loops)
+        self._table = Table(rows, threads, guarded, gangs, blocks)
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
         self._results = [(i, b.index) for i, b in enumerate(bases) if b.kind == "output"]
         self._arena = next(i for i, b in enumerate(bases) if b.kind == "arena")

@@ -58,6 +58,8 @@ class Op:
     pure: ClassVar[bool] = True
     #: Whether a gradient is defined. Ops made by passes, after differentiation, have none.
     differentiable: ClassVar[bool] = True
+    #: Whether the op runs one of several graphs.
+    choice: ClassVar[bool] = False
     #: Whether this very class is only a base of others (not inherited).
     abstract: ClassVar[bool] = False
     #: Whether the op is a leaf that has no kernel (placeholder, variable, constant ...).

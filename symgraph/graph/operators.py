@@ -8,12 +8,14 @@ from __future__ import annotations
 from symgraph.graph.ops import (
     barrier,
     compare,
+    cond,
     conv,
     conv_bias,
     create,
     ctc,
     elementwise,
     fused,
+    host,
     index,
     math,
     matmul,
@@ -47,7 +49,7 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, compare, conv, conv_bias, create, ctc, elementwise, fused, index, math, matmul, moments, nn,
-    pool, random, reduce, scan, shape, siblings, slicing, sort,
+    barrier, compare, cond, conv, conv_bias, create, ctc, elementwise, fused, host, index, math, matmul,
+    moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

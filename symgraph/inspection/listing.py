@@ -9,7 +9,7 @@ from typing import Protocol
 
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.jit import Kernel
-from symgraph.kernels.machine import Row
+from symgraph.kernels.machine import Host, Row
 
 # Cells wider than this go on in the next line: nothing is cut.
 _WIDEST = 46
@@ -55,7 +55,7 @@ def _program_cells(program: _Program, numbers: dict[int, str]) -> Iterator[tuple
     gangs = [
         str(number) if size > 1 else "" for number, size in enumerate(program.gangs) for _ in range(size)
     ]
-    slices: dict[tuple[int, Kernel], set[int]] = {}
+    slices: dict[tuple[int, Kernel | Host], set[int]] = {}
     for row in program.rows:
         slices.setdefault((id(row.node), row.kernel), set()).add(row.slice)
     for index, (row, gang) in enumerate(zip(program.rows, gangs, strict=True)):

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from symgraph.graph.check import check
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes.biases import bias_gradients
+from symgraph.passes.branches import tidy_branches
 from symgraph.passes.epilogue import fuse_epilogues
 from symgraph.passes.factors import factors
 from symgraph.passes.flows import drop_dead_flows
@@ -34,8 +35,14 @@ def scans(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
     return tidy_scans(roots, hits, lambda results: run_passes(results)[0])
 
 
+def branches(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
+    """See `tidy_branches`; bodies go through this very pipeline."""
+    return tidy_branches(roots, hits, lambda results: run_passes(results)[0])
+
+
 PIPELINE: tuple[Pass, ...] = (
     fold,
+    branches,
     drop_dead_flows,
     simplify,
     fold,

@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from symgraph.graph.leaves import Constant, DimValue, placeholder
+from symgraph.graph.body import Body
+from symgraph.graph.leaves import Constant, placeholder
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.matmul import MatMul
-from symgraph.graph.ops.scan import Body, Scan
-from symgraph.graph.ops.shape import BroadcastTo, Reshape
+from symgraph.graph.ops.scan import Scan
+from symgraph.graph.ops.shape import Reshape
 from symgraph.graph.ops.slicing import Slice
 from symgraph.graph.substitute import substitute
 from symgraph.graph.tensor import Tensor, consumers, topological
+from symgraph.passes.branches import is_constant
 from symgraph.passes.merge import merge
 from symgraph.passes.rewrite import replace_nodes
 from symgraph.passes.simplify import simplify
@@ -207,17 +209,11 @@ def _inline_constants(loop: _Loop, hits: Counter[str]) -> None:
     inlined = {
         inner: given
         for inner, given in zip(loop.constants, loop.inputs[first:], strict=True)
-        if _is_constant(given)
+        if is_constant(given)
     }
     hits["constants moved in"] += len(inlined)
     loop.with_body(loop.op.body.inputs, substitute(loop.op.body.results, inlined))
     _drop_inputs(loop)
-
-
-def _is_constant(value: Tensor) -> bool:
-    while isinstance(value.op, (BroadcastTo, Reshape)):
-        (value,) = value.inputs
-    return isinstance(value.op, (Constant, DimValue))
 
 
 def _drop_inputs(loop: _Loop) -> None:

@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symgraph.graph.body import Body
 from symgraph.graph.op import Op, Part, Sample, registered_ops
 from symgraph.graph.operators import FAMILIES
 from symgraph.graph.ops import (
     barrier,
     compare,
+    cond,
     conv,
     conv_bias,
     create,
     ctc,
     elementwise,
     fused,
+    host,
     index,
     math,
     matmul,
@@ -215,10 +218,19 @@ def _fused(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]
 def _scan(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
     """Each node of the body, in every step; the samples' sizes are all known."""
     for _ in range(op.length):
-        for node in topological(op.body.results):
-            if not node.op.leaf:
-                shapes: list[Shape] = [value.shape for value in node.inputs]  # type: ignore[misc]
-                yield from COUNTERS[type(node.op)](node.op, shapes, [node.shape])  # type: ignore[list-item]
+        yield from _body(op.body)
+
+
+def _body(body: Body) -> Iterator[None]:
+    for node in topological(body.results):
+        if not node.op.leaf:
+            shapes: list[Shape] = [value.shape for value in node.inputs]  # type: ignore[misc]
+            yield from COUNTERS[type(node.op)](node.op, shapes, [node.shape])  # type: ignore[list-item]
+
+
+def _cond(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """The longer side."""
+    yield from max((list(_body(body)) for body in (op.then, op.otherwise)), key=len)
 
 
 def _fused_reduction(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
@@ -288,6 +300,7 @@ COUNTERS: dict[type[Op], Counter] = {
     ctc.CtcBeamSearch: _beam_search,
     fused.Fused: _fused,
     scan.Scan: _scan,
+    cond.Cond: _cond,
     fused.FusedReduction: _fused_reduction,
     siblings.SiblingReductions: _siblings,
     moments.Moments: _moments,
@@ -299,7 +312,7 @@ COUNTERS: dict[type[Op], Counter] = {
             _C.LogicalAnd, _C.LogicalOr, _C.LogicalXor, _C.LogicalNot, _R.Any_, _R.All, _E.Where, _E.Cast,
             barrier.Identity, barrier.StopGradient, shape.Reshape, shape.Transpose, shape.BroadcastTo,
             shape.Concatenate, slicing.Slice, slicing.Place, index.Gather, index.TakeAlongAxis,
-            create.Arange, create.Eye, create.OneHot,
+            cond.Undefined, host.Watch, create.Arange, create.Eye, create.OneHot,
         ],
         _nothing,
     ),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, placeholder
@@ -176,3 +177,53 @@ def test_wrong_use_is_refused_where_it_is_written() -> None:
     (y,), _ = scan(lambda v, s: ([v[0] + v[1]], []), [free, other])
     with pytest.raises(ValueError, match="have to be equal"):
         Function([free, other], [y])(np.zeros((3, 2)), np.zeros((4, 2)))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("length", [1, 3, 7])
+def test_truncated_back_propagation(length: int, known: bool, backward: bool) -> None:
+    """Gradients of the last three steps are those of a loop over them alone, whose start is a constant."""
+    rng = np.random.default_rng(length)
+    xs, h0 = rng.standard_normal((length, 2, 4)), rng.standard_normal((2, 4))
+    w, cut = rng.standard_normal((4, 4)), max(length - 3, 0)
+
+    def loop(x: Tensor, h: Tensor, w: Tensor, steps: int) -> tuple[list[Tensor], Tensor]:
+        def step(v: list[Tensor], s: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            new = K.tanh(v[0] + K.dot(s[0], w))
+            return [new * new], [new]
+
+        outputs, histories = scan(step, [x], [h], backward=backward, truncate_gradient=steps)
+        return outputs, histories[0][0 if backward else -1]
+
+    x = K.placeholder((length if known else None, 2, 4), dtype="float64")
+    h, weights = K.placeholder((2, 4), dtype="float64"), K.placeholder((4, 4), dtype="float64")
+    (outputs,), last = loop(x, h, weights, 3)
+    arriving = rng.standard_normal((length, 2, 4))
+    loss = K.sum(outputs * K.constant(arriving, dtype="float64")) + K.sum(last)
+    found = K.function([x, h, weights], K.gradients(loss, [x, h, weights]))([xs, h0, w])
+
+    ordered = xs[::-1] if backward else xs
+    state = h0
+    for value in ordered[:cut]:
+        state = np.tanh(value + state @ w)
+    tail = ordered[cut:]
+    dx, dw, dh = np.zeros_like(ordered), np.zeros_like(w), np.ones((2, 4))
+    states = [state]
+    for value in tail:
+        states.append(np.tanh(value + states[-1] @ w))
+    upstream = arriving[::-1] if backward else arriving
+    for number in reversed(range(len(tail))):
+        new = states[number + 1]
+        slope = (dh + upstream[cut + number] * 2 * new) * (1 - new**2)
+        dx[cut + number], dh = slope, slope @ w.T
+        dw += states[number].T @ slope
+    np.testing.assert_allclose(found[0], dx[::-1] if backward else dx, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found[1], dh if length <= 3 else 0 * dh, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found[2], dw, rtol=1e-9, atol=1e-12)
+
+
+def test_truncated_back_propagation_needs_a_step() -> None:
+    for wrong in (0, -2):
+        with pytest.raises(ValueError, match=f"truncate_gradient.*got {wrong}"):
+            scan(lambda v, s: (s, s), [], [K.zeros((2,))], length=3, truncate_gradient=wrong)

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import threading
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -14,7 +15,17 @@ import pytest
 from symgraph.kernels import threads as threads_module
 from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
 from symgraph.kernels.jit import Kernel, numba_kernel
-from symgraph.kernels.machine import Address, KernelError, Lease, Loop, Row, Table, threading_layer
+from symgraph.kernels.machine import (
+    Address,
+    Branch,
+    Host,
+    KernelError,
+    Lease,
+    Loop,
+    Row,
+    Table,
+    threading_layer,
+)
 from symgraph.kernels.memory import as_float, float_bits, load_int, store_int, vector_at
 from symgraph.kernels.threads import get_num_threads, most_threads, set_num_threads
 
@@ -152,7 +163,7 @@ def test_loops_move_addresses_and_nest() -> None:
         Row(APPEND, (Address(1, 0), 1)),
     ]
     loops = [Loop(2, 4, 4), Loop(1, 5, 3)]
-    lease = Lease(Table(rows, 2, loops=loops), 2)
+    lease = Lease(Table(rows, 2, blocks=loops), 2)
     lease.bases[:] = [table.ctypes.data, log.ctypes.data]
     for _ in range(3):
         table[:] = log[:] = 0
@@ -167,7 +178,7 @@ def test_loops_that_end_together_and_follow_each_other() -> None:
         Row(FILL, (Address(0, 0, (32, 8)), 1, float_bits(2.0), 1)),
         Row(FILL, (Address(1, 40, (-8,)), 1, float_bits(5.0), 1)),
     ]
-    lease = Lease(Table(rows, 1, loops=[Loop(0, 1, 4), Loop(0, 1, 3), Loop(1, 2, 5)]), 2)
+    lease = Lease(Table(rows, 1, blocks=[Loop(0, 1, 4), Loop(0, 1, 3), Loop(1, 2, 5)]), 2)
     lease.bases[:] = [table.ctypes.data, more.ctypes.data]
     lease.run()
     np.testing.assert_array_equal(table, 2)
@@ -182,7 +193,7 @@ def test_a_failed_loop_starts_anew() -> None:
         Row(FAIL_AT, (Address(1, 0, (8,)),)),
         Row(APPEND, (Address(0, 0), 2)),
     ]
-    lease = Lease(Table(rows, 1, loops=[Loop(0, 2, 8)]), 2)
+    lease = Lease(Table(rows, 1, blocks=[Loop(0, 2, 8)]), 2)
     lease.bases[:] = [log.ctypes.data, bad.ctypes.data]
     bad[5] = 3
     with pytest.raises(KernelError) as caught:
@@ -390,3 +401,71 @@ def test_a_busy_team_is_not_waited_for() -> None:
 def test_kernels_have_names() -> None:
     assert isinstance(APPEND, Kernel)
     assert repr(APPEND) == "<Kernel append>"
+
+
+def test_branches_run_one_list_of_rows() -> None:
+    """Either list may be empty; branches nest, and lie beside loops."""
+    flags, log = np.zeros(3, np.int8), np.zeros(60, np.int64)
+    rows = [Row(APPEND, (Address(1, 0), number)) for number in range(8)]
+    blocks = [
+        Loop(1, 2, 2),
+        Branch(0, 1, 2, Address(0, 1)),  # row 0, else row 1 twice
+        Branch(0, 3, 4, Address(0, 0)),  # rows 0 to 2, else row 3
+        Branch(4, 4, 5, Address(0, 0)),  # nothing, else row 4
+        Branch(5, 6, 6, Address(0, 2)),  # row 5, else nothing
+    ]
+    lease = Lease(Table(rows, 2, blocks=blocks), 2)
+    lease.bases[:] = [flags.ctypes.data, log.ctypes.data]
+    for a, b, c in product((0, 1), repeat=3):
+        flags[:], log[:] = (a, b, 8 * c), 0
+        lease.run()
+        first = [*([0] if b else [1, 1]), 2] if a else [3, 4]
+        expected = [*first, *([5] if c else []), 6, 7]
+        np.testing.assert_array_equal(log[: log[0] + 1], [len(expected), *expected])
+
+
+def test_a_branch_in_a_loop_reads_a_condition_that_moves() -> None:
+    flags, log = np.array([1, 0, 0, 1, 1], np.int8), np.zeros(20, np.int64)
+    rows = [Row(APPEND, (Address(1, 0), 1)), Row(APPEND, (Address(1, 0), 2))]
+    blocks = [Branch(0, 1, 2, Address(0, 0, (1,))), Loop(0, 2, 5)]
+    lease = Lease(Table(rows, 1, blocks=blocks), 2)
+    lease.bases[:] = [flags.ctypes.data, log.ctypes.data]
+    for _ in range(2):
+        log[:] = 0
+        lease.run()
+        np.testing.assert_array_equal(log[:6], [5, 1, 2, 2, 1, 1])
+
+
+def test_python_is_called_between_rows_with_the_operands_of_the_turn() -> None:
+    values = np.zeros((3, 4))
+    seen: list[np.ndarray] = []
+
+    def look(operands: Sequence[int]) -> None:
+        assert operands == [values.ctypes.data + 32 * len(seen), 17]
+        seen.append(values.copy())
+
+    rows = [
+        Row(FILL, (Address(0, 0, (32,)), 4, float_bits(1.0), 2), 2),
+        Row(Host("look", look), (Address(0, 0, (32,)), 17)),
+        Row(FILL, (Address(0, 0, (32,)), 4, float_bits(5.0), 1)),
+    ]
+    lease = Lease(Table(rows, 2, blocks=[Loop(0, 3, 3)]), 1)
+    lease.bases[:] = [values.ctypes.data]
+    lease.run()
+    np.testing.assert_array_equal([s[:, 0] for s in seen], [[1, 0, 0], [5, 1, 0], [5, 5, 1]])
+    np.testing.assert_array_equal(values, 5)
+
+
+def test_what_python_raises_ends_the_run() -> None:
+    log = np.zeros(20, np.int64)
+
+    def refuse(operands: Sequence[int]) -> None:
+        raise OSError("no paper")
+
+    rows = [Row(APPEND, (Address(0, 0), 1)), Row(Host("print", refuse), ()), Row(APPEND, (Address(0, 0), 2))]
+    lease = Lease(Table(rows, 2), 1)
+    lease.bases[:] = log.ctypes.data
+    for count in (1, 2):
+        with pytest.raises(OSError, match="no paper"):
+            lease.run()
+        np.testing.assert_array_equal(log[:4], [count, *[1] * count, *[0] * (3 - count)])

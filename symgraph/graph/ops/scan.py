@@ -12,33 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph.dims import Dim, shape_text
-from symgraph.graph.evaluate import bind_shapes, concrete_op, concrete_shape, evaluate
+from symgraph.graph.body import Body, body_flops, close, starting_points
+from symgraph.graph.dims import Dim, shape_text, smaller
+from symgraph.graph.evaluate import bind_shapes, concrete_shape, evaluate
 from symgraph.graph.gradient import flows
-from symgraph.graph.leaves import Constant, DimValue, as_tensor, placeholder
-from symgraph.graph.op import Op, Part, Sample, parts
+from symgraph.graph.leaves import as_tensor, placeholder
+from symgraph.graph.op import Op, Sample, parts
 from symgraph.graph.ops.create import zeros, zeros_like
-from symgraph.graph.ops.elementwise import Add, Elementwise
+from symgraph.graph.ops.elementwise import Add
 from symgraph.graph.ops.matmul import MatMul
-from symgraph.graph.ops.movement import View
 from symgraph.graph.ops.reduce import Sum
 from symgraph.graph.ops.shape import Transpose
+from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.ops.slicing import slice_axis
 from symgraph.graph.substitute import substitute
 from symgraph.graph.tensor import Tensor, call, topological
 from symgraph.graph.types import TensorType, TupleType, Type, is_float
-
-
-@dataclass(frozen=True, eq=False)
-class Body:
-    """The graph of one step: placeholders, and what is computed from nothing else.
-
-    `inputs` are the step's part of each sequence, the states, and the constants; `results` the outputs, then
-    the new states.
-    """
-
-    inputs: tuple[Tensor, ...]
-    results: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -48,6 +37,7 @@ class Scan(Op):
     Inputs are `sequences` tensors [T, ...], a first value for each state, and constants. Results are the
     outputs stacked to [T, ...], then for each state its history [T + 1, ...] where it is `kept`, else its
     last value. Under `backward` steps go from the last to the first; then a history begins at its end.
+    Gradients go back through the last `truncate` steps only, if that is given.
     """
 
     body: Body
@@ -55,6 +45,7 @@ class Scan(Op):
     kept: tuple[bool, ...]
     length: Dim
     backward: bool = False
+    truncate: int | None = None
 
     def __str__(self) -> str:
         return f"scan[{len(topological(self.body.results))} nodes{', backward' if self.backward else ''}]"
@@ -128,20 +119,8 @@ class Scan(Op):
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """Those of all nodes of the body, in every step."""
-        sizes: dict[Any, int] = {}
         steps = [s[1:] if i < self.sequences else s for i, s in enumerate(inputs)]
-        bind_shapes(list(zip(self.body.inputs, steps, strict=True)), sizes)
-
-        def shapes(node: Tensor) -> list[tuple[int, ...]]:
-            kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-            return [concrete_shape(kind, sizes) for kind in kinds]
-
-        total = 0
-        for node in topological(self.body.results):
-            if not node.op.leaf and not isinstance(node.op, Part):
-                given = [shape for value in node.inputs for shape in shapes(value)]
-                total += concrete_op(node.op, sizes).flops(given, shapes(node))
-        return total * int(self.length)
+        return body_flops(self.body, steps) * int(self.length)
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Any) -> Sequence[Tensor | None]:
         """Back-propagation through time: see `_Backward`."""
@@ -181,6 +160,7 @@ def scan(
     length: Dim | None = None,
     backward: bool = False,
     what: str = "scan",
+    truncate_gradient: int = -1,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Run `step` along the first axis of `sequences`.
 
@@ -196,6 +176,12 @@ def scan(
         T, needed without sequences.
     backward : bool
         From the last step to the first; outputs keep their places.
+    what : str
+        What errors say.
+    truncate_gradient : int
+        How many steps, counted from the last one that is run, gradients go back through; all by default.
+        What earlier steps read gets no gradient through their results (truncated back-propagation through
+        time, as in Theano).
 
     Returns
     -------
@@ -206,8 +192,10 @@ def scan(
     Raises
     ------
     ValueError, TypeError
-        Sequences of different length, or a state that changes its type.
+        Sequences of different length, a state that changes its type, or no step to go back through.
     """
+    if truncate_gradient == 0 or truncate_gradient < -1:
+        raise ValueError(f"{what}: expected truncate_gradient of -1 or at least 1, got {truncate_gradient}")
     sequences, states = [as_tensor(s) for s in sequences], [as_tensor(s) for s in states]
     for number, sequence in enumerate(sequences):
         if not sequence.ndim:
@@ -225,7 +213,8 @@ def scan(
     results = [*map(as_tensor, made), *_same_types(after, states, what)]
     inner, lifted, constants = _closed(results, [*values, *before])
     body = Body((*values, *before, *lifted), tuple(inner))
-    op = Scan(body, len(sequences), (True,) * len(states), length, backward)
+    truncate = None if truncate_gradient == -1 else truncate_gradient
+    op = Scan(body, len(sequences), (True,) * len(states), length, backward, truncate)
     found = parts(op(*sequences, *states, *constants))
     return list(found[: len(made)]), list(found[len(made) :])
 
@@ -259,13 +248,8 @@ def _closed(
     for node in order:
         if any(id(value) in inside for value in node.inputs):
             inside.add(id(node))
-    lifted: dict[Tensor, Tensor] = {}
-    needed = [value for node in order if id(node) in inside and node not in bound for value in node.inputs]
-    for value in [*needed, *results]:
-        plain = isinstance(value.op, (Constant, DimValue))
-        if id(value) not in inside and not plain and value not in lifted:
-            lifted[value] = placeholder(value.shape, dtype=value.dtype, name=value.name)
-    return substitute(results, lifted), list(lifted.values()), list(lifted)
+    inner, lifted = close(results, inside)
+    return inner, list(lifted.values()), list(lifted)
 
 
 # Differentiation
@@ -283,11 +267,11 @@ class _Backward:
         self.op = replace(op, kept=(True,) * op.states)
         self.inputs = inputs
         self.grads = grads
+        self.count = op.length if op.truncate is None else smaller(op.length, op.truncate)
         first, second = op.sequences, op.sequences + op.states
         self.steps = op.body.inputs[:first]
         self.old = op.body.inputs[first:second]
         self.constants = op.body.inputs[second:]
-        self.forward = {id(n) for n in topological(op.body.results)}
 
     def gradients(self) -> list[Tensor | None]:
         """One for each input of the scan."""
@@ -344,12 +328,12 @@ class _Backward:
         needed = [c for c in given if any(n is c for n in topological(inner))]
         body = Body((*bound, *needed), tuple(inner))
         kept = (False,) * (len(states) + len(running))
-        op = Scan(body, len(sequences), kept, self.op.length, not self.op.backward)
+        op = Scan(body, len(sequences), kept, self.count, not self.op.backward)
         start = [self._start(s) for s in states]
         empty = [zeros(r.shape, r.dtype) for r in running]
-        whole = op(*sequences.values(), *start, *empty, *(given[c] for c in needed))
+        whole = op(*map(self._last_steps, sequences.values()), *start, *empty, *(given[c] for c in needed))
         made = parts(whole)
-        grads = dict(zip(map(id, steps), made, strict=False))
+        grads = {id(step): self._all_steps(grad) for step, grad in zip(steps, made, strict=False)}
         after_steps = len(steps)
         stacked = made[after_steps : after_steps + len(sums.stacked)]
         finals = made[op.outputs : op.outputs + len(states)]
@@ -361,6 +345,18 @@ class _Backward:
     def _state(self, state: Tensor) -> int:
         return next(i for i, s in enumerate(self.old) if s is state)
 
+    def _last_steps(self, sequence: Tensor) -> Tensor:
+        """The steps that gradients go back through."""
+        return slice_axis(sequence, 0, 0 if self.op.backward else self.op.length - self.count, self.count)
+
+    def _all_steps(self, grad: Tensor) -> Tensor:
+        """Gradients of those steps, and zeros for all others."""
+        rest = self.op.length - self.count
+        if rest == 0:
+            return grad
+        none = zeros((rest, *grad.shape[1:]), grad.dtype)
+        return call("concatenate", [grad, none] if self.op.backward else [none, grad], 0)
+
     def _start(self, state: Tensor) -> Tensor:
         """What flows to a state from beyond the last step."""
         number = self._state(state)
@@ -371,6 +367,10 @@ class _Backward:
 
     def _with_start(self, state: Tensor, final: Tensor) -> Tensor:
         """What flows to a state's first value: through the steps, and from the history's first entry."""
+        if self.count != self.op.length:
+            # Nothing comes through steps that are left out.
+            whole = call("equal", size_tensor(self.count), size_tensor(self.op.length))
+            final = call("where", whole, final, zeros_like(final))
         grad = self.grads[self.op.outputs + self._state(state)]
         if grad is None or grad.ndim == final.ndim:
             return final
@@ -383,7 +383,7 @@ class _Backward:
         """`results` on the placeholders of sequences: (placeholder -> sequence), and the results on them."""
         bound: dict[Tensor, Tensor] = {}
         replaced: dict[Tensor, Tensor] = {}
-        needed = self._needed(results)
+        needed = starting_points(self.op.body, results)
         saved = [n for n in needed if n not in self.op.body.inputs and n not in self.op.body.results]
         body = self.op.body
         wide = Body(body.inputs, (*body.results[: self.op.outputs], *saved, *body.results[self.op.outputs :]))
@@ -414,23 +414,6 @@ class _Backward:
                     return whole[number]
                 return slice_axis(histories[number - count], 0, 0 if op.backward else 1, op.length)
         return whole[count + next(i for i, n in enumerate(saved) if n is node)]
-
-    def _needed(self, results: Sequence[Tensor]) -> list[Tensor]:
-        """The nodes of the forward body that the backward one starts from."""
-        ends = {id(t) for t in (*self.op.body.inputs, *self.op.body.results)}
-        found: dict[int, Tensor] = {}
-        seen: set[int] = set()
-        stack = list(results)
-        while stack:
-            node = stack.pop()
-            if id(node) in seen:
-                continue
-            seen.add(id(node))
-            if id(node) in self.forward and (id(node) in ends or _worth_keeping(node)):
-                found[id(node)] = node
-            else:
-                stack.extend(node.inputs)
-        return list(found.values())
 
 
 class _Sums:
@@ -495,20 +478,6 @@ def _is_outer_product(term: Tensor) -> bool:
         return False
     left = term.inputs[0]
     return isinstance(left.op, Transpose) and left.ndim == 2 and left.op.axes == (1, 0)
-
-
-def _worth_keeping(node: Tensor) -> bool:
-    """Whether keeping a value costs less than computing it again."""
-    if node.op.leaf or not isinstance(node.type, TensorType):
-        return False
-    if isinstance(node.op, View):
-        return False
-    if isinstance(node.op, Elementwise):
-        return node.op.kernel in _COSTLY
-    return True
-
-
-_COSTLY = {"exp", "tanh", "sigmoid", "log", "sqrt", "power", "softplus", "sin", "cos", "erf", "div"}
 
 
 def _or_zeros(grad: Tensor | None, like: Tensor) -> Tensor:
