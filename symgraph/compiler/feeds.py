@@ -6,8 +6,33 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.graph.evaluate import bind_shape
+from symgraph.graph.sparse import (
+    SparseTensor,
+    csr_arrays,
+    extent_array,
+    is_sparse_matrix,
+    with_room,
+)
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
+
+
+def as_feeds(value: Any, target: Tensor) -> list[np.ndarray]:
+    """`value` as the arrays that `target` is fed with: one, or for a sparse tensor its shape and its arrays.
+
+    Raises as `as_feed`; TypeError where a sparse tensor gets something else, ValueError for a broken matrix.
+    """
+    if not isinstance(target, SparseTensor):
+        return [as_feed(value, target)]
+    if not is_sparse_matrix(value):
+        is_array = isinstance(value, np.ndarray)
+        got = f"a dense array of shape {value.shape}" if is_array else type(value).__name__
+        raise TypeError(f"{label(target)}: expected a sparse matrix of scipy, got {got}")
+    bind_shape(target, value.shape, {})
+    values, indices, bounds, shape = csr_arrays(value, label(target))
+    arrays = with_room(as_feed(values, target)), with_room(indices), bounds
+    return [extent_array(shape, target.dtype), *arrays]
 
 
 def as_feed(value: Any, target: Tensor) -> np.ndarray:
@@ -32,6 +57,11 @@ def label(target: Tensor) -> str:
 def _as_array(value: Any, target: Tensor) -> np.ndarray:
     if isinstance(value, Tensor):
         raise TypeError(f"{label(target)}: expected an array, got the symbolic tensor {value!r}")
+    if is_sparse_matrix(value):
+        raise TypeError(
+            f"{label(target)}: expected a dense array, got a sparse matrix; give its toarray(), or make the "
+            "input with sparse=True"
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:

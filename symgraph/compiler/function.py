@@ -12,10 +12,12 @@ import networkx
 import numpy as np
 
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
-from symgraph.compiler.feeds import as_feed, label
+from symgraph.compiler.feeds import as_feed, as_feeds, label
 from symgraph.compiler.plan import plan
 from symgraph.compiler.program import Program
 from symgraph.graph.leaves import Variable, as_tensor, free_sizes
+from symgraph.graph.ops.csr import to_dense
+from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor, install_operators, topological
 from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
@@ -63,12 +65,15 @@ class Function:
         self.name = name or "function"
         self.inputs = tuple(inputs)
         self._single = isinstance(outputs, Tensor)
-        self.outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+        self.outputs = tuple(map(_dense, (outputs,) if isinstance(outputs, Tensor) else outputs))
         self.givens = dict(givens or {})
         _check_givens(self.name, self.inputs, self.givens)
         checked = _checked_updates(updates)
         self.updates = tuple(_with_defaults(checked, [*self.outputs, *self._given_values()]))
-        self._static = [i for i, t in enumerate(self.inputs) if is_static(t)]
+        self._sparse = any(t.sparse for t in self.inputs)
+        # What the graph is fed with: the inputs, and for a sparse one all that it is made of.
+        self._leaves = tuple(leaf for t in self.inputs for leaf in _fed_leaves(t))
+        self._static = [i for i, t in enumerate(self._leaves) if is_static(t)]
         self._lock = threading.RLock()
         self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
         self._check_duplicates()
@@ -77,13 +82,18 @@ class Function:
         used = {
             id(t) for t in topological([*self.outputs, *(v for _, v in self.updates), *self._given_values()])
         }
-        self.unused_inputs = tuple(t for t in self.inputs if id(t) not in used)
+        self.unused_inputs = tuple(
+            t for t in self.inputs if all(id(leaf) not in used for leaf in _fed_leaves(t))
+        )
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
         values = self._arguments(arguments, self.inputs)
-        feeds = [as_feed(value, target) for value, target in zip(values, self.inputs, strict=True)]
-        static = tuple(_static_value(feeds[i], self.inputs[i]) for i in self._static)
+        if self._sparse:
+            feeds = [f for value, t in zip(values, self.inputs, strict=True) for f in as_feeds(value, t)]
+        else:
+            feeds = [as_feed(value, target) for value, target in zip(values, self.inputs, strict=True)]
+        static = tuple(_static_value(feeds[i], self._leaves[i]) for i in self._static)
         variant = self._main(static)
         if static:
             feeds = [f for i, f in enumerate(feeds) if i not in self._static]
@@ -116,10 +126,12 @@ class Function:
         fed = {self._find(key): value for key, value in (feed or {}).items()}
         single = fetch is not None and not isinstance(fetch, (list, tuple))
         wanted = (
-            self.outputs if fetch is None else tuple(self._find(f) for f in ([fetch] if single else fetch))
+            self.outputs
+            if fetch is None
+            else tuple(_dense(self._find(f)) for f in ([fetch] if single else fetch))
         )
-        targets = tuple(fed)
-        feeds = [as_feed(fed[t], t) for t in targets]
+        targets = tuple(leaf for t in fed for leaf in _fed_leaves(t))
+        feeds = [feed for t, value in fed.items() for feed in as_feeds(value, t)]
         static = tuple((t, _static_value(f, t)) for t, f in zip(targets, feeds, strict=True) if is_static(t))
         # The key holds the tensors: the identity of one that is gone could be that of the next.
         key = ("run", targets, wanted, static, update)
@@ -174,8 +186,8 @@ class Function:
             seen.add(id(tensor))
 
     def _main(self, static: tuple[int, ...]) -> _Variant:
-        fixed = {self.inputs[i]: v for i, v in zip(self._static, static, strict=True)}
-        return self._variant(static, self.inputs, self.outputs, fixed, True)
+        fixed = {self._leaves[i]: v for i, v in zip(self._static, static, strict=True)}
+        return self._variant(static, self._leaves, self.outputs, fixed, True)
 
     def _variant(
         self,
@@ -205,7 +217,7 @@ class Function:
 
         One of unknown sizes may serve to tell them.
         """
-        roots = [*self.inputs, *self.outputs, *fetched, *self._given_values(), *(v for _, v in self.updates)]
+        roots = [*self._leaves, *self.outputs, *fetched, *self._given_values(), *(v for _, v in self.updates)]
         known = {id(t) for t in (*topological(roots), *self.givens)}
         for tensor in fed:
             if id(tensor) not in known and not is_static(tensor) and not free_sizes(tensor):
@@ -310,11 +322,23 @@ def _recent(kept: OrderedDict[_Key, _Value], key: _Key) -> _Value | None:
     return value
 
 
+def _dense(tensor: Tensor) -> Tensor:
+    """What a Function returns for a tensor: arrays are dense."""
+    return to_dense(tensor) if isinstance(tensor, SparseTensor) else tensor
+
+
+def _fed_leaves(tensor: Tensor) -> tuple[Tensor, ...]:
+    """What the graph is fed with for an input."""
+    return tensor.fed if isinstance(tensor, SparseTensor) else (tensor,)
+
+
 def _check_givens(name: str, inputs: Sequence[Tensor], givens: Mapping[Tensor, Any]) -> None:
     """TypeError or ValueError for a given thing that is no tensor, or is an input too."""
     for old in givens:
         if not isinstance(old, Tensor):
             raise TypeError(f"{name}: givens: expected tensors to be replaced, got {old!r}")
+        if old.sparse:
+            raise TypeError(f"{name}: givens: {old!r} is sparse and can only be fed")
         if any(old is tensor for tensor in inputs):
             raise ValueError(f"{name}: {old!r} is an input and in givens")
 
@@ -345,6 +369,10 @@ def _checked_updates(updates: Iterable[Any]) -> list[Update]:
 
 
 def _fitting(variable: Variable, value: Tensor) -> Tensor:
+    if value.sparse:
+        raise TypeError(
+            f"updates: variable {variable.name} is dense, its new value {value!r}; use K.to_dense"
+        )
     if value.dtype != variable.dtype:
         raise TypeError(f"updates: variable {variable.name} is {variable.dtype}, its new value {value.dtype}")
     clash = value.ndim != variable.ndim or any(

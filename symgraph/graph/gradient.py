@@ -40,6 +40,8 @@ def gradients(
     if not is_float(loss.dtype):
         raise TypeError(f"gradients: expected a float loss, got {loss.dtype}")
     for tensor in wrt:
+        if tensor.sparse:
+            raise TypeError(f"gradients: {tensor!r} is sparse, so it has no gradient; use K.to_dense")
         if not is_float(tensor.dtype):
             raise TypeError(f"gradients: {tensor!r} is not a float tensor, so it has no gradient")
     if grad is None:

@@ -71,6 +71,9 @@ class Op:
         """Apply to `inputs`. Shape and dtype errors are raised here."""
         where = origins or current()
         try:
+            for tensor in inputs:
+                if tensor.sparse:
+                    raise TypeError(f"{self}: expected dense tensors, got {tensor!r}; use K.to_dense")
             type = self.infer(*(i.type for i in inputs))
         except (ValueError, TypeError) as error:
             layer = where[0].layer

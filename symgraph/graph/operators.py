@@ -12,6 +12,7 @@ from symgraph.graph.ops import (
     conv,
     conv_bias,
     create,
+    csr,
     ctc,
     elementwise,
     fused,
@@ -49,7 +50,7 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, compare, cond, conv, conv_bias, create, ctc, elementwise, fused, host, index, math, matmul,
+    barrier, compare, cond, conv, conv_bias, create, csr, ctc, elementwise, fused, host, index, math, matmul,
     moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from symgraph.graph.dims import Dim
 from symgraph.graph.origin import Origin, current
@@ -46,6 +46,8 @@ class Tensor:
         "serial",
         "type",
     )
+    #: Whether this stands for a sparse matrix, which few ops take.
+    sparse: ClassVar[bool] = False
     # What layers note on the tensors that they make; unset on all others.
     _keras_history: Any
     _keras_mask: Any
@@ -97,7 +99,8 @@ class Tensor:
 
     def __repr__(self) -> str:
         label = f" {self.name!r}" if self.name else ""
-        return f"<Tensor{label} {self.op} {self.type}>"
+        kind = "SparseTensor" if self.sparse else "Tensor"
+        return f"<{kind}{label} {self.op} {self.type}>"
 
     def __iter__(self) -> Iterator[Tensor]:
         first = self.shape[0] if self.ndim else 0

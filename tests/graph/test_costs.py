@@ -22,6 +22,7 @@ from symgraph.graph.ops import (
     conv,
     conv_bias,
     create,
+    csr,
     ctc,
     elementwise,
     fused,
@@ -110,6 +111,14 @@ def _matmul(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None
             yield
             yield
         yield from _epilogue(op, inputs)
+
+
+def _csr_dot(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """Every stored number times a line of the dense operand, added to a line of the result."""
+    for _ in range(inputs[0][0]):
+        for _ in range(inputs[3][1]):
+            yield
+            yield
 
 
 def _epilogue(op: Any, inputs: list[Shape]) -> Iterator[None]:
@@ -290,6 +299,8 @@ COUNTERS: dict[type[Op], Counter] = {
     **dict.fromkeys([index.ScatterAdd, index.AddAlongAxis, pool.MaxPool2DGradient], _each_input),
     **dict.fromkeys([pool.MaxPool2D, pool.MaxPool2DWithIndex], _max_pool),
     matmul.MatMul: _matmul,
+    csr.CsrDot: _csr_dot,
+    csr.CsrToDense: _each_input,
     conv.Conv2D: _conv,
     conv.Conv2DInputGradient: _conv_input,
     conv.Conv2DWeightGradient: _conv_weight,
