@@ -15,10 +15,11 @@ from symgraph.globals import floatx, get_uid, image_data_format, reset_learning_
 from symgraph.graph import leaves
 from symgraph.graph.dims import shape_text
 from symgraph.graph.leaves import Placeholder, Variable
-from symgraph.graph.ops import barrier, create, elementwise
+from symgraph.graph.ops import barrier, create, csr, elementwise
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.ops.sizes import checked_shape
 from symgraph.graph.origin import current_layer, layer_scope
+from symgraph.graph.sparse import SparseTensor, is_sparse_matrix, sparse_constant, sparse_placeholder
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import dtype_name, is_float
 
@@ -86,13 +87,14 @@ def variable(
     dtype: str | None = None,
     name: str | None = None,
     constraint: Callable[[Any], Any] | None = None,
-) -> Variable:
+) -> Any:
     """Make a tensor whose value lives on between calls.
 
     Parameters
     ----------
     value : number, array-like, scipy sparse matrix or tensor
-        The first value; it is copied. A tensor is computed once, a sparse matrix made dense.
+        The first value; it is copied. A tensor is computed once. A sparse matrix gives a sparse tensor, whose
+        value does not change, as in Keras.
     dtype : str, optional
         By default `floatx()`, whatever the dtype of `value`.
     name : str, optional
@@ -104,17 +106,25 @@ def variable(
     ------
     TypeError
         If `value` is not made of numbers.
+
+    Returns
+    -------
+    Variable, or SparseTensor for a sparse matrix
     """
-    if hasattr(value, "tocoo"):
-        value = value.toarray()
-    elif isinstance(value, Tensor):
+    label = None if name is None else "/".join((*_scopes.get(), name)) + ":0"
+    if is_sparse_matrix(value):
+        return _noted(sparse_constant(value, dtype, label))
+    if isinstance(value, Tensor):
         value = eval(value)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"variable {name}: expected numbers, got dtype {array.dtype}")
-    label = None if name is None else "/".join((*_scopes.get(), name)) + ":0"
-    made = Variable(array, dtype or floatx(), label, constraint)
-    made._keras_shape = array.shape
+    return _noted(Variable(array, dtype or floatx(), label, constraint))
+
+
+def _noted(made: Tensor) -> Tensor:
+    """`made` with Keras' notes on tensors that are no layer's results."""
+    made._keras_shape = int_shape(made)
     made._uses_learning_phase = False
     return made
 
@@ -138,6 +148,8 @@ def constant(
     ValueError
         If the values do not fit `shape`.
     """
+    if is_sparse_matrix(value):
+        raise TypeError(f"constant {name}: expected numbers, got a sparse matrix; use K.variable")
     array = np.asarray(value, dtype=dtype_name(dtype or floatx()))
     if shape is not None:
         sizes = tuple(int(size) for size in shape)
@@ -168,18 +180,16 @@ def placeholder(
     dtype : str, optional
         By default `floatx()`.
     sparse : bool
-        Accepted as in Keras; sparse matrices are fed as dense arrays.
+        Whether it is fed with sparse matrices of scipy, of any format; then it has two dimensions.
     name : str, optional
 
     Raises
     ------
     ValueError
-        If neither `shape` nor `ndim` is given, or a size is negative.
+        If neither `shape` nor `ndim` is given, a size is negative, or a sparse input is no matrix.
     """
-    made = leaves.placeholder(shape, ndim, dtype, name)
-    made._keras_shape = int_shape(made)
-    made._uses_learning_phase = False
-    return made
+    make = sparse_placeholder if sparse else leaves.placeholder
+    return _noted(make(shape, ndim, dtype, name))
 
 
 def is_tensor(x: Any) -> bool:
@@ -208,13 +218,13 @@ def is_placeholder(x: Any) -> bool:
 
 
 def is_sparse(tensor: Any) -> bool:
-    """Whether `tensor` is sparse: never, since sparse matrices are fed as dense arrays."""
-    return False
+    """Whether `tensor` is a sparse tensor."""
+    return isinstance(tensor, SparseTensor)
 
 
 def to_dense(tensor: Any) -> Any:
-    """`tensor` itself, which is dense."""
-    return tensor
+    """The dense form of a sparse tensor; any other as it is."""
+    return csr.to_dense(tensor) if isinstance(tensor, SparseTensor) else tensor
 
 
 def shape(x: Any) -> Tensor:
@@ -307,11 +317,13 @@ def ones_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tens
 
 def identity(x: Any, name: str | None = None) -> Tensor:
     """`x` as a tensor of its own, without what layers have noted on `x`."""
-    return barrier.identity(x)
+    return x.again() if isinstance(x, SparseTensor) else barrier.identity(x)
 
 
 def cast(x: Any, dtype: str) -> Tensor:
     """`x` in another dtype: the same tensor where it has it, floats cut towards zero for integers."""
+    if isinstance(x, SparseTensor):
+        return csr.cast_sparse(x, dtype_name(dtype))
     return elementwise.cast(x, dtype)
 
 

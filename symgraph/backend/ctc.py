@@ -28,7 +28,7 @@ _NEVER = -1e30
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Tensor:
     """Labels, with -1 beyond the end of each sequence.
 
-    There are no sparse tensors here: this is the dense form of the one that Keras returns.
+    This is a dense form of the sparse tensor that Keras returns: class 0 is no missing value in it.
 
     Parameters
     ----------

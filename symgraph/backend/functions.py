@@ -98,6 +98,8 @@ class _KerasFunction(Function):
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
         values = self._arguments(arguments, self._own)
         unusual = any(value is None or isinstance(value, Tensor) for value in values)
+        if self._sparse and any(isinstance(value, Tensor) for value in values):
+            raise ValueError("Feeding from symbolic tensors is not supported with sparse inputs.")
         if not (unusual or self.feed_dict or self.fetches):
             return super().__call__(values)
         feed = {

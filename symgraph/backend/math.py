@@ -9,9 +9,10 @@ import numpy as np
 
 from symgraph.graph.dims import product
 from symgraph.graph.leaves import as_tensor
-from symgraph.graph.ops import barrier, compare, elementwise, index, matmul, reduce
+from symgraph.graph.ops import barrier, compare, csr, elementwise, index, matmul, reduce
 from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import shape as shape_ops
+from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import normalize_axis
 
@@ -238,13 +239,15 @@ def dot(x: Any, y: Any) -> Tensor:
     Parameters
     ----------
     x, y : tensor
-        (2, 3) and (4, 3, 5) give (2, 4, 5).
+        (2, 3) and (4, 3, 5) give (2, 4, 5). A sparse `x` takes a dense matrix `y`.
 
     Raises
     ------
     ValueError
         If the two axes have different sizes.
     """
+    if isinstance(x, SparseTensor):
+        return csr.dot(x, as_tensor(y))
     return matmul.dot(x, y)
 
 

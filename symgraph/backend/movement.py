@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symgraph.backend.core import normalize_data_format
+from symgraph.backend.core import normalize_data_format, to_dense
 from symgraph.graph.dims import Dim, product, shape_text
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops import create, slicing
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.ops.sizes import as_dims
+from symgraph.graph.sparse import SparseTensor, joined
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float, normalize_axis
 from symgraph.utils.generic_utils import transpose_shape
@@ -25,8 +26,14 @@ Padding = Sequence[Sequence[int]]
 
 
 def concatenate(tensors: Sequence[Any], axis: int = -1) -> Tensor:
-    """Join tensors along an axis; their other sizes have to be equal."""
-    return shape_ops.concatenate(list(tensors), axis)
+    """Join tensors along an axis; their other sizes have to be equal.
+
+    Sparse tensors alone give a sparse one; among dense tensors they are made dense.
+    """
+    given = list(tensors)
+    if given and all(isinstance(x, SparseTensor) for x in given):
+        return joined(given, axis)
+    return shape_ops.concatenate([to_dense(x) for x in given], axis)
 
 
 def stack(x: Sequence[Any], axis: int = 0) -> Tensor:

@@ -22,7 +22,11 @@ def test_variable_takes_tensors_and_sparse_matrices():
     x = K.variable(K.constant([1.0, 2.0]) * 2)
     np.testing.assert_array_equal(K.get_value(x), [2, 4])
     matrix = sparse.random(4, 5, 0.5, random_state=0)
-    np.testing.assert_allclose(K.get_value(K.variable(matrix)), matrix.toarray(), rtol=1e-6)
+    fixed = K.variable(matrix, name="m")
+    assert K.is_sparse(fixed) and fixed.name == "m:0" and K.dtype(fixed) == "float32"
+    np.testing.assert_allclose(K.get_value(fixed), matrix.toarray(), rtol=1e-6)
+    with pytest.raises(TypeError, match="constant c: expected numbers, got a sparse matrix"):
+        K.constant(matrix, name="c")
 
 
 def test_variable_refuses_what_is_no_number():
@@ -74,7 +78,7 @@ def test_placeholders():
     assert K.int_shape(x) == (None, 3) and K.is_placeholder(x) and not K.is_placeholder(x + 1)
     assert K.int_shape(K.placeholder(ndim=3)) == (None, None, None)
     assert K.int_shape(K.placeholder(shape=x.shape)) == (None, 3)
-    assert not K.is_sparse(K.placeholder((2, 2), sparse=True)) and K.to_dense(x) is x
+    assert K.to_dense(x) is x
     with pytest.raises(ValueError, match="count_params: expected a tensor of known shape"):
         K.count_params(x)
     with pytest.raises(ValueError, match="give a shape or ndim"):
