@@ -53,6 +53,15 @@ class Sequential(Model):
         return self._layers
 
     @property
+    def _configured_layers(self) -> list[Layer]:
+        """What a model of this configuration is made of: `layers`, and before them an input that was added.
+
+        An input that follows from the first layer, or from a shape given later, is made again by these.
+        """
+        follows = not self.layers or self._build_input_shape or _declared_input(self.layers[0])
+        return self.layers if follows else self._layers
+
+    @property
     def model(self) -> Self:
         """The model itself, as in old versions of Keras, with a warning."""
         warnings.warn(
@@ -187,7 +196,7 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers' configurations, in order."""
-        layers = [serialize(layer) for layer in self.layers]
+        layers = [serialize(layer) for layer in self._configured_layers]
         config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
         if self._build_input_shape:
             config["build_input_shape"] = self._build_input_shape
