@@ -61,7 +61,7 @@ def _clone_functional(model: Model, input_tensors: Any) -> Model:
 
 def _new_inputs(model: Model) -> list[Tensor]:
     return [
-        Input(batch_shape=x._keras_shape, dtype=K.dtype(x), name=layer.name)
+        Input(batch_shape=x._keras_shape, dtype=K.dtype(x), sparse=K.is_sparse(x), name=layer.name)
         for x, layer in zip(model.inputs, model._input_layers, strict=True)
     ]
 
@@ -76,9 +76,9 @@ def _given_inputs(model: Model, given: Sequence[Any]) -> list[Tensor]:
 
 
 def _clone_sequential(model: Sequential, input_tensors: Any) -> Model:
-    layers = [_copied(layer) for layer in model.layers]
     if input_tensors is None:
-        return Sequential(layers, name=model.name)
+        return Sequential([_copied(layer) for layer in model._configured_layers], name=model.name)
+    layers = [_copied(layer) for layer in model.layers]
     given = to_list(input_tensors)
     if len(given) != 1:
         raise ValueError(

@@ -101,6 +101,7 @@ def _standardized(
         exception_prefix="input",
     )
     _check_present(inputs, model._feed_input_names, "input")
+    _check_sparse(inputs, model._feed_inputs, model._feed_input_names)
     targets: list[Any] = []
     weights: list[Any] = []
     if y is not None:
@@ -180,6 +181,16 @@ def _check_present(arrays: Sequence[Any], names: Sequence[str], kind: str) -> No
     if missing:
         raise ValueError(f"Error when checking {kind}: expected data for {', '.join(missing)}, got None")
     check_not_empty(arrays, names, kind)
+
+
+def _check_sparse(arrays: Sequence[Any], tensors: Sequence[Any], names: Sequence[str]) -> None:
+    """TypeError for dense data where an input is sparse."""
+    for array, tensor, name in zip(arrays, tensors, names, strict=True):
+        if K.is_sparse(tensor) and not is_sparse_matrix(array):
+            raise TypeError(
+                f"Error when checking input: expected {name} to be a sparse matrix of scipy, but got a dense "
+                f"array with shape {tuple(array.shape)}"
+            )
 
 
 def _build_for(model: Any, x: Any, compiling: bool) -> None:

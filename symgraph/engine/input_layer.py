@@ -27,7 +27,7 @@ class InputLayer(Layer):
     input_tensor : Tensor, optional
         Is used instead of a placeholder; nothing is fed then.
     sparse : bool
-        Kept in the configuration. Sparse matrices are made dense when they are fed.
+        Whether the placeholder is sparse: then it is fed with sparse matrices of scipy.
     name : str, optional
         Default `input_1` and so on.
 
@@ -61,7 +61,8 @@ class InputLayer(Layer):
         self.batch_input_shape = _batch_shape(input_shape, batch_size, batch_input_shape, input_tensor)
         if input_tensor is None:
             self.dtype = dtype or K.floatx()
-            tensor = K.placeholder(shape=self.batch_input_shape, dtype=self.dtype, name=self.name)
+            shape, dtype = self.batch_input_shape, self.dtype
+            tensor = K.placeholder(shape=shape, dtype=dtype, sparse=sparse, name=self.name)
         else:
             self.dtype = dtype or K.dtype(input_tensor)
             tensor = (
@@ -129,6 +130,7 @@ def Input(
     dtype : str, optional
         Default: that of `tensor`, else `K.floatx()`.
     sparse : bool
+        Whether it is fed with sparse matrices of scipy; then a sample has one dimension.
     tensor : Tensor, optional
         Is used instead of a placeholder.
 

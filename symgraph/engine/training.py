@@ -184,20 +184,20 @@ class Model(CompiledNetwork):
         self._check_compiled()
         feed = standardized_pair(self, x, y, sample_weight, class_weight)
         self._make_train_function()
-        return _numbers(self.train_function(_dense(feed)))
+        return _numbers(self.train_function(_whole(self, feed)))
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         """Loss and metrics of one batch in test mode, in the order of `metrics_names`."""
         self._check_compiled()
         feed = standardized_pair(self, x, y, sample_weight)
         self._make_test_function()
-        return _numbers(self.test_function(_dense(feed)))
+        return _numbers(self.test_function(_whole(self, feed)))
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, in test mode."""
         feed = standardized(self, x)
         self._make_predict_function()
-        return unpack_singleton(self.predict_function(_dense(feed)))
+        return unpack_singleton(self.predict_function(_whole(self, feed)))
 
     def _check_compiled(self) -> None:
         if self.optimizer is None:
@@ -223,8 +223,9 @@ def _joined(feed: Feed) -> list[Any]:
     return [array for part in feed for array in part]
 
 
-def _dense(feed: Feed) -> list[np.ndarray]:
-    batches = training_arrays.Batches(_joined(feed))
+def _whole(model: Any, feed: Feed) -> list[Any]:
+    """What a function is fed with for all samples at once."""
+    batches = training_arrays.Batches(_joined(feed), model._feed_inputs)
     return batches.rows(0, batches.samples)
 
 

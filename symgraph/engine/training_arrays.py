@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph import backend as K
 from symgraph import callbacks as cbks
 from symgraph.engine.training_utils import (
     batch_shuffle,
@@ -26,38 +27,38 @@ class Batches:
     """Rows of several arrays at a time.
 
     Rows in order are views of numpy arrays. Rows out of order are gathered into memory that the next call of
-    `take` uses again: they are read before that, or copied. Sparse rows are made dense, rows of a file are
-    read.
+    `take` uses again: they are read before that, or copied. Rows of a file are read. Sparse rows are made
+    dense, but for those of the first arrays where the `inputs` of the same numbers are sparse tensors.
     """
 
-    def __init__(self, arrays: Sequence[Any]) -> None:
+    def __init__(self, arrays: Sequence[Any], inputs: Sequence[Any] = ()) -> None:
         self._arrays = [x.tocsr() if is_sparse_matrix(x) else x for x in arrays]
+        self._sparse = {i for i, tensor in enumerate(inputs) if K.is_sparse(tensor)}
         self._gathered: list[np.ndarray | None] = [None for _ in arrays]
         self.samples = int(arrays[0].shape[0]) if arrays else 0
 
-    def rows(self, start: int, stop: int) -> list[np.ndarray]:
+    def rows(self, start: int, stop: int) -> list[Any]:
         """Rows `start` to `stop` of each array."""
-        return [_as_dense(x[start:stop]) for x in self._arrays]
+        return [self._as_fed(i, x[start:stop]) for i, x in enumerate(self._arrays)]
 
-    def take(self, rows: np.ndarray) -> list[np.ndarray]:
+    def take(self, rows: np.ndarray) -> list[Any]:
         """The rows of these numbers, each of them in range, of each array."""
         return [self._take(i, x, rows) for i, x in enumerate(self._arrays)]
 
-    def _take(self, index: int, x: Any, rows: np.ndarray) -> np.ndarray:
+    def _take(self, index: int, x: Any, rows: np.ndarray) -> Any:
         # `take` would first copy the whole of an array that is not contiguous.
         if not isinstance(x, np.ndarray) or not x.flags.c_contiguous:
-            return _as_dense(x[rows])
+            return self._as_fed(index, x[rows])
         memory = self._gathered[index]
         if memory is None or len(memory) < len(rows):
             memory = self._gathered[index] = np.empty((len(rows), *x.shape[1:]), x.dtype)
         # The mode "raise" goes through a buffer of its own; the numbers are known to be in range.
         return x.take(rows, axis=0, out=memory[: len(rows)], mode="clip")
 
-
-def _as_dense(rows: Any) -> np.ndarray:
-    if isinstance(rows, np.ndarray):
-        return rows
-    return rows.toarray() if is_sparse_matrix(rows) else np.asarray(rows)
+    def _as_fed(self, index: int, rows: Any) -> Any:
+        if isinstance(rows, np.ndarray) or index in self._sparse:
+            return rows
+        return rows.toarray() if is_sparse_matrix(rows) else np.asarray(rows)
 
 
 def fit_loop(
@@ -107,7 +108,7 @@ def fit_loop(
         "do_validation": validates,
         "metrics": labels + [f"val_{label}" for label in labels] if validates else labels,
     }
-    reader, order = Batches(ins), np.arange(samples or 0)
+    reader, order = Batches(ins, model._feed_inputs), np.arange(samples or 0)
 
     def batches() -> Iterator[Batch]:
         nonlocal order
@@ -253,14 +254,14 @@ def _epoch_of_batches(
 
 
 def _steps_or_batches(
-    ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
+    model: Any, ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
 ) -> Iterator[tuple[int, int, list[Any]]]:
     """(progress, weight, arrays) of each call of a test or predict function."""
     if steps is not None:
         for step in range(steps):
             yield step + 1, 1, list(ins)
         return
-    reader = Batches(ins)
+    reader = Batches(ins, model._feed_inputs)
     for start, stop in make_batches(samples or 0, batch_size or 32):
         yield stop, stop - start, reader.rows(start, stop)
 
@@ -290,7 +291,7 @@ def predict_loop(
     progress = _progress(verbose, samples, steps)
     parts: list[list[np.ndarray]] = []
     outs: list[np.ndarray] = []
-    for done, rows, batch in _steps_or_batches(ins, samples, batch_size, steps):
+    for done, rows, batch in _steps_or_batches(model, ins, samples, batch_size, steps):
         values = f(batch)
         if samples is None:
             parts = parts or [[] for _ in values]
@@ -337,7 +338,7 @@ def test_loop(
     progress = _progress(verbose, samples, steps)
     outs: list[Any] = []
     total = 0
-    for done, weight, batch in _steps_or_batches(ins or (), samples, batch_size, steps):
+    for done, weight, batch in _steps_or_batches(model, ins or (), samples, batch_size, steps):
         values = [plain_number(value) for value in f(batch)]
         outs = outs or [0.0 for _ in values]
         outs = [value if i in stateful else outs[i] + value * weight for i, value in enumerate(values)]

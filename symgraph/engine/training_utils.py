@@ -20,6 +20,7 @@ from symgraph.engine.training_weights import (
     standardize_sample_weights,
     standardize_weights,
 )
+from symgraph.graph.sparse import is_sparse_matrix
 
 __all__ = [
     "batch_shuffle",
@@ -40,11 +41,6 @@ __all__ = [
     "standardize_weights",
     "weighted_masked_objective",
 ]
-
-
-def is_sparse_matrix(x: Any) -> bool:
-    """Whether `x` is a sparse matrix of scipy."""
-    return hasattr(x, "toarray") and hasattr(x, "tocsr")
 
 
 def is_dataset(x: Any) -> bool:
