@@ -182,6 +182,7 @@ def test_concatenation_of_sizes_that_do_not_fit():
     "use",
     [
         K.sum, K.mean, K.max, K.transpose, K.square, K.sigmoid, K.flatten, K.l2_normalize, K.stop_gradient,
+        K.print_tensor, lambda x: K.switch(K.placeholder(()), lambda: x, lambda: x),
         lambda x: x + 1, lambda x: 2 * x, lambda x: x > 0, lambda x: x[0], lambda x: K.dot(K.ones((2, 3)), x),
         lambda x: K.dot(x, x), lambda x: K.concatenate([x, x])[0], lambda x: K.batch_dot(x, x),
         lambda x: x @ K.ones((3, 2)), lambda x: K.gather(x, [0]), lambda x: K.stack([x, x]),
@@ -265,6 +266,24 @@ def test_functions_feed_and_fetch_by_name_and_tensor():
     assert f.unused_inputs == () and K.function([x], [K.ones((1,))]).unused_inputs == (x,)
     _close(product.eval({x: matrix}), matrix @ np.ones((3, 2)))
     _close(x.eval({"x": matrix}), matrix.toarray())
+
+
+def test_choices_and_loops_that_read_sparse_tensors():
+    x, w, condition = K.placeholder((None, 5), sparse=True), K.variable(np.ones((5, 2))), K.placeholder(())
+    chosen = K.switch(condition, lambda: K.dot(x, w), lambda: -2 * K.dot(x, w))
+    f = K.function([x, condition], [chosen, *K.gradients(K.sum(chosen), [w])])
+    matrix, factor = _random(), {1: 1, 0: -2}
+    for number in (0, 1):
+        found, slope = f([matrix, number])
+        _close(found, factor[number] * matrix @ np.ones((5, 2)))
+        _close(slope, factor[number] * matrix.T @ np.ones((4, 2)))
+    fixed, many = K.variable(matrix), K.placeholder((None, 5, 2))
+    products = K.map_fn(lambda one: K.dot(fixed, one), many)
+    (slopes,) = K.gradients(K.sum(K.square(products)), [many])
+    values, a = np.random.default_rng(0).standard_normal((3, 5, 2)), matrix.toarray()
+    found, slope = K.function([many], [products, slopes])([values])
+    _close(found, a @ values)
+    _close(slope, 2 * a.T @ (a @ values), 1e-4)
 
 
 def test_scipy_is_not_imported():
