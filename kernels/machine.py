@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -47,12 +47,18 @@ from symgraph.kernels.threads import TOGETHER, layer, most_threads
 # The words of a context, the machine's only argument.
 (
     _ROWS, _ROW_COUNT, _OPERANDS, _PATCHES, _PATCH_COUNT, _BASES, _PARALLEL_FOR, _WORKER, _THREADS, _DEADLINE,
-    _FIRST, _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _GUARDED, _GANG, _TILES, _REGION, _DIMS, _STEPS, _SLICE,
+    _FIRST, _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _EVENTS, _LANES, _STEPPING, _GUARDED, _GANG, _TILES,
+    _REGION, _DIMS, _STEPS, _SLICE,
     # What `threads.TOGETHER` takes: the team, the worker, its arguments, the number of threads.
     _TOGETHER, _TEAM, _TEAM_WORKER, _TEAM_ARGUMENTS, _TEAM_THREADS,
     _SIZE,
-) = range(28)  # fmt: skip
-_DONE, _PAUSED, _FAILED, _CALLED = range(4)
+) = range(31)  # fmt: skip
+_DONE, _PAUSED, _FAILED, _CALLED, _STEPPED = range(5)
+# The words of a row's clock: cycles of its tiles in all threads; then, for the first row of a gang, cycles
+# from its start to its end, and how often it ran.
+CLOCK_WORDS = 3
+# The words of an event: row, lane, start, end. Before the first one: how many there were, and the room.
+EVENT_WORDS = 4
 # How long the machine runs before Python may look for Ctrl-C: 40 to 100 ms on processors of 2 to 5 GHz.
 _SLICE_CYCLES = 200_000_000 if platform.machine().lower() in ("x86_64", "amd64") else 0
 
@@ -147,6 +153,21 @@ def _next(words, control, here):
     return here + 1
 
 
+@helper
+def _note_tile(clocks, events, row, lane, start):
+    """Add a tile's time to its row's clock, and to the events while there is room."""
+    end = cycles()
+    fetch_add(clocks + 8 * CLOCK_WORDS * row, end - start)
+    if events != 0:
+        number = fetch_add(events, 1)
+        if number < load_int(events + 8):
+            place = events + 8 * EVENT_WORDS * (number + 1)
+            store_int(place, row)
+            store_int(place + 8, lane)
+            store_int(place + 16, start)
+            store_int(place + 24, end)
+
+
 def _worker(args, dims):
     """Take tiles of the current gang until none is left, one fails, or the deadline has passed."""
     region = args[0]
@@ -154,6 +175,9 @@ def _worker(args, dims):
     first = load_int(region + 8 * _GANG)
     operands = load_int(region + 8 * _OPERANDS)
     deadline = load_int(region + 8 * _DEADLINE)
+    clocks = load_int(region + 8 * _CLOCKS)
+    lane = fetch_add(region + 8 * _LANES, 1) if clocks != 0 else 0
+    start = 0
     while load_int(region + 8 * _STATUS) == 0 and (deadline == 0 or cycles() < deadline):
         tile = fetch_add(region + 8 * _NEXT_TILE, 1)
         if tile >= tiles:
@@ -163,10 +187,14 @@ def _worker(args, dims):
             tile -= load_int(row + 8 * ROW_TILES)
             row += 8 * ROW_WORDS
         operand = operands + 8 * load_int(row + 8 * OPERAND)
+        number = (row - load_int(region + 8 * _ROWS)) // (8 * ROW_WORDS)
+        if clocks != 0:
+            start = cycles()
         status = _call_entry(load_int(row + 8 * ENTRY), operand, tile)
+        if clocks != 0:
+            _note_tile(clocks, load_int(region + 8 * _EVENTS), number, lane, start)
         if status != 0:
             # The row's number and the status in one word, so that both are of the same failure.
-            number = (row - load_int(region + 8 * _ROWS)) // (8 * ROW_WORDS)
             store_int(region + 8 * _STATUS, (number << 32) + status)
     return 0
 
@@ -192,78 +220,109 @@ def _spread(context, threads):
         )
 
 
+@helper
+def _begin(context):
+    """Make addresses absolute, and start at the first row."""
+    operands = context[_OPERANDS]
+    for i in range(context[_PATCH_COUNT]):
+        patch = context[_PATCHES] + 24 * i
+        number = load_int(patch + 8)
+        base = load_int(context[_BASES] + 8 * number) if number >= 0 else 0
+        store_int(operands + 8 * load_int(patch), base + load_int(patch + 16))
+    context[_CURSOR] = context[_FIRST]
+    context[_NEXT_TILE] = 0
+    context[_STATUS] = 0
+
+
+@helper
+def _run_gang(context, row, number, tiles):
+    """Run the tiles of the gang that starts at `row`, or what is left of them, up to the deadline."""
+    clocks = context[_CLOCKS]
+    start = 0
+    if clocks != 0:
+        context[_LANES] = 0
+        start = cycles()
+    context[_GANG] = row
+    context[_TILES] = tiles
+    if tiles == 1:
+        operand = context[_OPERANDS] + 8 * load_int(row + 8 * OPERAND)
+        status = _call_entry(load_int(row + 8 * ENTRY), operand, 0)
+        context[_STATUS] = (number << 32) + status if status != 0 else 0
+        if clocks != 0:
+            _note_tile(clocks, context[_EVENTS], number, 0, start)
+    else:
+        _spread(context, min(context[_THREADS], tiles))
+    if clocks != 0:
+        fetch_add(clocks + 8 * (CLOCK_WORDS * number + 1), cycles() - start)
+
+
 def _machine(context, resume):
     """Run all rows, or go on from the cursor. The context's words are listed at the top of this file."""
     here = context[_REGION]
-    operands = context[_OPERANDS]
     if resume == 0:
-        for i in range(context[_PATCH_COUNT]):
-            patch = context[_PATCHES] + 24 * i
-            number = load_int(patch + 8)
-            base = load_int(context[_BASES] + 8 * number) if number >= 0 else 0
-            store_int(operands + 8 * load_int(patch), base + load_int(patch + 16))
-        context[_CURSOR] = context[_FIRST]
-        context[_NEXT_TILE] = 0
-        context[_STATUS] = 0
+        _begin(context)
     guarded = context[_GUARDED]
     limit = context[_SLICE]
     if limit != 0:
         limit += cycles()
     context[_DEADLINE] = limit
-    clocks = context[_CLOCKS]
     i = context[_CURSOR]
     while i < context[_ROW_COUNT]:
         if i >= guarded:
             limit = 0
             context[_DEADLINE] = 0
+        context[_CURSOR] = i
         if limit != 0 and cycles() >= limit:
-            context[_CURSOR] = i
             return _PAUSED
         row = context[_ROWS] + 8 * ROW_WORDS * i
         if load_int(row + 8 * ENTRY) == 0:
-            control = operands + 8 * load_int(row + 8 * OPERAND)
+            control = context[_OPERANDS] + 8 * load_int(row + 8 * OPERAND)
             if load_int(control + 8) == HOST:
                 context[_CURSOR] = i + 1
                 return _CALLED
-            i = _next(operands, control, i)
+            i = _next(context[_OPERANDS], control, i)
             continue
-        rows = load_int(row + 8 * GANG_ROWS)
         tiles = load_int(row + 8 * GANG_TILES)
-        start = 0
-        if clocks != 0:
-            # Each row has a clock of its own: no gangs.
-            rows, tiles = 1, load_int(row + 8 * ROW_TILES)
-            start = cycles()
-        context[_GANG] = row
-        context[_TILES] = tiles
-        if tiles == 1:
-            operand = operands + 8 * load_int(row + 8 * OPERAND)
-            status = _call_entry(load_int(row + 8 * ENTRY), operand, 0)
-            context[_STATUS] = (i << 32) + status if status != 0 else 0
-        else:
-            _spread(context, min(context[_THREADS], tiles))
-        if clocks != 0:
-            store_int(clocks + 8 * i, load_int(clocks + 8 * i) + cycles() - start)
+        _run_gang(context, row, i, tiles)
         if load_int(here + 8 * _STATUS) != 0:
-            context[_CURSOR] = i
             return _FAILED
         if tiles != 1:
             if load_int(here + 8 * _NEXT_TILE) < tiles:
-                context[_CURSOR] = i
                 return _PAUSED
             store_int(here + 8 * _NEXT_TILE, 0)
-        i += rows
+        if context[_CLOCKS] != 0:
+            fetch_add(context[_CLOCKS] + 8 * (CLOCK_WORDS * i + 2), 1)
+        i += load_int(row + 8 * GANG_ROWS)
+        if context[_STEPPING] != 0:
+            context[_CURSOR] = i
+            return _STEPPED
     return _DONE
+
+
+def _read_cycles(operands, tile):
+    return cycles()
 
 
 WORKER = numba_kernel("worker", _worker)
 MACHINE = numba_kernel("machine", _machine)
 
 
+READ_CYCLES = numba_kernel("cycles", _read_cycles)
+
+
 @cache
 def _entry() -> Callable[[int, int], int]:
     """The machine as a C function of (context address, 0). ctypes lets go of the GIL while it runs."""
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(MACHINE.address)
+    return _function(MACHINE.address)
+
+
+def _function(address: int) -> Callable[[int, int], int]:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(address)
+
+
+def read_cycles() -> int:
+    """The counter that clocks are read from; 0 where there is none for user code."""
+    return int(_function(READ_CYCLES.address)(0, 0))
 
 
 def threading_layer() -> str:
@@ -272,13 +331,31 @@ def threading_layer() -> str:
 
 
 class Lease:
-    """The private state of one running call of a `Table`: operands with addresses, cursor, status."""
+    """The private state of one running call of a `Table`: operands with addresses, cursor, status.
 
-    def __init__(self, table: Table, bases: int, clocks: np.ndarray | None = None) -> None:
+    Parameters
+    ----------
+    table : Table
+    bases : int
+        How many bases addresses count from: set them before each run.
+    clocks : array of int64, [rows, CLOCK_WORDS], optional
+        Where the times of rows are added up.
+    events : array of int64, [1 + most events, EVENT_WORDS], optional
+        Where tiles are noted, while there is room; its first line holds how many there were, and the room.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        bases: int,
+        clocks: np.ndarray | None = None,
+        events: np.ndarray | None = None,
+    ) -> None:
         self.table = table
         self.bases = np.zeros(bases, np.int64)
         self.words = table.words.copy()
         self.context = np.zeros(_SIZE, np.int64)
+        self._kept = (clocks, events)
         context = self.context
         spread = layer()
         self._lock = spread.lock
@@ -303,6 +380,7 @@ class Lease:
         context[_GUARDED] = table.guarded
         context[_REGION] = context.ctypes.data
         context[_CLOCKS] = 0 if clocks is None else clocks.ctypes.data
+        context[_EVENTS] = 0 if events is None else events.ctypes.data
         context[_SLICE] = _SLICE_CYCLES
         self._address = int(context.ctypes.data)
 
@@ -316,6 +394,25 @@ class Lease:
         KeyboardInterrupt
             Ctrl-C between two slices of the run, before the guarded rows.
         """
+        for _ in self._states(first):
+            pass
+
+    def steps(self, first: int = 0) -> Iterator[int]:
+        """Run the table gang by gang: after each, the number of the machine's row that comes next."""
+        self.context[_STEPPING] = 1
+        try:
+            for state in self._states(first):
+                if state == _STEPPED:
+                    yield int(self.context[_CURSOR])
+        finally:
+            self.context[_STEPPING] = 0
+
+    def turns(self, control: int) -> int:
+        """How many turns the loop that ends at machine row `control` has done."""
+        return int(self.words[self.table.table[control, OPERAND] + 2])
+
+    def _states(self, first: int) -> Iterator[int]:
+        """Enter the machine until it is done; yields each time that it comes back before."""
         entry = _entry()
         self.context[_FIRST] = first
         resume = 0
@@ -335,6 +432,7 @@ class Lease:
                 assert row is not None
                 raise KernelError(row, status)
             resume = 1
+            yield state
 
     def _call(self, number: int) -> None:
         """The Python function of a row, with the row's operands as they are now."""
@@ -345,6 +443,8 @@ class Lease:
 
 
 __all__ = [
+    "CLOCK_WORDS",
+    "EVENT_WORDS",
     "Address",
     "Branch",
     "Host",
@@ -354,5 +454,6 @@ __all__ = [
     "Row",
     "Table",
     "cycles",
+    "read_cycles",
     "threading_layer",
 ]

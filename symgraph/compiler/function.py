@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import networkx
 import numpy as np
 
+from symgraph.compiler.clocks import RECORDER
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
 from symgraph.compiler.feeds import as_feed, as_feeds, label
 from symgraph.compiler.plan import plan
@@ -258,13 +259,20 @@ class _Variant:
         program = self.program(tuple([f.shape for f in feeds]))
         try:
             if self._lock is None:
-                return program.run(feeds, self._slabs)
+                return self._run(program, feeds)
             with self._lock:
-                return program.run(feeds, self._slabs)
+                return self._run(program, feeds)
         except KernelError as error:
             node = error.row.node
             meaning = error.row.kernel.errors.get(error.status, f"status {error.status}")
             raise ValueError(f"{node.origins[0]}: {node.op}: {meaning}") from error
+
+    def _run(self, program: Program, feeds: list[np.ndarray]) -> list[np.ndarray]:
+        recorder = RECORDER.get()
+        clocks = None if recorder is None else recorder.clocks(program, self)
+        if clocks is None:
+            return program.run(feeds, self._slabs)
+        return program.timed(feeds, self._slabs, clocks)
 
     def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
         """The Program for these input shapes: planned once for a number of threads."""

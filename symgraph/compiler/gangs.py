@@ -28,7 +28,8 @@ _SPEED = 10e9
 class Step:
     """A row and what it touches: memory that it reads and writes, named by anything hashable.
 
-    `work` is its number of bytes and floating-point operations, `new_bytes` the size of what it writes.
+    `work` is its number of bytes and floating-point operations, `new_bytes` the size of what it writes,
+    `work_number` the number of what it is part of (see `layout.Work`).
     """
 
     row: Row
@@ -36,6 +37,7 @@ class Step:
     writes: frozenset[Hashable]
     work: float = 0.0
     new_bytes: int = 0
+    work_number: int = 0
 
     @property
     def touches(self) -> frozenset[Hashable]:

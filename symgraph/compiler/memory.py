@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from symgraph.compiler.arena import Lifetime, pack
 from symgraph.compiler.gangs import Step, gather
+from symgraph.compiler.layout import Block, Draft, Layout
 from symgraph.compiler.program import Base, Program
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
@@ -60,6 +61,7 @@ class Memory:
         self.temporaries: dict[int, Temporary] = {}
         self.steps: list[Step] = []
         self.lasting: list[Step] = []
+        self._drafts: list[Draft] = []
         self._moving: list[_Moving] = []
         self._blocks: list[Loop | Branch] = []
         self._depth = 0
@@ -130,6 +132,7 @@ class Memory:
         written = {b.base for b in outputs}
         read = {b.base for b in inputs} - written
         work = flops + sum(b.nbytes for b in (*inputs, *outputs))
+        self._drafts.append(Draft(node, number, tuple(inputs), tuple(outputs), int(flops)))
         for row in rows:
             bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
             (self.lasting if row.lasting else self.steps).append(
@@ -139,6 +142,7 @@ class Memory:
                     frozenset(map(self._name, bases - read)),
                     work / len(rows),
                     sum(b.nbytes for b in outputs),
+                    len(self._drafts) - 1,
                 )
             )
 
@@ -173,16 +177,18 @@ class Memory:
         gangs: list[list[Step]] = []
         for start, end in pairwise(cuts):
             gangs += gather(self.steps[start:end])
-        lifetimes = self._lifetimes(gangs)
+        lifetimes, owners = self._lifetimes(gangs)
         offsets, size = pack(lifetimes)
         depths = self._depths()
         first = gather(self.lasting)
+        every = [*first, *gangs]
         rows = [
             replace(step.row, operands=tuple(self._resolved(o, offsets, 0) for o in step.row.operands))
             for gang in first
             for step in gang
         ]
         ahead = len(rows)
+        starts = list(accumulate(map(len, gangs), initial=ahead))
         for gang in gangs:
             for step in gang:
                 depth = depths[len(rows) - ahead] if depths else 0
@@ -196,11 +202,18 @@ class Memory:
             buffer_bytes=sum(life.nbytes for life in lifetimes.values()),
             guarded=guarded + ahead,
             threads=threads,
-            gangs=[len(gang) for gang in [*first, *gangs]],
+            gangs=[len(gang) for gang in every],
             blocks=self._placed_blocks(offsets, ahead),
             lasting=ahead,
             read=read,
             changed=changed,
+            layout=Layout(
+                self._drafts,
+                [step.work_number for gang in every for step in gang],
+                lambda row: depths[row - ahead] if depths and row >= ahead else 0,
+                lambda address, depth: self._placed(address, offsets, depth),
+                lambda: _blocks(lifetimes, owners, offsets, starts),
+            ),
         )
 
     def _loops(self) -> list[Loop]:
@@ -241,6 +254,11 @@ class Memory:
             base = view.base
         return base, offset, strides
 
+    def _placed(self, address: Address, offsets: Mapping[int, int], depth: int) -> Address:
+        place = self._resolved(address, offsets, depth)
+        assert isinstance(place, Address)
+        return place
+
     def _resolved(self, operand: int | Address, offsets: Mapping[int, int], depth: int) -> int | Address:
         """An address as it will be: counted from memory that exists, or from the arena."""
         if not isinstance(operand, Address):
@@ -255,24 +273,26 @@ class Memory:
             base, offset = len(self.bases), offset + offsets[base]
         return Address(base, offset, tuple(strides))
 
-    def _lifetimes(self, gangs: Sequence[Sequence[Step]]) -> dict[int, Lifetime]:
-        """Lifetimes of temporaries, in gangs.
+    def _lifetimes(self, gangs: Sequence[Sequence[Step]]) -> tuple[dict[int, Lifetime], dict[int, Tensor]]:
+        """Lifetimes of temporaries, in gangs, and the node that is the first to use each.
 
         What a loop shares with the world around it, or with its other turns, lives all through the loop.
         """
         first: dict[int, int] = {}
         last: dict[int, int] = {}
+        owners: dict[int, Tensor] = {}
         shared: dict[int, set[int]] = {}
         starts: list[int] = []
         count = 0
         for index, gang in enumerate(gangs):
             starts.append(count)
             count += len(gang)
-            for operand in (operand for step in gang for operand in step.row.operands):
+            for node, operand in ((step.row.node, o) for step in gang for o in step.row.operands):
                 if isinstance(operand, Address):
                     base = self._real(operand.base)[0]
                     if base < 0:
                         first.setdefault(base, index)
+                        owners.setdefault(base, node)
                         last[base] = index
                         if operand.base != base:
                             shared.setdefault(base, set()).add(index)
@@ -290,6 +310,20 @@ class Memory:
                 carried = any(start <= index < end for index in shared.get(base, ()))
                 if inside and (across or carried):
                     first[base], last[base] = min(made, int(start)), max(last[base], int(end) - 1)
-        return {
+        lifetimes = {
             base: Lifetime(self.temporaries[base].nbytes, index, last[base]) for base, index in first.items()
         }
+        return lifetimes, owners
+
+
+def _blocks(
+    lifetimes: Mapping[int, Lifetime],
+    owners: Mapping[int, Tensor],
+    offsets: Mapping[int, int],
+    starts: Sequence[int],
+) -> tuple[Block, ...]:
+    """The arena's pieces; `starts` are the first rows of gangs, by which lifetimes count."""
+    return tuple(
+        Block(offsets[base], life.nbytes, starts[life.first], starts[life.last + 1] - 1, owners[base])
+        for base, life in lifetimes.items()
+    )

@@ -5,12 +5,15 @@ A table of kernel calls, the bases that its addresses count from, and leases to 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
+from symgraph.compiler.clocks import Clocks
+from symgraph.compiler.layout import Layout
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.kernels.machine import Branch, Lease, Loop, Row, Table
 
@@ -43,6 +46,8 @@ class Program:
         Size of the arena, and the sum of all temporaries that share it.
     guarded : int
         The first row of the update tail, which is never interrupted.
+    layout : Layout
+        What the rows are for, and what lies where in the arena.
     """
 
     def __init__(
@@ -55,10 +60,11 @@ class Program:
         guarded: int,
         threads: int,
         gangs: Sequence[int],
-        blocks: Sequence[Loop | Branch] = (),
-        lasting: int = 0,
-        read: Sequence[Storage] = (),
-        changed: Sequence[Storage] = (),
+        blocks: Sequence[Loop | Branch],
+        lasting: int,
+        read: Sequence[Storage],
+        changed: Sequence[Storage],
+        layout: Layout,
     ) -> None:
         self.rows = tuple(rows)
         self.gangs = tuple(gangs)
@@ -67,6 +73,8 @@ class Program:
         self.arena_bytes = arena_bytes
         self.buffer_bytes = buffer_bytes
         self.guarded = guarded
+        self.threads = threads
+        self.layout = layout
         self._bases = tuple(bases)
         self._table = Table(rows, threads, guarded, gangs, blocks)
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
@@ -79,9 +87,30 @@ class Program:
         self._seen: tuple[int, ...] | None = None
         self._idle: list[Lease] = []
 
+    @property
+    def machine_rows(self) -> tuple[Row | None, ...]:
+        """The rows as the machine counts them: None for those that control loops and branches."""
+        return self._table.rows
+
     def run(self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
         """Run on C-contiguous `feeds` of the planned shapes and dtypes; a slab is borrowed from `slabs`."""
         lease = _popped(self._idle) or self._new_lease()
+        results = self._run(lease, feeds, slabs)
+        self._idle.append(lease)
+        return results
+
+    def timed(self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: Clocks) -> list[np.ndarray]:
+        """As `run`, on the same rows, with their times added to `clocks`."""
+        start = time.perf_counter()
+        with clocks.lock:
+            if clocks.lease is None:
+                clocks.lease = self._new_lease(clocks)
+            results = self._run(clocks.lease, feeds, slabs)
+            clocks.seconds += time.perf_counter() - start
+            clocks.calls += 1
+        return results
+
+    def _run(self, lease: Lease, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
         slab = _borrow(slabs, self.arena_bytes)
         results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
         bases = lease.bases
@@ -98,11 +127,11 @@ class Program:
             for storage in self._changed:
                 storage.version += 1
         self._seen = versions
-        self._idle.append(lease)
         return results
 
-    def _new_lease(self) -> Lease:
-        lease = Lease(self._table, len(self._bases))
+    def _new_lease(self, clocks: Clocks | None = None) -> Lease:
+        times = (None, None) if clocks is None else (clocks.cycles, clocks.events)
+        lease = Lease(self._table, len(self._bases), *times)
         for position, base in enumerate(self._bases):
             if base.array is not None:
                 lease.bases[position] = base.array.ctypes.data

@@ -16,6 +16,8 @@ from symgraph.kernels import threads as threads_module
 from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
 from symgraph.kernels.jit import Kernel, numba_kernel
 from symgraph.kernels.machine import (
+    CLOCK_WORDS,
+    EVENT_WORDS,
     Address,
     Branch,
     Host,
@@ -24,6 +26,7 @@ from symgraph.kernels.machine import (
     Loop,
     Row,
     Table,
+    read_cycles,
     threading_layer,
 )
 from symgraph.kernels.memory import as_float, float_bits, load_int, store_int, vector_at
@@ -142,12 +145,21 @@ def test_an_error_in_a_gang_names_its_row_and_stops_what_follows(threads: int) -
 
 def test_rows_of_a_gang_have_clocks_of_their_own() -> None:
     values = np.zeros(10)
-    clocks = np.zeros(3, np.int64)
+    clocks = np.zeros((3, CLOCK_WORDS), np.int64)
+    events = np.zeros((1 + 4, EVENT_WORDS), np.int64)
+    events[0, 1] = 4
     rows = [Row(FILL, (Address(0, 0), 10, float_bits(1.0), tiles), tiles) for tiles in (1, 2, 3)]
-    lease = Lease(Table(rows, 2, gangs=[3]), 1, clocks)
+    lease = Lease(Table(rows, 2, gangs=[3]), 1, clocks, events)
     lease.bases[:] = values.ctypes.data
+    before = read_cycles()
     lease.run()
-    assert (clocks > 0).all()
+    after = read_cycles()
+    assert (clocks[:, 0] > 0).all() and 0 < clocks[0, 1] <= after - before
+    np.testing.assert_array_equal(clocks[:, 2], [1, 0, 0])
+    # Six tiles, of which four were noted.
+    assert events[0, 0] == 6 and set(events[1:, 0]) <= {0, 1, 2} and set(events[1:, 1]) <= {0, 1}
+    assert (before <= events[1:, 2]).all() and (events[1:, 2] < events[1:, 3]).all()
+    assert (events[1:, 3] <= after).all()
     np.testing.assert_array_equal(values, [1] * 3 + [2] * 3 + [3] * 4)
 
 
@@ -469,3 +481,15 @@ def test_what_python_raises_ends_the_run() -> None:
         with pytest.raises(OSError, match="no paper"):
             lease.run()
         np.testing.assert_array_equal(log[:4], [count, *[1] * count, *[0] * (3 - count)])
+
+
+def test_the_machine_stops_after_every_gang_if_asked() -> None:
+    log = np.zeros(20, np.int64)
+    rows = [Row(APPEND, (Address(0, 0), number)) for number in range(4)]
+    lease = Lease(Table(rows, 2, gangs=[1, 2, 1], blocks=[Loop(1, 3, 2)]), 1)
+    lease.bases[:] = log.ctypes.data
+    assert [(next_row, int(log[0]), lease.turns(3)) for next_row in lease.steps()] == [
+        (1, 1, 0), (3, 3, 0), (3, 5, 1), (5, 6, 0)
+    ]  # fmt: skip
+    lease.run()
+    assert log[0] == 12
