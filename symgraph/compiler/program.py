@@ -34,6 +34,8 @@ class Program:
 
     Attributes
     ----------
+    bases : tuple of Base
+        What addresses count from.
     rows : tuple of Row
         The kernel calls, in order; ``row.node`` is the graph node that each serves.
     gangs : tuple of int
@@ -75,7 +77,7 @@ class Program:
         self.guarded = guarded
         self.threads = threads
         self.layout = layout
-        self._bases = tuple(bases)
+        self.bases = tuple(bases)
         self._table = Table(rows, threads, guarded, gangs, blocks)
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
         self._results = [(i, b.index) for i, b in enumerate(bases) if b.kind == "output"]
@@ -131,8 +133,8 @@ class Program:
 
     def _new_lease(self, clocks: Clocks | None = None) -> Lease:
         times = (None, None) if clocks is None else (clocks.cycles, clocks.events)
-        lease = Lease(self._table, len(self._bases), *times)
-        for position, base in enumerate(self._bases):
+        lease = Lease(self._table, len(self.bases), *times)
+        for position, base in enumerate(self.bases):
             if base.array is not None:
                 lease.bases[position] = base.array.ctypes.data
         return lease

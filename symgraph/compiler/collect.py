@@ -1,0 +1,176 @@
+"""From a compiled Function to plain data: what every view of it is made of."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from symgraph.compiler.compile import Lowered
+from symgraph.compiler.layout import Work
+from symgraph.compiler.program import Base, Program
+from symgraph.graph.body import Body
+from symgraph.graph.dims import Unknown
+from symgraph.graph.evaluate import concrete_shape
+from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
+from symgraph.graph.op import Op, Part
+from symgraph.graph.tensor import Tensor, topological
+from symgraph.graph.types import TensorType, TupleType
+from symgraph.inspection.facts import BlockFacts, Facts, NodeFacts, PassFacts, RowFacts
+from symgraph.kernels.machine import Loop
+
+
+def collect(name: str, lowered: Lowered, program: Program | None, sizes: Mapping[Unknown, int]) -> Facts:
+    """The facts of a Function's lowered graph and, if it was planned, of its Program for these sizes."""
+    return _Collector(name, lowered, program, sizes).facts()
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A node with its id, and where it is."""
+
+    node: Tensor
+    id: str
+    inside: str | None
+    phase: str
+
+
+class _Collector:
+    def __init__(
+        self, name: str, lowered: Lowered, program: Program | None, sizes: Mapping[Unknown, int]
+    ) -> None:
+        self.name = name
+        self.lowered = lowered
+        self.program = program
+        self.sizes = sizes
+        self.entries = list(_entries(lowered))
+        self.ids = {id(entry.node): entry.id for entry in self.entries}
+        self.works: dict[int, list[Work]] = {}
+        for work in program.layout.works if program else ():
+            self.works.setdefault(id(work.node), []).append(work)
+
+    def facts(self) -> Facts:
+        """Everything."""
+        program, lowered = self.program, self.lowered
+        return Facts(
+            self.name,
+            tuple(self.ids.get(id(t), "-") for t in lowered.inputs),
+            tuple(self.ids[id(t)] for t in lowered.outputs),
+            tuple(concrete_shape(t.type, self.sizes) for t in lowered.inputs) if program else None,
+            tuple(map(self._node, self.entries)),
+            tuple(self._rows(program)) if program else (),
+            tuple(self._blocks(program)) if program else (),
+            program.arena_bytes if program else 0,
+            program.buffer_bytes if program else 0,
+            program.threads if program else 0,
+            program.guarded if program else 0,
+            lowered.seconds,
+            tuple(PassFacts(r.name, r.before, r.after, r.seconds, dict(r.hits)) for r in lowered.records),
+        )
+
+    def _node(self, entry: _Entry) -> NodeFacts:
+        node, works = entry.node, self.works.get(id(entry.node), [])
+        kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+        rows = tuple(sorted(row for work in works for row in work.rows))
+        turns = self._turns(rows[0]) if rows else 1
+        known = self.program is not None
+        return NodeFacts(
+            entry.id,
+            str(node.op),
+            str(node.op).split("[")[0],
+            _role(node.op),
+            str(node.type),
+            entry.phase,
+            node.name,
+            node.layer,
+            tuple(map(str, node.origins)),
+            tuple(self.ids.get(id(value), "-") for value in node.inputs),
+            entry.inside,
+            tuple(concrete_shape(kind, self.sizes) for kind in kinds) if known else None,
+            tuple(kind.dtype for kind in kinds if isinstance(kind, TensorType)),
+            turns * sum(work.flops for work in works) if known else None,
+            turns * sum(b.nbytes for work in works for b in (*work.inputs, *work.outputs)) if known else None,
+            inspect.getdoc(node.op.flops) or "" if type(node.op).flops is not Op.flops else "no arithmetic",
+            turns,
+            rows,
+        )
+
+    def _rows(self, program: Program) -> Iterator[RowFacts]:
+        gangs = [number for number, size in enumerate(program.gangs) for _ in range(size)]
+        for number, row in enumerate(program.rows):
+            work = program.layout.works[program.layout.work_of_row(number)]
+            yield RowFacts(
+                number,
+                self.ids[id(row.node)],
+                row.kernel.name,
+                row.tiles,
+                row.slice,
+                gangs[number],
+                self._turns(number),
+                tuple(self._place(program, b.base, b.offset) for b in work.inputs),
+                tuple(self._place(program, b.base, b.offset) for b in work.outputs),
+            )
+
+    def _blocks(self, program: Program) -> Iterator[BlockFacts]:
+        for block in sorted(program.layout.arena, key=lambda b: (b.first, b.offset)):
+            yield BlockFacts(block.offset, block.nbytes, block.first, block.last, self.ids[id(block.node)])
+
+    def _turns(self, row: int) -> int:
+        """How often a row runs in a call: the product of the turns of the loops around it."""
+        assert self.program is not None
+        turns = 1
+        for block in self.program.blocks:
+            if isinstance(block, Loop) and block.first <= row < block.end:
+                turns *= block.turns
+        return turns
+
+    def _place(self, program: Program, base: int, offset: int) -> str:
+        """Where an operand lies: ``arena+4096``, ``feed 0``, ``output 1``, or a variable's name."""
+        where = program.bases[base]
+        if where.kind == "array":
+            return self._array_name(where)
+        label = where.kind if where.kind == "arena" else f"{where.kind} {where.index}"
+        return f"{label}+{offset}" if offset or where.kind == "arena" else label
+
+    def _array_name(self, base: Base) -> str:
+        for entry in self.entries:
+            op = entry.node.op
+            if isinstance(op, VariableRead) and op.storage.array is base.array:
+                return entry.node.name or entry.id
+        return "constant"
+
+
+def _entries(lowered: Lowered) -> Iterator[_Entry]:
+    """All nodes with ids, inner ones after the loop or choice that they are inside of."""
+    forward = {id(n) for n in topological(lowered.outputs)}
+    tail = {id(n) for n in lowered.tail}
+    for number, node in enumerate(lowered.nodes):
+        phase = "forward" if id(node) in forward else "update" if id(node) in tail else "backward"
+        yield from _with_inner(node, f"%{number}", None, phase)
+
+
+def _with_inner(node: Tensor, name: str, inside: str | None, phase: str) -> Iterator[_Entry]:
+    yield _Entry(node, name, inside, phase)
+    count = 0
+    for body in _bodies(node.op):
+        for inner in topological([*body.inputs, *body.results]):
+            yield from _with_inner(inner, f"{name}.{count}", name, phase)
+            count += 1
+
+
+def _bodies(op: Op) -> Sequence[Body]:
+    """The inner graphs of an op."""
+    return [value for value in vars(op).values() if isinstance(value, Body)]
+
+
+def _role(op: Op) -> str:
+    for kind, role in (
+        (Placeholder, "input"),
+        (VariableRead, "variable"),
+        (Constant, "constant"),
+        (DimValue, "size"),
+        (Part, "part"),
+    ):
+        if isinstance(op, kind):
+            return role
+    return "op"

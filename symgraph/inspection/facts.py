@@ -1,0 +1,137 @@
+"""All that is known about a compiled Function, as plain data: what every view of it is made of.
+
+The compiler fills it in (`symgraph.compiler.collect`); views and exports read nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import symgraph
+
+SCHEMA = 1
+"""Version of the data: raised when a field changes its meaning."""
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """A node of the rewritten graph.
+
+    Attributes
+    ----------
+    id : str
+        ``%12`` as in the listing; nodes of inner graphs (loops, choices) are ``%12.3``.
+    kind : str
+        The op's name without parameters; ``op`` has them.
+    role : str
+        ``input``, ``variable``, ``constant``, ``size``, ``part`` or ``op``.
+    phase : str
+        ``forward``: outputs need it; ``update``: it only makes new values of variables, at the end;
+        ``backward``: all else.
+    shapes, dtypes
+        Of its results, for the sizes of this Program.
+    inputs : tuple of str
+        Ids.
+    inside : str or None
+        The id of the loop or choice that it is inside of.
+    flops, bytes : int or None
+        Of one call, all turns of loops and all slices together; None where there is no Program.
+    formula : str
+        How `flops` are counted.
+    turns : int
+        How often it runs in a call.
+    rows : tuple of int
+        Its rows.
+    """
+
+    id: str
+    op: str
+    kind: str
+    role: str
+    type: str
+    phase: str
+    name: str | None
+    layer: str | None
+    origins: tuple[str, ...]
+    inputs: tuple[str, ...]
+    inside: str | None
+    shapes: tuple[tuple[int, ...], ...] | None
+    dtypes: tuple[str, ...]
+    flops: int | None = None
+    bytes: int | None = None
+    formula: str = ""
+    turns: int = 1
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """A row of the Program: one kernel call. `gang` is the number of its gang, `turns` how often it runs."""
+
+    row: int
+    node: str
+    kernel: str
+    tiles: int
+    slice: int
+    gang: int
+    turns: int
+    operands: tuple[str, ...]
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BlockFacts:
+    """A piece of the arena: bytes from its start, and the rows from which to which it is taken."""
+
+    offset: int
+    nbytes: int
+    first: int
+    last: int
+    node: str
+
+
+@dataclass(frozen=True)
+class PassFacts:
+    """What one pass did: nodes before and after, and how often each of its rules fired."""
+
+    name: str
+    before: int
+    after: int
+    seconds: float
+    hits: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """See the module. `shapes` are those of the inputs; rows and arena are empty without a Program."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...] | None
+    nodes: tuple[NodeFacts, ...]
+    rows: tuple[RowFacts, ...]
+    arena: tuple[BlockFacts, ...]
+    arena_bytes: int
+    buffer_bytes: int
+    threads: int
+    guarded: int
+    lower_seconds: float
+    passes: tuple[PassFacts, ...]
+    version: str = symgraph.__version__
+    schema: int = SCHEMA
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def node(self, id: str) -> NodeFacts:
+        """The node with this id. KeyError if there is none."""
+        for node in self.nodes:
+            if node.id == id:
+                return node
+        raise KeyError(id)
+
+    def to_json(self) -> dict[str, Any]:
+        """As dictionaries, lists, numbers and text."""
+        data = asdict(self)
+        return data | data.pop("extras")
