@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import sys
 import threading
 import time
@@ -105,6 +106,8 @@ class Kernel:
         Meaning of each positive status that the entry can return.
     compile_seconds : float or None
         Time spent compiling in this process; None when not loaded yet, 0.0 when it came from the disk cache.
+    loaded_at : float
+        When it was loaded, by `time.perf_counter`.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class Kernel:
         self.name = name
         self.errors = dict(errors or {})
         self.compile_seconds: float | None = None
+        self.loaded_at = math.inf
         self._key = key
         self._build = build
         self._source = source
@@ -169,6 +173,7 @@ class Kernel:
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self._address = self._engine.get_function_address(symbol)
+        self.loaded_at = time.perf_counter()
 
 
 def _parse(text: str) -> llvm.ModuleRef:

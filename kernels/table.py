@@ -86,6 +86,8 @@ class Host:
     call: Callable[[Sequence[int]], None]
     errors: Mapping[int, str] = field(default_factory=dict)
     address: int = 0
+    compile_seconds: float = 0.0
+    loaded_at: float = 0.0
 
 
 class Table:

@@ -41,6 +41,7 @@ _OBJECTS = {
     "gradients": "graph.gradient",
     "placeholder": "graph.leaves",
     "scan": "graph.ops.scan",
+    "profile": "compiler.profile",
     "set_num_threads": "kernels.threads",
     "watch": "graph.ops.host",
 }

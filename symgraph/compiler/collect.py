@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from symgraph.compiler.compile import Lowered
 from symgraph.compiler.layout import Work
 from symgraph.compiler.program import Base, Program
 from symgraph.graph.body import Body
-from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.op import Op, Part
@@ -20,9 +19,9 @@ from symgraph.inspection.facts import BlockFacts, Facts, NodeFacts, PassFacts, R
 from symgraph.kernels.machine import Loop
 
 
-def collect(name: str, lowered: Lowered, program: Program | None, sizes: Mapping[Unknown, int]) -> Facts:
-    """The facts of a Function's lowered graph and, if it was planned, of its Program for these sizes."""
-    return _Collector(name, lowered, program, sizes).facts()
+def collect(name: str, lowered: Lowered, program: Program | None) -> Facts:
+    """The facts of a Function's lowered graph and, if it was planned, of its Program."""
+    return _Collector(name, lowered, program).facts()
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,11 @@ class _Entry:
 
 
 class _Collector:
-    def __init__(
-        self, name: str, lowered: Lowered, program: Program | None, sizes: Mapping[Unknown, int]
-    ) -> None:
+    def __init__(self, name: str, lowered: Lowered, program: Program | None) -> None:
         self.name = name
         self.lowered = lowered
         self.program = program
-        self.sizes = sizes
+        self.sizes = program.sizes if program else {}
         self.entries = list(_entries(lowered))
         self.ids = {id(entry.node): entry.id for entry in self.entries}
         self.works: dict[int, list[Work]] = {}

@@ -5,31 +5,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import networkx
 import numpy as np
 
-from symgraph.compiler.clocks import RECORDER
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
 from symgraph.compiler.feeds import as_feed, as_feeds, label
-from symgraph.compiler.plan import plan
 from symgraph.compiler.program import Program
+from symgraph.compiler.variant import Variant, recent
 from symgraph.graph.leaves import Variable, as_tensor, free_sizes
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor, install_operators, topological
 from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
-from symgraph.kernels.machine import KernelError
-from symgraph.kernels.threads import get_num_threads
 
-_MOST_PROGRAMS = 16
 _MOST_SPECIALISATIONS = 32
-
-_Key = TypeVar("_Key", bound=Hashable)
-_Value = TypeVar("_Value")
 
 
 class Function:
@@ -76,7 +68,7 @@ class Function:
         self._leaves = tuple(leaf for t in self.inputs for leaf in _fed_leaves(t))
         self._static = [i for i, t in enumerate(self._leaves) if is_static(t)]
         self._lock = threading.RLock()
-        self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
+        self._variants: OrderedDict[Hashable, Variant] = OrderedDict()
         self._check_duplicates()
         if not self._static:
             self._main(())
@@ -138,7 +130,7 @@ class Function:
         key = ("run", targets, wanted, static, update)
         if key not in self._variants:
             self._check_feeds(targets, wanted)
-        variant = self._variant(key, targets, wanted, dict(static), update)
+        variant = self._variant(key, targets, wanted, dict(static), update, _names(targets, wanted))
         results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
         return results[0] if single or (fetch is None and self._single) else results
 
@@ -186,9 +178,12 @@ class Function:
                 raise ValueError(f"{self.name}: {tensor!r} is given as an input twice")
             seen.add(id(tensor))
 
-    def _main(self, static: tuple[int, ...]) -> _Variant:
+    def _main(self, static: tuple[int, ...]) -> Variant:
         fixed = {self._leaves[i]: v for i, v in zip(self._static, static, strict=True)}
-        return self._variant(static, self._leaves, self.outputs, fixed, True)
+        phases = ", ".join(f"{t.name or repr(t)} = {v}" for t, v in fixed.items())
+        return self._variant(
+            static, self._leaves, self.outputs, fixed, True, phases or "the Function was made"
+        )
 
     def _variant(
         self,
@@ -197,8 +192,9 @@ class Function:
         outputs: Sequence[Tensor],
         static: Mapping[Tensor, int],
         update: bool,
-    ) -> _Variant:
-        variant = _recent(self._variants, key)
+        reason: str,
+    ) -> Variant:
+        variant = recent(self._variants, key)
         if variant is not None:
             return variant
         with self._lock:
@@ -208,7 +204,7 @@ class Function:
                 left = [t for t in inputs if t not in static]
                 updates = _with_defaults(self.updates, outputs) if update else []
                 lowered = lower(left, outputs, updates, givens)
-                self._variants[key] = _Variant(lowered, self._lock if updates else None)
+                self._variants[key] = Variant(self.name, reason, lowered, self._lock if updates else None)
                 while len(self._variants) > _MOST_SPECIALISATIONS:
                     self._variants.popitem(last=False)
             return self._variants[key]
@@ -243,56 +239,9 @@ class Function:
         )
 
 
-class _Variant:
-    """A lowered graph with its Programs, one for each set of input shapes."""
-
-    def __init__(self, lowered: Lowered, lock: threading.RLock | None) -> None:
-        self.lowered = lowered
-        self.newest: Program | None = None
-        self._lock = lock
-        self._programs: OrderedDict[Hashable, Program] = OrderedDict()
-        self._planning = threading.Lock()
-        self._slabs: list[np.ndarray] = []
-
-    def run(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
-        """Run the Program for the shapes of `feeds`."""
-        program = self.program(tuple([f.shape for f in feeds]))
-        try:
-            if self._lock is None:
-                return self._run(program, feeds)
-            with self._lock:
-                return self._run(program, feeds)
-        except KernelError as error:
-            node = error.row.node
-            meaning = error.row.kernel.errors.get(error.status, f"status {error.status}")
-            raise ValueError(f"{node.origins[0]}: {node.op}: {meaning}") from error
-
-    def _run(self, program: Program, feeds: list[np.ndarray]) -> list[np.ndarray]:
-        recorder = RECORDER.get()
-        clocks = None if recorder is None else recorder.clocks(program, self)
-        if clocks is None:
-            return program.run(feeds, self._slabs)
-        return program.timed(feeds, self._slabs, clocks)
-
-    def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
-        """The Program for these input shapes: planned once for a number of threads."""
-        threads = get_num_threads()
-        key = (threads, shapes)
-        program = _recent(self._programs, key)
-        if program is None:
-            with self._planning:
-                program = self._programs.get(key) or plan(self.lowered, shapes, threads)
-                self._programs[key] = program
-                while len(self._programs) > _MOST_PROGRAMS:
-                    self._programs.popitem(last=False)
-        self.newest = program
-        return program
-
-    def latest(self) -> Program:
-        """The Program that was planned or used last."""
-        if self.newest is None:
-            raise ValueError("no Program was planned yet: call the function first, or give shapes")
-        return self.newest
+def _names(fed: Sequence[Tensor], fetched: Sequence[Tensor]) -> str:
+    feeds, fetches = (", ".join(t.name or repr(t) for t in tensors) for tensors in (fed, fetched))
+    return f"run with feeds {feeds or 'none'} and fetches {fetches or 'none'}"
 
 
 def function(
@@ -318,16 +267,6 @@ def evaluate(tensor: Tensor, feed: Mapping[Any, Any] | None = None) -> Any:
             f"eval: no node is called {unknown[0]!r}; there are {', '.join(sorted(by_name)) or 'no names'}"
         )
     return Function(list(fed), tensor, name="eval")(*fed.values())
-
-
-def _recent(kept: OrderedDict[_Key, _Value], key: _Key) -> _Value | None:
-    """What is kept under `key`, now the one used last; None where there is nothing."""
-    value = kept.get(key)
-    if value is not None:
-        # Another thread may just have dropped it.
-        with suppress(KeyError):
-            kept.move_to_end(key)
-    return value
 
 
 def _dense(tensor: Tensor) -> Tensor:

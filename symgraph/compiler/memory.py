@@ -17,6 +17,7 @@ from symgraph.compiler.arena import Lifetime, pack
 from symgraph.compiler.gangs import Step, gather
 from symgraph.compiler.layout import Block, Draft, Layout
 from symgraph.compiler.program import Base, Program
+from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.buffer import Buffer, contiguous_strides
@@ -167,6 +168,7 @@ class Memory:
         threads: int,
         read: Sequence[Storage],
         changed: Sequence[Storage],
+        sizes: Mapping[Unknown, int],
     ) -> Program:
         """Everything in its place.
 
@@ -207,6 +209,7 @@ class Memory:
             lasting=ahead,
             read=read,
             changed=changed,
+            sizes=sizes,
             layout=Layout(
                 self._drafts,
                 [step.work_number for gang in every for step in gang],

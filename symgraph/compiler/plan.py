@@ -91,7 +91,7 @@ class _Planner:
         self._tail()
         self._store(copies)
         read, changed = list(self.read.values()), list(self.changed.values())
-        return self.memory.program(self.outputs, guarded, self.threads, read, changed)
+        return self.memory.program(self.outputs, guarded, self.threads, read, changed, self.sizes)
 
     # Nodes
 

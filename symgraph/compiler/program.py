@@ -6,7 +6,7 @@ A table of kernel calls, the bases that its addresses count from, and leases to 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from symgraph.compiler.clocks import Clocks
 from symgraph.compiler.layout import Layout
+from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.kernels.machine import Branch, Lease, Loop, Row, Table
 
@@ -48,6 +49,8 @@ class Program:
         Size of the arena, and the sum of all temporaries that share it.
     guarded : int
         The first row of the update tail, which is never interrupted.
+    sizes : dict of Unknown to int
+        What it was planned for.
     layout : Layout
         What the rows are for, and what lies where in the arena.
     """
@@ -66,6 +69,7 @@ class Program:
         lasting: int,
         read: Sequence[Storage],
         changed: Sequence[Storage],
+        sizes: Mapping[Unknown, int],
         layout: Layout,
     ) -> None:
         self.rows = tuple(rows)
@@ -76,6 +80,7 @@ class Program:
         self.buffer_bytes = buffer_bytes
         self.guarded = guarded
         self.threads = threads
+        self.sizes = dict(sizes)
         self.layout = layout
         self.bases = tuple(bases)
         self._table = Table(rows, threads, guarded, gangs, blocks)
