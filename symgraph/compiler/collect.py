@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.op import Op, Part
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.inspection.facts import BlockFacts, Facts, NodeFacts, PassFacts, RowFacts
+from symgraph.inspection.facts import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
 from symgraph.kernels.machine import Loop
+from symgraph.passes.pipeline import PIPELINE, run_passes
 
 
 def collect(name: str, lowered: Lowered, program: Program | None) -> Facts:
@@ -32,6 +34,39 @@ class _Entry:
     id: str
     inside: str | None
     phase: str
+
+
+def pass_facts(lowered: Lowered) -> tuple[PassFacts, ...]:
+    """What each pass did, with the nodes that went and came: the passes are run once more for it."""
+    found: list[PassFacts] = []
+    current = list(lowered.roots)
+    before = _described(current)
+    for step in PIPELINE:
+        current, (record,) = run_passes(current, (step,))
+        after = _described(current)
+        hits = {rule: count for rule, count in record.hits.items() if count}
+        found.append(
+            PassFacts(
+                record.name,
+                record.before,
+                record.after,
+                record.seconds,
+                hits,
+                dict(before - after),
+                dict(after - before),
+            )
+        )
+        before = after
+    return tuple(found)
+
+
+def _described(roots: Sequence[Tensor]) -> Counter[str]:
+    """The nodes of a graph as texts."""
+    return Counter(
+        f"{node.op} {node.type}" + (f" in {node.layer}" if node.layer else "")
+        for node in topological(roots)
+        if not node.op.leaf and not isinstance(node.op, Part)
+    )
 
 
 class _Collector:
@@ -51,7 +86,7 @@ class _Collector:
         program, lowered = self.program, self.lowered
         return Facts(
             self.name,
-            tuple(self.ids.get(id(t), "-") for t in lowered.inputs),
+            tuple(InputFacts(self.ids.get(id(t), "-"), t.name, str(t.type)) for t in lowered.inputs),
             tuple(self.ids[id(t)] for t in lowered.outputs),
             tuple(concrete_shape(t.type, self.sizes) for t in lowered.inputs) if program else None,
             tuple(map(self._node, self.entries)),

@@ -33,6 +33,7 @@ class Lowered:
 
     `body` runs first, `tail` computes only new values of variables; `outputs` and `updates` are rewritten
     roots; `given` pairs each given tensor with what stands in its place, whose shape has to be the same.
+    `roots` are outputs and new values as they were before the passes.
     """
 
     inputs: tuple[Tensor, ...]
@@ -43,6 +44,7 @@ class Lowered:
     records: tuple[Record, ...]
     seconds: float
     given: tuple[tuple[Tensor, Tensor], ...] = ()
+    roots: tuple[Tensor, ...] = ()
 
     @property
     def nodes(self) -> tuple[Tensor, ...]:
@@ -76,7 +78,15 @@ def lower(
     body, tail = _order(results, [value for _, value in changed])
     seconds = time.perf_counter() - start
     return Lowered(
-        tuple(fed), results, changed, body, tail, tuple(records), seconds, tuple(_open_shapes(given))
+        tuple(fed),
+        results,
+        changed,
+        body,
+        tail,
+        tuple(records),
+        seconds,
+        tuple(_open_shapes(given)),
+        tuple(roots),
     )
 
 

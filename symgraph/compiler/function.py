@@ -10,16 +10,24 @@ from typing import Any
 import networkx
 import numpy as np
 
+from symgraph.compiler.collect import collect, pass_facts
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
 from symgraph.compiler.feeds import as_feed, as_feeds, label
 from symgraph.compiler.program import Program
-from symgraph.compiler.variant import Variant, recent
+from symgraph.compiler.variant import Compilation, Variant, recent
 from symgraph.graph.leaves import Variable, as_tensor, free_sizes
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor, install_operators, topological
+from symgraph.inspection.arena import MemoryMap, memory_map
+from symgraph.inspection.cost import Costs, costs
+from symgraph.inspection.explain import explain, find
+from symgraph.inspection.facts import Facts
 from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
+from symgraph.inspection.passes import Passes
+from symgraph.kernels.jit import Kernel
+from symgraph.kernels.source import KernelSource
 
 _MOST_SPECIALISATIONS = 32
 
@@ -68,6 +76,7 @@ class Function:
         self._leaves = tuple(leaf for t in self.inputs for leaf in _fed_leaves(t))
         self._static = [i for i, t in enumerate(self._leaves) if is_static(t)]
         self._lock = threading.RLock()
+        self._compilations: list[Compilation] = []
         self._variants: OrderedDict[Hashable, Variant] = OrderedDict()
         self._check_duplicates()
         if not self._static:
@@ -140,33 +149,71 @@ class Function:
 
     def program(self, *shapes: Sequence[int]) -> Program:
         """The Program for inputs of these shapes; the most recent one where none are given."""
-        variant = (
-            self._main((0,) * len(self._static))
-            if not self._variants
-            else next(reversed(self._variants.values()))
-        )
+        variant = self._latest()
         return variant.program(tuple(tuple(s) for s in shapes)) if shapes else variant.latest()
 
     @property
     def graph(self) -> networkx.DiGraph:
         """The rewritten graph as a networkx graph: one node per op, with its type, layer and origin."""
-        return to_networkx(
-            next(reversed(self._variants.values())).lowered.nodes if self._variants else self.lowered().nodes
-        )
+        return to_networkx(self._latest().lowered.nodes)
 
     def listing(self) -> str:
         """One row a kernel of the latest Program; the rewritten graph where none was planned yet."""
-        variant = (
-            next(reversed(self._variants.values()))
-            if self._variants
-            else self._main((0,) * len(self._static))
-        )
-        return listing(self.name, variant.lowered, variant.newest)
+        return listing(self.facts())
 
     __str__ = listing
 
+    def facts(self) -> Facts:
+        """All that is known of the latest Program (of the rewritten graph alone where none was planned)."""
+        variant = self._latest()
+        return collect(self.name, variant.lowered, variant.newest)
+
+    @property
+    def passes(self) -> Passes:
+        """What each pass did to the graph: nodes before and after, rules, nodes that went and came."""
+        return Passes(pass_facts(self._latest().lowered))
+
+    @property
+    def memory(self) -> MemoryMap:
+        """The arena of the latest Program: its pieces, its peak, and who holds it."""
+        return memory_map(self.facts())
+
+    @property
+    def cost(self) -> Costs:
+        """Floating-point operations and bytes of the latest Program, node by node."""
+        return costs(self.facts())
+
+    @property
+    def compilations(self) -> list[Compilation]:
+        """Every lowering and planning so far, with its reason."""
+        return list(self._compilations)
+
+    def explain(self, name: str | int) -> str:
+        """What a node (by id or name), layer, row or kernel became in the latest Program.
+
+        Raises
+        ------
+        ValueError
+            Nothing is called that; the message lists what comes close.
+        """
+        return explain(self.facts(), str(name))
+
+    def source(self, name: str | int) -> list[KernelSource]:
+        """The kernels of what `name` stands for (see `explain`): Python, LLVM IR and assembly of each."""
+        facts = self.facts()
+        program = self._latest().latest()
+        numbers = sorted({number for node in find(facts, str(name)) for number in node.rows})
+        kernels = dict.fromkeys(program.rows[number].kernel for number in numbers)
+        return [KernelSource(kernel) for kernel in kernels if isinstance(kernel, Kernel)]
+
     def __repr__(self) -> str:
         return f"<Function {self.name}: {len(self.inputs)} inputs, {len(self.outputs)} outputs>"
+
+    def _latest(self) -> Variant:
+        """The variant that was used last."""
+        if not self._variants:
+            return self._main((0,) * len(self._static))
+        return next(reversed(self._variants.values()))
 
     def _given_values(self) -> list[Tensor]:
         return [as_tensor(v, k.dtype) for k, v in self.givens.items()]
@@ -204,7 +251,9 @@ class Function:
                 left = [t for t in inputs if t not in static]
                 updates = _with_defaults(self.updates, outputs) if update else []
                 lowered = lower(left, outputs, updates, givens)
-                self._variants[key] = Variant(self.name, reason, lowered, self._lock if updates else None)
+                self._variants[key] = Variant(
+                    self.name, reason, lowered, self._lock if updates else None, self._compilations
+                )
                 while len(self._variants) > _MOST_SPECIALISATIONS:
                     self._variants.popitem(last=False)
             return self._variants[key]

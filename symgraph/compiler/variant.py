@@ -51,14 +51,23 @@ class Compilation:
 class Variant:
     """A lowered graph with its Programs, one for each set of input shapes.
 
-    `name` is the Function's, `reason` says why the graph was lowered.
+    `name` is the Function's, `reason` says why the graph was lowered; this and every planning is noted in
+    `compilations`.
     """
 
-    def __init__(self, name: str, reason: str, lowered: Lowered, lock: threading.RLock | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        reason: str,
+        lowered: Lowered,
+        lock: threading.RLock | None,
+        compilations: list[Compilation],
+    ) -> None:
         self.name = name
         self.lowered = lowered
         self.newest: Program | None = None
-        self.compilations = [Compilation("lower", reason, lowered.seconds)]
+        self.compilations = compilations
+        compilations.append(Compilation("lower", reason, lowered.seconds))
         self._lock = lock
         self._programs: OrderedDict[tuple[int, Shapes], Program] = OrderedDict()
         self._planning = threading.Lock()
@@ -113,7 +122,7 @@ class Variant:
                 sum(times),
             )
         )
-        del self.compilations[1:-_MOST_COMPILATIONS]
+        del self.compilations[:-_MOST_COMPILATIONS]
         return program
 
     def _reason(self, threads: int, shapes: Shapes) -> str:

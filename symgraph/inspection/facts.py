@@ -94,13 +94,27 @@ class BlockFacts:
 
 @dataclass(frozen=True)
 class PassFacts:
-    """What one pass did: nodes before and after, and how often each of its rules fired."""
+    """What one pass did: nodes before and after, and how often each of its rules fired.
+
+    `removed` and `added` count the nodes that went and came, by op, type and layer.
+    """
 
     name: str
     before: int
     after: int
     seconds: float
     hits: Mapping[str, int]
+    removed: Mapping[str, int] = field(default_factory=dict)
+    added: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InputFacts:
+    """An input of the Function; its `id` is ``-`` where nothing needs it."""
+
+    id: str
+    name: str | None
+    type: str
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,7 @@ class Facts:
     """See the module. `shapes` are those of the inputs; rows and arena are empty without a Program."""
 
     name: str
-    inputs: tuple[str, ...]
+    inputs: tuple[InputFacts, ...]
     outputs: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...] | None
     nodes: tuple[NodeFacts, ...]
