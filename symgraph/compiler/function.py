@@ -137,9 +137,10 @@ class Function:
         static = tuple((t, _static_value(f, t)) for t, f in zip(targets, feeds, strict=True) if is_static(t))
         # The key holds the tensors: the identity of one that is gone could be that of the next.
         key = ("run", targets, wanted, static, update)
-        if key not in self._variants:
+        variant = recent(self._variants, key)
+        if variant is None:
             self._check_feeds(targets, wanted)
-        variant = self._variant(key, targets, wanted, dict(static), update, _names(targets, wanted))
+            variant = self._variant(key, targets, wanted, dict(static), update, _names(targets, wanted))
         results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
         return results[0] if single or (fetch is None and self._single) else results
 
@@ -226,6 +227,9 @@ class Function:
             seen.add(id(tensor))
 
     def _main(self, static: tuple[int, ...]) -> Variant:
+        variant = recent(self._variants, static)
+        if variant is not None:
+            return variant
         fixed = {self._leaves[i]: v for i, v in zip(self._static, static, strict=True)}
         phases = ", ".join(f"{t.name or repr(t)} = {v}" for t, v in fixed.items())
         return self._variant(
@@ -241,22 +245,20 @@ class Function:
         update: bool,
         reason: str,
     ) -> Variant:
-        variant = recent(self._variants, key)
-        if variant is not None:
-            return variant
         with self._lock:
-            if key not in self._variants:
+            variant = recent(self._variants, key)
+            if variant is None:
                 fed = set(inputs)
                 givens = {old: new for old, new in self.givens.items() if old not in fed} | dict(static)
                 left = [t for t in inputs if t not in static]
                 updates = _with_defaults(self.updates, outputs) if update else []
                 lowered = lower(left, outputs, updates, givens)
-                self._variants[key] = Variant(
-                    self.name, reason, lowered, self._lock if updates else None, self._compilations
-                )
+                lock = self._lock if updates else None
+                variant = Variant(self.name, reason, lowered, lock, self._compilations)
+                self._variants[key] = variant
                 while len(self._variants) > _MOST_SPECIALISATIONS:
                     self._variants.popitem(last=False)
-            return self._variants[key]
+            return variant
 
     def _check_feeds(self, fed: Sequence[Tensor], fetched: Sequence[Tensor]) -> None:
         """ValueError for a feed that is no input of this Function and that nothing here is computed from.
