@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ceilings import measure
 from benchmarks.harness import Engine, run
 from benchmarks.peers import ours, peers
 from benchmarks.workloads import WORKLOADS
+from symgraph.compiler.ceilings import measure_ceilings
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _head(threads: int) -> list[str]:
-    ceiling = measure(threads)
+    ceiling = measure_ceilings(threads)
     return [
         "# Results",
         "",
@@ -54,7 +54,7 @@ def _head(threads: int) -> list[str]:
         "",
         f"- machine: {platform.processor() or platform.machine()}, {_cpu_name()}, {threads} threads",
         f"- measured ceilings: {ceiling.gflops:.0f} GFLOP/s multiply-adds (float32), "
-        f"{ceiling.copy_gbs:.1f} GB/s copy",
+        f"{ceiling.gbytes:.1f} GB/s copy",
         f"- Python {platform.python_version()}, numpy {np.__version__}",
         "- command: `make bench` (`python -m benchmarks --out benchmarks/RESULTS.md`)",
     ]

@@ -59,8 +59,10 @@ _DONE, _PAUSED, _FAILED, _CALLED, _STEPPED = range(5)
 CLOCK_WORDS = 3
 # The words of an event: row, lane, start, end. Before the first one: how many there were, and the room.
 EVENT_WORDS = 4
+_PROCESSOR = platform.machine().lower()
+_X86, _ARM = ("x86_64", "amd64"), ("aarch64", "arm64")
 # How long the machine runs before Python may look for Ctrl-C: 40 to 100 ms on processors of 2 to 5 GHz.
-_SLICE_CYCLES = 200_000_000 if platform.machine().lower() in ("x86_64", "amd64") else 0
+_SLICE_CYCLES = 200_000_000 if _PROCESSOR in _X86 else 0
 
 
 class KernelError(ValueError):
@@ -105,17 +107,29 @@ def _parallel_for(typing, function, worker, args_at, dims_at, steps_at, threads)
     return types.void(*[types.int64] * 6), emit
 
 
+def emit_counter(builder: ir.IRBuilder, processor: str) -> ir.Value:
+    """The counter of time of a processor, as `platform.machine()` names it: 0 where there is none."""
+    if processor in _ARM:
+        # LLVM's own cycle counter would be the performance monitor's, which user code may not read.
+        name, kind, operands = (
+            "llvm.read_volatile_register.i64",
+            ir.FunctionType(INT, [ir.MetaDataType()]),
+            [builder.module.add_metadata(["cntvct_el0"])],
+        )
+    elif processor in _X86:
+        name, kind, operands = "llvm.readcyclecounter", ir.FunctionType(INT, []), []
+    else:
+        return INT(0)
+    known = builder.module.globals.get(name)
+    return builder.call(known or ir.Function(builder.module, kind, name=name), operands)
+
+
 @intrinsic
 def cycles(typing):
-    """The processor's time-stamp counter; 0 where user code may not read it."""
+    """The processor's counter of time; 0 where user code may not read one."""
 
     def emit(context, builder, signature, args):
-        if not _SLICE_CYCLES:
-            return INT(0)
-        kind = ir.FunctionType(INT, [])
-        name = "llvm.readcyclecounter"
-        known = builder.module.globals.get(name)
-        return builder.call(known or ir.Function(builder.module, kind, name=name), [])
+        return emit_counter(builder, _PROCESSOR)
 
     return types.int64(), emit
 
@@ -325,6 +339,11 @@ def read_cycles() -> int:
     return int(_function(READ_CYCLES.address)(0, 0))
 
 
+def clock_name() -> str:
+    """What `read_cycles` reads; empty where it reads nothing."""
+    return "time-stamp counter" if _PROCESSOR in _X86 else "virtual counter" if _PROCESSOR in _ARM else ""
+
+
 def threading_layer() -> str:
     """How rows are spread over threads: team, or numba's omp, tbb or workqueue."""
     return layer().name
@@ -453,7 +472,9 @@ __all__ = [
     "Loop",
     "Row",
     "Table",
+    "clock_name",
     "cycles",
+    "emit_counter",
     "read_cycles",
     "threading_layer",
 ]

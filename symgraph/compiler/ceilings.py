@@ -1,0 +1,110 @@
+"""What this machine can do at most, measured with kernels of our own: multiply-adds, and bytes copied."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from llvmlite import ir
+
+from symgraph.inspection.machine import Ceilings
+from symgraph.kernels.buffer import Buffer
+from symgraph.kernels.copies import copy_rows
+from symgraph.kernels.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.machine import Lease, Row, Table
+from symgraph.kernels.target import TARGET
+from symgraph.kernels.threads import get_num_threads
+
+_TURNS = 500_000
+_TILES = 4  # a thread
+_COPIED = 1 << 26  # bytes: more than caches hold
+_REPEATS = 9
+_lock = threading.Lock()
+
+
+def measure_ceilings(threads: int | None = None) -> Ceilings:
+    """The ceilings on `threads` threads (now set, if not given): measured once in a process, in under 1 s."""
+    with _lock:
+        return _measured(threads or get_num_threads())
+
+
+@cache
+def _measured(threads: int) -> Ceilings:
+    return Ceilings(threads, _multiply_add_rate(threads) / 1e9, _copy_rate(threads) / 1e9)
+
+
+def _multiply_add_rate(threads: int) -> float:
+    """Floating-point operations a second."""
+    tiles = _TILES * threads
+    lease = Lease(Table([Row(_multiply_adds(), (), tiles)], threads), 0)
+    return 2 * _chains() * TARGET.lanes(4) * _TURNS * tiles / _best(lease.run)
+
+
+def _copy_rate(threads: int) -> float:
+    """Bytes a second, those read and those written."""
+    source, target = np.ones(_COPIED // 4, np.float32), np.zeros(_COPIED // 4, np.float32)
+    buffers = [Buffer(i, 0, a.shape, a.strides, a.dtype) for i, a in enumerate((source, target))]
+    lease = Lease(Table(copy_rows(*buffers, threads=threads, scratch=_no_scratch), threads), 2)
+    lease.bases[:] = source.ctypes.data, target.ctypes.data
+    return (source.nbytes + target.nbytes) / _best(lease.run)
+
+
+def _no_scratch(*_: object) -> Buffer:
+    raise AssertionError("a plain copy needs no memory of its own")
+
+
+def _best(call: Callable[[], None]) -> float:
+    """The shortest of several times, in seconds; the first call, which may load kernels, does not count."""
+    call()
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _chains() -> int:
+    """Sums that do not wait for each other: enough to hide the latency, few enough to stay in registers."""
+    return 24 if TARGET.registers == 32 else 12
+
+
+@cache
+def _multiply_adds() -> Kernel:
+    """`_TURNS` turns of independent vector multiply-adds that never leave the registers."""
+    lanes, chains = TARGET.lanes(4), _chains()
+    vector = ir.VectorType(ir.FloatType(), lanes)
+
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        kind = ir.FunctionType(vector, [vector] * 3)
+        multiply_add = ir.Function(builder.module, kind, name=f"llvm.fmuladd.v{lanes}f32")
+        start, loop, done = builder.block, function.append_basic_block(), function.append_basic_block()
+        # 0 or 1, which the compiler cannot know.
+        seed = builder.uitofp(builder.and_(function.args[1], INT(1)), ir.FloatType())
+        lane0 = builder.insert_element(ir.Constant(vector, ir.Undefined), seed, ir.IntType(32)(0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        factor = builder.shuffle_vector(lane0, ir.Constant(vector, ir.Undefined), zeros)
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        turn = builder.phi(INT)
+        turn.add_incoming(INT(0), start)
+        sums = [builder.phi(vector) for _ in range(chains)]
+        nexts = [builder.call(multiply_add, [s, factor, factor]) for s in sums]
+        for i, (s, n) in enumerate(zip(sums, nexts, strict=True)):
+            s.add_incoming(ir.Constant(vector, [float(i)] * lanes), start)
+            s.add_incoming(n, loop)
+        following = builder.add(turn, INT(1))
+        turn.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, INT(_TURNS)), loop, done)
+        builder.position_at_end(done)
+        total = nexts[0]
+        for n in nexts[1:]:
+            total = builder.fadd(total, n)
+        first = builder.extract_element(total, ir.IntType(32)(0))
+        # Used, so that nothing is left out; never true: sums of small whole numbers.
+        builder.ret(builder.zext(builder.fcmp_ordered("==", first, ir.Constant(ir.FloatType(), 0.5)), INT))
+
+    return ir_kernel("multiply_adds", emit, (lanes, chains, _TURNS))
