@@ -9,6 +9,7 @@ from symgraph import backend as K
 def test_function_feeds_fetches_and_updates():
     x, y, total = K.placeholder((None, 2)), K.placeholder((2,)), K.variable(np.zeros(2))
     f = K.function([x, y], [x + y, K.sum(x)], updates=[(total, total + K.sum(x, axis=0))])
+    assert isinstance(f, K.Function)
     a, b = np.array([[1.0, 2], [3, 4]]), np.array([10.0, 20])
     for _ in range(2):
         added, summed = f([a, b])
