@@ -23,6 +23,16 @@ def test_updates_are_simultaneous():
     assert K.eval(a) == 2 and K.eval(b) == 1
 
 
+def test_what_is_no_tensor_is_refused():
+    x, y = K.placeholder((2,)), K.variable([1.0, 2.0])
+    with pytest.raises(TypeError, match="f: expected a tensor as output 1, got None, which stands"):
+        K.function([x], [x, *K.gradients(K.sum(x), [y])], name="f")
+    with pytest.raises(TypeError, match=r"expected a tensor as output 0, got 3\.0$"):
+        K.function([x], [3.0])
+    with pytest.raises(TypeError, match=r"expected a tensor as input 1, got 'phase'$"):
+        K.function([x, "phase"], [x])
+
+
 def test_givens():
     x, y = K.placeholder((3,)), K.placeholder((3,))
     (z,) = K.function([x], [x * y], givens={y: K.constant([1.0, 2, 3])})([[4.0, 5, 6]])
