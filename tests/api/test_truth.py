@@ -69,6 +69,7 @@ TESTS: dict[str, dict[str, str]] = {
         "tests/backend/test_loops.py::test_rnn": "rnn",
         "tests/backend/test_loops.py::test_map_fn": "map_fn",
         "tests/backend/test_loops.py::test_folds": "foldl foldr",
+        "tests/graph/test_host.py::test_print_tensor_prints_what_is_computed": "print_tensor",
         "tests/backend/test_random.py::test_distributions": "random_normal random_uniform truncated_normal",
         "tests/backend/test_random.py::test_binomial": "random_binomial",
         "tests/backend/test_random.py::test_random_variables": """

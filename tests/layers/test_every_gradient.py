@@ -98,3 +98,10 @@ def test_gradients(cls: type[layers.Layer], sample: LayerSample) -> None:
     layer = _fresh(cls, sample)
     output = layer(inputs if len(inputs) > 1 else inputs[0])
     check_gradients(inputs, [output], arrays, randomised(layer))
+
+
+def test_a_wrong_gradient_is_found() -> None:
+    x, w = K.placeholder((2, 3), dtype="float64"), K.variable(np.ones(3), "float64")
+    for wrong in (K.stop_gradient(x) * x * w, x * K.stop_gradient(w) * w):
+        with pytest.raises(AssertionError, match="gradient"):
+            check_gradients([x], [wrong], [np.arange(6.0).reshape(2, 3)], [w])
