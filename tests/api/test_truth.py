@@ -43,7 +43,8 @@ TESTS: dict[str, dict[str, str]] = {
         """,
         "tests/backend/test_core.py::test_names": "clear_session get_uid name_scope reset_uids",
         "tests/backend/test_core.py::test_set_many_values_or_none": "batch_get_value batch_set_value",
-        "tests/backend/test_core.py::test_placeholders": "is_placeholder is_sparse placeholder to_dense",
+        "tests/backend/test_core.py::test_placeholders": "is_placeholder placeholder",
+        "tests/backend/test_sparse.py::test_a_placeholder_and_its_properties": "is_sparse to_dense",
         "tests/backend/test_core.py::test_keras_tensors": "is_keras_tensor",
         "tests/backend/test_core.py::test_updates": "moving_average_update update update_add update_sub",
         "tests/backend/test_core.py::test_settings": """
