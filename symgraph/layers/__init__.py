@@ -43,6 +43,7 @@ from symgraph.layers.merge import (
 )
 from symgraph.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from symgraph.layers.normalization import BatchNormalization
+from symgraph.layers.old_layers import AtrousConvolution1D, AtrousConvolution2D, Highway, MaxoutDense
 from symgraph.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -83,6 +84,8 @@ from symgraph.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 Convolution1D = Conv1D
 Convolution2D = Conv2D
 Convolution2DTranspose = Deconvolution2D = Deconv2D = Conv2DTranspose
+AtrousConv1D = AtrousConvolution1D
+AtrousConv2D = AtrousConvolution2D
 SeparableConvolution1D = SeparableConv1D
 SeparableConvolution2D = SeparableConv2D
 MaxPool1D = MaxPooling1D
@@ -109,6 +112,10 @@ __all__ = [
     "ActivityRegularization",
     "Add",
     "AlphaDropout",
+    "AtrousConv1D",
+    "AtrousConv2D",
+    "AtrousConvolution1D",
+    "AtrousConvolution2D",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -161,6 +168,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "Highway",
     "Input",
     "InputLayer",
     "InputSpec",
@@ -178,6 +186,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MaxoutDense",
     "Minimum",
     "Multiply",
     "PReLU",

@@ -9,6 +9,7 @@ from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, at_least
 from symgraph.utils.conv_utils import (
     channel_axis,
@@ -197,6 +198,7 @@ class Conv1D(_Conv):
         activation, use_bias, initializers, regularizers, constraints as of `Dense`; keywords of `Layer`.
     """
 
+    @legacy.conv1d
     def __init__(
         self,
         filters: int,
@@ -261,6 +263,7 @@ class Conv2D(_Conv):
         activation, use_bias, initializers, regularizers, constraints as of `Dense`; keywords of `Layer`.
     """
 
+    @legacy.conv2d
     def __init__(
         self,
         filters: int,

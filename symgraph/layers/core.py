@@ -12,6 +12,7 @@ from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, at_least, number
 
 
@@ -51,6 +52,7 @@ class Dense(ConfiguredLayer):
     kernel: Variable
     bias: Variable | None
 
+    @legacy.dense
     def __init__(
         self,
         units: int,

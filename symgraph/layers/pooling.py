@@ -8,6 +8,7 @@ from symgraph import backend as K
 from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer
 from symgraph.utils.conv_utils import (
     channel_axis,
@@ -62,6 +63,7 @@ class _Pooling(ConfiguredLayer):
 class _Pooling1D(_Pooling):
     """Pooling of sequences: of pictures with one column."""
 
+    @legacy.pooling1d
     def __init__(
         self,
         pool_size: Any = 2,
@@ -89,6 +91,7 @@ class _Pooling1D(_Pooling):
 class _Pooling2D(_Pooling):
     """Pooling of pictures."""
 
+    @legacy.pooling
     def __init__(
         self,
         pool_size: Any = (2, 2),
@@ -185,6 +188,7 @@ class _GlobalPooling1D(_GlobalPooling):
 class _GlobalPooling2D(_GlobalPooling):
     """Of pictures."""
 
+    @legacy.global_pooling
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(2, data_format, **kwargs)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Self
 
 from symgraph import regularizers
+from symgraph.layers import legacy
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import StackedRNNCells
@@ -88,6 +90,7 @@ class SimpleRNN(CellLayer):
 
     config_names: ClassVar[tuple[str, ...]] = (*SimpleRNNCell.config_names, "activity_regularizer")
 
+    @legacy.recurrent
     def __init__(
         self,
         units: int,
@@ -112,6 +115,12 @@ class SimpleRNN(CellLayer):
         unroll: bool = False,
         **kwargs: Any,
     ) -> None:
+        if kwargs.pop("implementation", None) is not None:
+            warnings.warn(
+                "The `implementation` argument in `SimpleRNN` has been deprecated. Please remove it from "
+                "your layer call.",
+                stacklevel=3,
+            )
         cell = SimpleRNNCell(
             units=units,
             activation=activation,
@@ -150,6 +159,7 @@ class GRU(CellLayer):
 
     config_names: ClassVar[tuple[str, ...]] = (*GRUCell.config_names, "activity_regularizer")
 
+    @legacy.recurrent
     def __init__(
         self,
         units: int,
@@ -218,6 +228,7 @@ class LSTM(CellLayer):
 
     config_names: ClassVar[tuple[str, ...]] = (*LSTMCell.config_names, "activity_regularizer")
 
+    @legacy.recurrent
     def __init__(
         self,
         units: int,

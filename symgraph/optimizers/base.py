@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from symgraph import backend as K
+from symgraph.utils.old_arguments import old_arguments
 
 Updates = list[tuple[Any, Any]]
 
@@ -32,6 +33,20 @@ def clip_norm(g: Any, c: float, n: Any) -> Any:
     if c <= 0:
         return g
     return K.switch(K.greater_equal(n, c), g * (c / n), g)
+
+
+def _old_order(owner: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], bool]:
+    """`get_updates(params, constraints, loss)`, as it was called before Keras 2.0.3."""
+    if len(args) > 3:
+        raise TypeError("`get_update` call received more arguments than expected.")
+    if len(args) == 3 or (len(args) == 2 and isinstance(args[0], list | tuple)):
+        params, _, *loss = args
+        kwargs.update(params=params, **({"loss": loss[0]} if loss else {}))
+        return [], False
+    return args, False
+
+
+get_updates_arguments = old_arguments(rearrange=_old_order)
 
 
 class Optimizer:
@@ -71,6 +86,7 @@ class Optimizer:
         self.weights: list[Any] = []
         self.iterations = self._hyper("iterations", 0, "int64")
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step.
 
