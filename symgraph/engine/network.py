@@ -16,13 +16,14 @@ from symgraph.engine.network_config import network_config, rebuild
 from symgraph.engine.network_files import NetworkFiles
 from symgraph.engine.network_map import map_network
 from symgraph.engine.network_run import compute_shapes, run_network
-from symgraph.engine.node import Node, Shape, node_key, previous_mask, source_inputs
+from symgraph.engine.node import Node, Shape, node_key, previous_mask
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import has_arg, to_list, unpack_singleton
+from symgraph.utils.layer_utils import get_source_inputs
 from symgraph.utils.old_arguments import old_arguments
 
-get_source_inputs = source_inputs
+__all__ = ["Network", "get_source_inputs"]
 
 
 class Network(NetworkFiles, Layer):

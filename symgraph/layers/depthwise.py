@@ -10,7 +10,7 @@ from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.arguments import at_least
-from symgraph.layers.convolutional import CONV_ARGUMENTS, _Conv
+from symgraph.layers.conv import CONV_ARGUMENTS, _Conv
 from symgraph.utils.conv_utils import channel_axis
 
 

@@ -12,7 +12,7 @@ from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.arguments import ConfiguredLayer, at_least
-from symgraph.layers.convolutional import Conv1D, Conv2D
+from symgraph.layers.conv import Conv1D, Conv2D
 
 
 class _OldDense(ConfiguredLayer):

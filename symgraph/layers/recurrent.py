@@ -23,6 +23,11 @@ __all__ = [
     "StackedRNNCells",
 ]
 
+# With those that Keras has in a module of this name.
+__all__ = [
+    "GRU", "LSTM", "RNN", "CellLayer", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells",
+]  # fmt: skip
+
 
 class CellLayer(RNN):
     """A recurrent layer that makes its cell, and shows the cell's arguments as its own."""

@@ -8,7 +8,7 @@ from symgraph import backend as K
 from symgraph.engine.node import Shape
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
-from symgraph.layers.convolutional import Conv2D
+from symgraph.layers.conv import Conv2D
 from symgraph.utils.conv_utils import (
     channel_axis,
     deconv_length,

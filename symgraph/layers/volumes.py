@@ -10,9 +10,9 @@ from symgraph import backend as K
 from symgraph.engine.node import Shape
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
-from symgraph.layers.convolutional import _Conv
+from symgraph.layers.conv import _Conv
 from symgraph.layers.dropout import Dropout, _SpatialDropout
-from symgraph.layers.pooling import _GlobalPooling, _Pooling
+from symgraph.layers.pool import _GlobalPooling, _Pooling
 from symgraph.layers.resizing import _Cropping, _Resizing
 from symgraph.utils.conv_utils import (
     channel_axis,
