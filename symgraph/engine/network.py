@@ -228,14 +228,14 @@ class Network(NetworkFiles, Layer):
         """(variable, new value) pairs of all layers, for the inputs of this network only."""
         if not self.trainable and not self.stateful:
             return []
-        return self._collected("get_updates_for", "updates")
+        return _each_once(self._collected("get_updates_for", "updates"))
 
     @property
     def losses(self) -> list[Any]:
-        """Losses of all layers, for the inputs of this network only; a tensor counts once."""
+        """Losses of all layers, for the inputs of this network; tensors count once, numbers each time."""
         found = self._collected("get_losses_for", "losses")
         numbers = [x for x in found if isinstance(x, (int, float))]
-        return [x for x in found if not isinstance(x, (int, float))] + numbers
+        return _each_once(x for x in found if not isinstance(x, (int, float))) + numbers
 
     def _collected(self, getter: str, attribute: str) -> list[Any]:
         found: list[Any] = []
@@ -248,7 +248,7 @@ class Network(NetworkFiles, Layer):
                     found += getattr(layer, getter)(node.input_tensors)
             found += getattr(layer, getter)(None)
         found += getattr(self, getter)(None)
-        return _each_once(found)
+        return found
 
     @property
     def uses_learning_phase(self) -> bool:

@@ -201,6 +201,13 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
         return K.max(inputs, axis=self._axes(inputs))
 
 
+def _check_mask(mask: Tensor, inputs: Tensor, axis: int) -> None:
+    """ValueError for a mask that is not (samples, steps) for inputs with their steps on this axis."""
+    found, wanted = K.int_shape(mask), K.int_shape(inputs)[axis]
+    if len(found) != 2 or (None not in (found[1], wanted) and found[1] != wanted):
+        raise ValueError(f"expected a mask of (samples, time) for inputs {inputs.type}, got {mask.type}")
+
+
 class GlobalAveragePooling1D(_GlobalPooling1D):
     """The mean of each channel of sequences, over the steps that a mask lets count."""
 
@@ -213,6 +220,7 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
         axes = self._axes(inputs)
         if mask is None:
             return K.mean(inputs, axis=axes)
+        _check_mask(mask, inputs, axes[0])
         counted = K.expand_dims(K.cast(mask, inputs.dtype), channel_axis(self.data_format))
         return K.sum(inputs * counted, axis=axes) / K.sum(counted, axis=axes)
 

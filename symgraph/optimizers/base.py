@@ -49,6 +49,10 @@ def _old_order(owner: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[lis
 get_updates_arguments = old_arguments(rearrange=_old_order)
 
 
+class NoGradientError(ValueError):
+    """The loss does not depend on a parameter, or not in a way that can be differentiated."""
+
+
 class Optimizer:
     """Base of optimizers.
 
@@ -78,9 +82,11 @@ class Optimizer:
     settings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **kwargs: Any) -> None:
-        for name in kwargs:
+        for name, at_most in kwargs.items():
             if name not in ("clipnorm", "clipvalue"):
                 raise TypeError(f"Unexpected keyword argument passed to optimizer: {name}")
+            if at_most is not None and not isinstance(at_most, int | float | np.number):
+                raise TypeError(f"{type(self).__name__}: `{name}` should be a number, got {at_most!r}")
         self.__dict__.update(kwargs)
         self.updates: Updates = []
         self.weights: list[Any] = []
@@ -116,7 +122,7 @@ class Optimizer:
         for param, grad in zip(params, grads, strict=True):
             if grad is None:
                 name = param.name or repr(param)
-                raise ValueError(
+                raise NoGradientError(
                     f"An operation has `None` for gradient: the loss does not depend on {name}. Please make "
                     "sure that all of your ops have a gradient defined (i.e. are differentiable). Common ops "
                     "without gradient: K.argmax, K.round, K.eval."
