@@ -29,8 +29,8 @@ from symgraph.graph.ops.fused import Fused
 from symgraph.graph.ops.matmul import MatMul
 from symgraph.graph.ops.movement import View, window
 from symgraph.graph.ops.scan import Scan
-from symgraph.graph.ops.shape import Concatenate
-from symgraph.graph.ops.slicing import Slice
+from symgraph.graph.ops.shape import Concatenate, Reshape
+from symgraph.graph.ops.slicing import Place, Slice
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.buffer import Buffer, contiguous_strides
@@ -85,7 +85,8 @@ def plan_sequence(
         assert isinstance(op.length, int)
         work = op.flops([b.shape for b in given], [b.shape for b in frame.results])
         chunks = max(1, math.ceil(work / (len(tiles) * CHUNK_FLOPS)))
-        memory.sequence(str(op), tiles, op.length, chunks, node, given, frame.results, work)
+        name = f"{op.cell or 'sequence'}[{op.body.results[-1].dtype}]"
+        memory.sequence(name, tiles, op.length, chunks, node, given, frame.results, work)
     return tuple(frame.results)
 
 
@@ -113,7 +114,7 @@ def _bounds(
 
 def _never_fails(node: Tensor) -> bool:
     """Whether a node's kernels are free of errors that a user may cause, and known here."""
-    known = (Elementwise, Fused, MatMul, View, Concatenate, Part)
+    known = (Elementwise, Fused, MatMul, View, Concatenate, Place, Part)
     return node.op.leaf or isinstance(node.op, known)
 
 
@@ -148,6 +149,11 @@ def _is_row_wise(node: Tensor, own: set[int], samples: int, sizes: Sizes) -> boo
         return node.ndim == 2 and flags[0] and not any(flags[1:])
     if isinstance(op, Slice):
         return (op.starts[0], op.sizes[0], op.steps[0]) == (0, samples, 1)
+    if isinstance(op, Place):
+        same = concrete_shape(node.inputs[0].type, sizes)[:1] == op.shape[:1] == (samples,)
+        return same and (op.starts[0], op.steps[0]) == (0, 1)
+    if isinstance(op, Reshape):
+        return concrete_shape(node.inputs[0].type, sizes)[:1] == op.shape[:1] == (samples,)
     return isinstance(op, Concatenate) and op.axis > 0 and all(flags)
 
 
@@ -184,6 +190,7 @@ class _Shared:
         self._turned: dict[object, Buffer] = {}
         self._packed: dict[object, Buffer] = {}
         self._seen: set[tuple[Any, ...]] = set()
+        self._lasting = {b.base for b in inputs if b.room is not None}
 
     def leaf(self, node: Tensor) -> Buffer:
         """A constant."""
@@ -198,8 +205,7 @@ class _Shared:
         """The second factor of a product: with contiguous rows, and with room to be packed in."""
         if buffer.strides[-1] != buffer.dtype.itemsize and 1 not in buffer.shape:
             buffer = self._contiguous(buffer)
-        key = (samples, buffer)
-        return replace(buffer, room=partial(self._room, key, buffer.room))
+        return replace(buffer, room=partial(self._room, (samples, buffer), buffer.room))
 
     def _contiguous(self, buffer: Buffer) -> Buffer:
         if buffer not in self._turned:
@@ -215,13 +221,14 @@ class _Shared:
             self._packed[key] = (room or self.memory.temporary)(shape, dtype)
         return self._packed[key]
 
-    def pack(self, rows: Sequence[Row], factor: Buffer, lasting: bool) -> list[Row]:
+    def pack(self, rows: Sequence[Row], factor: Buffer) -> list[Row]:
         """Let the rows that pack come before the sequence, once; the others are returned."""
         for row in rows:
             if row.lasting and row.operands not in self._seen:
                 self._seen.add(row.operands)
-                row = replace(row, lasting=lasting)
-                self.memory.append([row], self.node, [factor], [])
+                # A copy that is made anew in each call is packed anew.
+                lasting = factor.base in self._lasting
+                self.memory.append([replace(row, lasting=lasting)], self.node, [factor], [])
         return [row for row in rows if not row.lasting]
 
 
@@ -328,10 +335,9 @@ class _Tile:
                 return
         outputs = self._outputs(node, inputs)
         if isinstance(op, MatMul) and self._is_fixed(node.inputs[1]):
-            lasting = inputs[1].room is not None
             inputs[1] = shared.factor(inputs[1], self.end - self.start)
             rows = op.rows(inputs, outputs, threads=1, scratch=self._scratch)
-            self._rows += shared.pack(rows, inputs[1], lasting)
+            self._rows += shared.pack(rows, inputs[1])
         elif isinstance(op, Concatenate):
             self._rows += self._gathered(op.axis, inputs, outputs[0])
         else:
