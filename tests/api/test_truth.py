@@ -105,6 +105,9 @@ TESTS: dict[str, dict[str, str]] = {
         "tests/engine/test_base_layer.py::test_demands_on_inputs_in_the_words_of_keras": "InputSpec",
         "tests/engine/test_base_layer.py::test_input_from_a_tensor": "Input InputLayer",
         "tests/layer_checkers.py::_check_config": "deserialize serialize",
+        "tests/layers/test_legacy.py::test_largest_of_linear_maps": "MaxoutDense",
+        "tests/layers/test_legacy.py::test_highway": "Highway",
+        "tests/layers/test_legacy.py::test_dilated_convolutions": "AtrousConvolution1D AtrousConvolution2D",
     },
     "losses": {
         "tests/test_losses.py::test_get": "deserialize get",

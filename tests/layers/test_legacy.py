@@ -244,3 +244,19 @@ def test_highway(bias: bool) -> None:
     y = layer(symbol)
     layer.set_weights([w, carry, b, c] if bias else [w, carry])
     np.testing.assert_allclose(run(y, [symbol], [x]), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_dilated_convolutions() -> None:
+    rng = np.random.default_rng(2)
+    x, kernel = rng.normal(size=(2, 9, 3)), rng.normal(size=(3, 3, 4))
+    expected = sum(x[:, 2 * k : 5 + 2 * k] @ kernel[k] for k in range(3))
+    with pytest.warns(UserWarning, match="Use instead the `Conv1D` layer"):
+        flat = L.AtrousConvolution1D(4, 3, atrous_rate=2, use_bias=False)
+    with pytest.warns(UserWarning, match="Use instead the `Conv2D` layer"):
+        deep = L.AtrousConvolution2D(4, (3, 1), atrous_rate=(2, 1), use_bias=False)
+    for layer, picture, weights in ((flat, x, kernel), (deep, x[:, :, None], kernel[:, None])):
+        symbol = Input(picture.shape[1:])
+        y = layer(symbol)
+        layer.set_weights([weights])
+        found = run(y, [symbol], [picture])
+        np.testing.assert_allclose(found.reshape(2, 5, 4), expected, rtol=1e-4, atol=1e-5)
