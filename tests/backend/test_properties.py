@@ -42,6 +42,14 @@ def _fed(arrays: list[np.ndarray], unknown: bool = False) -> list[Tensor]:
     ]
 
 
+def _fed_pictures(x: np.ndarray, w: dict[str, Any]) -> Tensor:
+    """A placeholder where samples, and sometimes places, are of unknown number; the channels are known."""
+    shape: list[int | None] = [None] * x.ndim if w["unknown"] else [None, *x.shape[1:]]
+    channels = 1 if w["data_format"] == "channels_first" else x.ndim - 1
+    shape[channels] = x.shape[channels]
+    return K.placeholder(shape, dtype=x.dtype.name)
+
+
 def _with_gradients(inputs: list[Tensor], result: Tensor, weight: np.ndarray) -> list[Tensor]:
     """The result, and the gradients of <weight, result>."""
     loss = K.sum(result * K.constant(weight, result.dtype))
@@ -61,7 +69,8 @@ def windows(draw: Any, ranks: tuple[int, ...], dilated: bool = True) -> dict[str
     sizes = [n + draw(st.integers(0, 4)) for n in least]
     return {
         "rank": rank, "taps": taps, "strides": strides, "dilation": dilation, "sizes": sizes,
-        "padding": draw(PADDINGS), "data_format": draw(FORMATS), "samples": draw(st.integers(1, 3)),
+        "padding": draw(PADDINGS), "unknown": draw(st.booleans()),
+        "data_format": draw(FORMATS), "samples": draw(st.integers(1, 3)),
         "channels": draw(st.sampled_from([1, 3, 8])), "filters": draw(st.sampled_from([1, 4, 17])),
     }  # fmt: skip
 
@@ -84,7 +93,7 @@ def test_convolutions_and_their_gradients(w: dict[str, Any], seed: int, dtype: s
     expected = win.convolved(x, kernel, *steps)
     v = rng.standard_normal(expected.shape)
     arrays = [_laid(x, w["data_format"]).astype(dtype), kernel.astype(dtype)]
-    inputs = [_fed(arrays[:1], unknown=True)[0], _fed(arrays[1:])[0]]
+    inputs = [_fed_pictures(arrays[0], w), *_fed(arrays[1:])]
     function = {1: K.conv1d, 2: K.conv2d, 3: K.conv3d}[w["rank"]]
     y = function(
         *inputs, _single(w["strides"]), w["padding"], w["data_format"], dilation_rate=_single(w["dilation"])
@@ -124,7 +133,7 @@ def test_depthwise_and_separable_convolutions(w: dict[str, Any], multiplier: int
     kernel = rng.standard_normal((*w["taps"], w["channels"], multiplier))
     mixing = rng.standard_normal((1, 1, w["channels"] * multiplier, w["filters"]))
     arrays = [_laid(x, w["data_format"]), kernel, mixing]
-    inputs = _fed(arrays)
+    inputs = [_fed_pictures(arrays[0], w), *_fed(arrays[1:])]
     steps = (tuple(w["strides"]), w["padding"], w["data_format"], tuple(w["dilation"]))
     each, mixed = K.depthwise_conv2d(*inputs[:2], *steps), K.separable_conv2d(*inputs, *steps)
     expected = win.convolved(x, win.spread(kernel), w["strides"], w["padding"], w["dilation"])
@@ -142,7 +151,7 @@ def test_pools_and_their_gradients(w: dict[str, Any], mode: str, seed: int) -> N
     expected = win.pooled(x, *arguments)
     v, e = rng.standard_normal(expected.shape), rng.standard_normal(x.shape)
     arrays = [_laid(x, w["data_format"])]
-    inputs = _fed(arrays, unknown=True)
+    inputs = [_fed_pictures(arrays[0], w)]
     function = K.pool2d if w["rank"] == 2 else K.pool3d
     y = function(inputs[0], *map(tuple, arguments[:2]), w["padding"], w["data_format"], mode)
     value, gradient = K.function(inputs, _with_gradients(inputs, y, _laid(v, w["data_format"])))(arrays)
