@@ -93,14 +93,20 @@ def _by_reference(fed: dict[Tensor, np.ndarray], wanted: Sequence[Tensor]) -> li
     return evaluate(wanted, {**fed, **phases, **read})
 
 
+def _gated(cls: Any, **fixed: Any) -> Callable[..., Any]:
+    def make(act: str, gate: str, implementation: int, **options: Any) -> Any:
+        chosen = {"activation": act, "recurrent_activation": gate, "implementation": implementation}
+        return cls(5, **chosen, **fixed, **options)
+
+    return make
+
+
 LAYERS: dict[str, Callable[..., Any]] = {
-    "lstm": lambda act, gate, imp, **k: LSTM(5, act, gate, implementation=imp, **k),
-    "gru": lambda act, gate, imp, **k: GRU(5, act, gate, implementation=imp, **k),
-    "gru_after": lambda act, gate, imp, **k: GRU(5, act, gate, implementation=imp, reset_after=True, **k),
-    "simple_rnn": lambda act, gate, imp, **k: SimpleRNN(5, act, **k),
+    "lstm": _gated(LSTM),
+    "gru": _gated(GRU),
+    "gru_after": _gated(GRU, reset_after=True),
+    "simple_rnn": lambda act, gate, implementation, **options: SimpleRNN(5, activation=act, **options),
 }
-
-
 CASES = [
     # Cell, activation, gate, implementation, samples, steps; whole, state, backwards, bias, mask, initial.
     ("lstm", "tanh", "hard_sigmoid", 1, 1, 1, "w---m-"),
