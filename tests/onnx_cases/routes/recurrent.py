@@ -36,11 +36,11 @@ def _layer(node: Node, **kwargs: Any) -> Any:
     units = node.get("hidden_size")
     names = [name.lower() for name in node.get("activations", _ACTIVATIONS[node.op])]
     if node.op == "RNN":
-        return layers.SimpleRNN(units, names[0], **kwargs)
+        return layers.SimpleRNN(units, activation=names[0], **kwargs)
     if node.op == "GRU":
-        after = bool(node.get("linear_before_reset", 0))
-        return layers.GRU(units, names[1], names[0], reset_after=after, **kwargs)
-    return layers.LSTM(units, names[1], names[0], **kwargs)
+        kwargs["reset_after"] = bool(node.get("linear_before_reset", 0))
+    cls = layers.GRU if node.op == "GRU" else layers.LSTM
+    return cls(units, activation=names[1], recurrent_activation=names[0], **kwargs)
 
 
 def _run(node: Node, x: Tensor, direction: int, backwards: bool, **kwargs: Any) -> list[Tensor]:

@@ -178,7 +178,7 @@ def _conv_transpose(node: Node) -> list[Any]:
             2: (layers.Conv2DTranspose, layers.Cropping2D),
             3: (layers.Conv3DTranspose, layers.Cropping3D),
         }[where.rank]
-        layer = cls(kernel.shape[-2], where.kernel, where.strides, use_bias=node.has(2), **FIRST)
+        layer = cls(kernel.shape[-2], where.kernel, strides=where.strides, use_bias=node.has(2), **FIRST)
         z = _weighted(layer, x, [kernel, *([node.array(2)] if node.has(2) else [])])
         z = framed(z, [(0, 0), (0, 0), *[(0, w - n) for w, n in zip(whole, shape_of(z)[2:], strict=True)]])
         if min(map(min, cuts)) >= 0:
