@@ -36,12 +36,14 @@ from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.buffer import Buffer, contiguous_strides
 from symgraph.kernels.contract import SMALL
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.machine import Address, Row
 
 MOST_SAMPLES = 32
 """Samples of a tile: their gates lie in the cache beside the weights."""
 LEAST_SAMPLES = 4
 """With fewer in a tile, the time goes into reading weights: threads then rather share out the columns."""
+MOST_TILES = 16
+"""Tiles of a thread, at most: each has its own table of operands."""
 CHUNK_FLOPS = 5e8
 """Work of a tile after which Ctrl-C is looked at: less than a tenth of a second."""
 
@@ -81,7 +83,7 @@ def plan_sequence(
         moving = frame.inputs()[: op.sequences + op.states]
         inputs = [*moving, *given[op.sequences + op.states :]]
         shared = _Shared(node, op, nodes, inputs, frame.targets(), memory, sizes, threads)
-        tiles = [_Tile(shared, start, end).rows() for start, end in pairwise(bounds)]
+        tiles = list(shared.tiles(bounds))
         assert isinstance(op.length, int)
         work = op.flops([b.shape for b in given], [b.shape for b in frame.results])
         chunks = max(1, math.ceil(work / (len(tiles) * CHUNK_FLOPS)))
@@ -102,8 +104,10 @@ def _bounds(
         return None
     shapes = [concrete_shape(r.type, sizes) for r in op.body.results]
     samples = next((shape[0] for shape in shapes if shape), 1)
-    if samples >= max(2, LEAST_SAMPLES * threads) and _own(op, nodes, samples, sizes) is not None:
-        count = threads * -(-samples // (MOST_SAMPLES * threads))
+    count = min(threads, samples // LEAST_SAMPLES)
+    busy = count == threads or 2 <= count >= threads // 2
+    if busy and samples > 1 and _own(op, nodes, samples, sizes) is not None:
+        count *= min(-(-samples // (MOST_SAMPLES * count)), MOST_TILES)
         size = -(-samples // count)
         return (*range(0, samples, size), samples)
     # Few rows: the time is in reading the weights, not in the multiply-adds.
@@ -221,6 +225,17 @@ class _Shared:
             self._packed[key] = (room or self.memory.temporary)(shape, dtype)
         return self._packed[key]
 
+    def tiles(self, bounds: Bounds) -> Iterator[list[Row]]:
+        """The rows of a turn for the samples between neighbouring bounds."""
+        first: _Tile | None = None
+        for start, end in pairwise(bounds):
+            if first is not None and end - start == first.end - first.start:
+                yield first.moved(start - first.start)
+                continue
+            tile = _Tile(self, start, end)
+            first = first or tile
+            yield tile.rows()
+
     def pack(self, rows: Sequence[Row], factor: Buffer) -> list[Row]:
         """Let the rows that pack come before the sequence, once; the others are returned."""
         for row in rows:
@@ -239,6 +254,9 @@ class _Tile:
         self.shared = shared
         self.start, self.end = start, end
         self.places: dict[int, tuple[Buffer, ...]] = {}
+        # By base: bytes from a sample to the next one.
+        self._steps: dict[int, int] = {}
+        self._views: dict[Buffer, Buffer] = {}
         self.into: dict[int, dict[int, Buffer]] = {}
         self._rows: list[Row] = []
         self._uses: Counter[int] = Counter()
@@ -262,10 +280,24 @@ class _Tile:
         self._finish([(self._place(r), t) for r, (t, _) in zip(results, targets, strict=True)])
         return self._rows
 
+    def moved(self, samples: int) -> list[Row]:
+        """The rows of a tile of as many samples, further on by `samples`: only addresses differ."""
+        memory = self.shared.memory
+        apart = {b: memory.temporary((memory.temporaries[b].nbytes,), np.uint8).base for b in self._uses}
+
+        def shifted(operand: int | Address) -> int | Address:
+            if not isinstance(operand, Address):
+                return operand
+            offset = operand.offset + samples * self._steps.get(operand.base, 0)
+            return Address(apart.get(operand.base, operand.base), offset)
+
+        return [replace(row, operands=tuple(map(shifted, row.operands))) for row in self._rows]
+
     def _part(self, buffer: Buffer) -> Buffer:
         """The tile's samples."""
         if not self.shared.own:
             return buffer
+        self._steps[buffer.base] = buffer.strides[0]
         offset = buffer.offset + self.start * buffer.strides[0]
         return replace(buffer, offset=offset, shape=(self.end - self.start, *buffer.shape[1:]))
 
@@ -361,7 +393,12 @@ class _Tile:
             return place
         kind = node.type.items[0] if isinstance(node.type, TupleType) else node.type
         cut = cut_samples([place.shape], concrete_shape(kind, self.shared.sizes))
-        return self._part(place) if cut is not None and cut.inputs[0] else place
+        if cut is None or not cut.inputs[0]:
+            return place
+        # A view of its own, since others may read all of it.
+        if place not in self._views:
+            self._views[place] = self.shared.memory.moving(place)
+        return self._part(self._views[place])
 
     def _outputs(self, node: Tensor, inputs: Sequence[Buffer]) -> list[Buffer]:
         kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)

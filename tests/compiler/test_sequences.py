@@ -234,6 +234,28 @@ def test_own_steps_are_named_by_what_they_compute(float64: None) -> None:
                 np.testing.assert_allclose(value, wanted, rtol=1e-12, atol=1e-13)
 
 
+def test_each_tile_sees_its_own_rows_of_constants(float64: None, two_threads: None) -> None:
+    samples = 150
+    x, scale = K.placeholder((samples, 4, 3)), K.placeholder((samples, 3))
+    u = K.variable(RNG.standard_normal((3, 3)) * 0.4)
+
+    def step(now: Tensor, given: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        h = K.tanh(K.dot(given[0] * given[1], u) + now)
+        return h, [h]
+
+    last, outputs, _ = K.rnn(step, x, [K.zeros((samples, 3))], constants=[scale])
+    fn = Function([x, scale], [last, outputs])
+    data, factors = RNG.standard_normal((samples, 4, 3)), RNG.standard_normal((samples, 3))
+    h, wanted = np.zeros((samples, 3)), []
+    for t in range(4):
+        h = np.tanh((h * factors) @ K.get_value(u) + data[:, t])
+        wanted.append(h)
+    found = fn(data, factors)
+    np.testing.assert_allclose(found[0], h, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(found[1], np.stack(wanted, 1), rtol=1e-12, atol=1e-13)
+    assert _sequences(fn) == {"simple_rnn"}
+
+
 def test_states_that_change_places(float64: None, two_threads: None) -> None:
     # Each state may be overwritten only after everybody has read it.
     x = placeholder((None, 9, 3), dtype="float64")
