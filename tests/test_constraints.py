@@ -53,8 +53,10 @@ def test_non_negative():
     ids=lambda c: type(c).__name__,
 )
 def test_round_trip(made):
-    again = constraints.get(constraints.serialize(made))
-    assert type(again) is type(made) and again.get_config() == made.get_config()
+    assert isinstance(made, constraints.Constraint)
+    for build in (constraints.get, constraints.deserialize):
+        again = build(constraints.serialize(made))
+        assert type(again) is type(made) and again.get_config() == made.get_config()
 
 
 def test_get():

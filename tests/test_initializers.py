@@ -43,6 +43,14 @@ def test_variance_follows_the_fans(name, shape):
     assert 0.98 * limit < np.abs(values).max() <= limit * 1.000001
 
 
+@pytest.mark.parametrize(("mode", "count"), [("fan_in", 300), ("fan_out", 200), ("fan_avg", 250)])
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_variance_scaling(mode, count, distribution):
+    values = initializers.VarianceScaling(3.0, mode, distribution, seed=2)((300, 200), "float64")
+    assert np.isclose(values.var(), 3 / count, rtol=0.02)
+    assert abs(values.mean()) < 4 * np.sqrt(3 / count / values.size)
+
+
 def test_fans_of_other_shapes():
     assert initializers._compute_fans((7, 3)) == (7, 3)
     assert initializers._compute_fans((3, 5, 7, 2)) == (105, 30)
@@ -114,6 +122,7 @@ def test_constants():
 
 @pytest.mark.parametrize("made", ALL, ids=lambda i: type(i).__name__)
 def test_round_trip(made):
+    assert isinstance(made, initializers.Initializer)
     config = initializers.serialize(made)
     again = initializers.deserialize(config)
     assert type(again) is type(made) and again.get_config() == made.get_config()

@@ -171,6 +171,13 @@ def test_clipping():
         assert optimizers.SGD(**arguments).get_config() == {**optimizers.SGD().get_config(), **arguments}
 
 
+def test_a_norm_is_held_below_its_limit():
+    g = np.array([3.0, -4.0])
+    for limit, expected in ((2.0, g * 0.4), (5.0, g), (7.0, g), (0.0, g)):
+        clipped = optimizers.clip_norm(K.variable(g, "float64"), limit, K.constant(5.0, "float64"))
+        np.testing.assert_allclose(K.eval(clipped), expected, rtol=1e-12)
+
+
 def test_constraints_apply_to_new_values():
     p = K.variable([1.0, -1.0], constraint=constraints.NonNeg())
     step = K.function([], [], optimizers.SGD(1.0).get_updates(K.sum(p * [3.0, -0.5]), [p]))
@@ -246,8 +253,8 @@ def test_state_carries_over(name):
 def test_round_trip(made, arguments, _):
     config = optimizers.serialize(made(**arguments))
     assert config["class_name"] == made.__name__ and config["config"].items() >= arguments.items()
-    again = optimizers.get(config)
-    assert type(again) is made and again.get_config() == config["config"]
+    for again in (optimizers.get(config), optimizers.deserialize(config)):
+        assert type(again) is made and again.get_config() == config["config"]
 
 
 def test_float32_parameters_stay_float32():

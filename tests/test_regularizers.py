@@ -28,8 +28,9 @@ def test_penalty_and_gradient(made, l1, l2):
         np.testing.assert_allclose(K.eval(penalty), l1 * np.abs(X).sum() + l2 * np.square(X).sum(), rtol=1e-6)
         (gradient,) = K.gradients(penalty, [x])
         np.testing.assert_allclose(K.eval(gradient), l1 * np.sign(X) + 2 * l2 * X, rtol=1e-6)
-    again = regularizers.get(regularizers.serialize(made))
-    assert again.get_config() == made.get_config()
+    for build in (regularizers.get, regularizers.deserialize):
+        again = build(regularizers.serialize(made))
+        assert isinstance(again, regularizers.Regularizer) and again.get_config() == made.get_config()
     np.testing.assert_allclose([again.get_config()[n] for n in ("l1", "l2")], [l1, l2], rtol=1e-6)
 
 

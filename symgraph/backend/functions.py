@@ -64,6 +64,8 @@ def function(
 
     Raises
     ------
+    TypeError
+        An input or an output is no tensor.
     ValueError
         Other keyword arguments.
     """

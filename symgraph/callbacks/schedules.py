@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -84,6 +85,8 @@ class ReduceLROnPlateau(Callback):
         Epochs to wait after a change before counting again.
     min_lr : float
         The learning rate never goes below this.
+    **kwargs
+        `epsilon`, the old name of `min_delta`, with a warning.
     """
 
     def __init__(
@@ -96,8 +99,16 @@ class ReduceLROnPlateau(Callback):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__()
+        if "epsilon" in kwargs:
+            min_delta = kwargs.pop("epsilon")
+            warnings.warn(
+                "`epsilon` argument is deprecated and will be removed, use `min_delta` instead.", stacklevel=2
+            )
+        if kwargs:
+            raise TypeError(f"ReduceLROnPlateau: unrecognized keyword arguments {sorted(kwargs)}")
         if factor >= 1.0:
             raise ValueError("ReduceLROnPlateau does not support a factor >= 1.0.")
         self.monitor = monitor

@@ -51,6 +51,8 @@ class Function:
 
     Raises
     ------
+    TypeError
+        An input or an output is no tensor.
     ValueError
         A placeholder that the outputs need is missing, or a variable is updated twice.
     """
@@ -67,6 +69,8 @@ class Function:
         self.inputs = tuple(inputs)
         self._single = isinstance(outputs, Tensor)
         self.outputs = tuple(map(_dense, (outputs,) if isinstance(outputs, Tensor) else outputs))
+        for role, tensors in (("input", self.inputs), ("output", self.outputs)):
+            _check_tensors(self.name, role, tensors)
         self.givens = dict(givens or {})
         _check_givens(self.name, self.inputs, self.givens)
         checked = _checked_updates(updates)
@@ -328,6 +332,15 @@ def _dense(tensor: Tensor) -> Tensor:
 def _fed_leaves(tensor: Tensor) -> tuple[Tensor, ...]:
     """What the graph is fed with for an input."""
     return tensor.fed if isinstance(tensor, SparseTensor) else (tensor,)
+
+
+def _check_tensors(name: str, role: str, tensors: Sequence[Any]) -> None:
+    for number, tensor in enumerate(tensors):
+        if not isinstance(tensor, Tensor):
+            why = ", which stands for a gradient of something that the loss does not depend on"
+            raise TypeError(
+                f"{name}: expected a tensor as {role} {number}, got {tensor!r}{why if tensor is None else ''}"
+            )
 
 
 def _check_givens(name: str, inputs: Sequence[Tensor], givens: Mapping[Tensor, Any]) -> None:

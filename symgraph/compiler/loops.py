@@ -21,7 +21,14 @@ class Frame:
     saves the copy.
     """
 
-    def __init__(self, op: Scan, given: Sequence[Buffer], results: Sequence[Buffer], memory: Memory) -> None:
+    def __init__(
+        self,
+        op: Scan,
+        given: Sequence[Buffer],
+        results: Sequence[Buffer],
+        memory: Memory,
+        history_bytes: int = HISTORY_BYTES,
+    ) -> None:
         assert isinstance(op.length, int)
         self._op = op
         self._kept = list(op.kept)
@@ -34,7 +41,7 @@ class Frame:
         self._states = list(results[op.outputs :])
         self.results = list(results)
         for number, state in enumerate(self._states):
-            if not op.kept[number] and state.nbytes * (op.length + 1) <= HISTORY_BYTES:
+            if not op.kept[number] and state.nbytes * (op.length + 1) <= history_bytes:
                 self._kept[number] = True
                 self._states[number] = memory.temporary((op.length + 1, *state.shape), state.dtype)
                 last = _entry(self._states[number], 0 if op.backward else op.length)

@@ -22,6 +22,7 @@ from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.buffer import Buffer, contiguous_strides
 from symgraph.kernels.machine import Address, Branch, Loop, Row
+from symgraph.kernels.sequence import Moving, sequence_row
 
 _MOVING = 1 << 40
 
@@ -116,6 +117,57 @@ class Memory:
         yield turn_over
         if len(self.steps) > first:
             self._blocks.append(Branch(first, middle, len(self.steps), condition.address))
+
+    @contextmanager
+    def turning(self) -> Iterator[None]:
+        """Views that are made inside move with the turns of a sequence: a loop within one row."""
+        self._depth += 1
+        yield
+        self._depth -= 1
+
+    def sequence(
+        self,
+        name: str,
+        tiles: Sequence[Sequence[Row]],
+        turns: int,
+        chunks: int,
+        node: Tensor,
+        inputs: Sequence[Buffer],
+        outputs: Sequence[Buffer],
+        flops: float,
+    ) -> None:
+        """A loop whose tiles are rows of their own, as one row, or as `chunks` of them for its turns.
+
+        Call it inside `turning`.
+        """
+        moving = [[(row, list(map(self._turned, row.operands))) for row in tile] for tile in tiles]
+        found = [o for tile in moving for _, given in tile for o in given if isinstance(o, Moving)]
+        bases = {self._behind(o.address.base) for o in found}
+        written = {b.base for b in outputs}
+        read = {b.base for b in inputs} - written
+        work = flops + sum(b.nbytes for b in (*inputs, *outputs))
+        for first, end in pairwise(i * turns // chunks for i in range(chunks + 1)):
+            self.steps.append(
+                Step(
+                    replace(sequence_row(name, moving, first, end - first), node=node),
+                    frozenset(map(self._name, bases & read)),
+                    frozenset(map(self._name, bases - read)),
+                    work / chunks,
+                    sum(b.nbytes for b in outputs),
+                )
+            )
+
+    def _turned(self, operand: int | Address) -> Moving | int:
+        """An operand of a row within a sequence."""
+        if not isinstance(operand, Address):
+            return operand
+        _, _, moves = self._real(operand.base)
+        return Moving(operand, sum(stride for loop, stride in moves if loop == self._depth - 1))
+
+    def _behind(self, base: int) -> int:
+        """What a view that moves in the open sequence is a view of."""
+        view = self._moving[base - _MOVING] if base >= _MOVING else None
+        return view.base if view is not None and view.depth == self._depth - 1 else base
 
     def append(
         self,
@@ -269,7 +321,8 @@ class Memory:
         base, offset, moves = self._real(operand.base)
         strides = [0] * depth if any(stride for _, stride in moves) else []
         for loop, stride in moves:
-            if stride:
+            # Further in there is only a sequence, which moves what it reads itself.
+            if stride and loop < depth:
                 strides[loop] += stride
         offset += operand.offset
         if base < 0:

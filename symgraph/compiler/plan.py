@@ -18,6 +18,7 @@ from symgraph.compiler.compile import Lowered
 from symgraph.compiler.loops import Frame
 from symgraph.compiler.memory import Memory
 from symgraph.compiler.program import Base, Program
+from symgraph.compiler.sequences import plan_sequence
 from symgraph.compiler.slices import Home, Slices, Spare, arrange
 from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
@@ -221,6 +222,11 @@ class _Planner:
         results = [
             self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
         ]
+        found = plan_sequence(node, op, given, results, self.memory, self.sizes, self.threads)
+        if found is not None:
+            self._place(node, found)
+            self._release(node.inputs)
+            return
         frame = Frame(op, given, results, self.memory)
         for source, target in frame.beginnings():
             self._copy(source, target, node)

@@ -22,6 +22,7 @@ from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import has_arg, is_all_none, to_list, unpack_singleton
 from symgraph.utils.layer_utils import count_params
+from symgraph.utils.old_arguments import old_arguments
 
 __all__ = ["InputSpec", "Layer", "Node"]
 
@@ -35,6 +36,18 @@ _KEYWORDS = (
     "weights",
     "input_dtype",
 )
+
+
+def _shape_first(owner: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], bool]:
+    """`add_weight(shape, name)`, as in Keras 1."""
+    if args and isinstance(args[0], tuple | list):
+        kwargs["shape"] = args.pop(0)
+        if args and isinstance(args[0], str):
+            kwargs["name"] = args.pop(0)
+    return args, False
+
+
+_add_weight_arguments = old_arguments(positional=("name", "shape"), rearrange=_shape_first)
 
 
 class Layer(NodeAccess, LossesAndUpdates):
@@ -138,6 +151,7 @@ class Layer(NodeAccess, LossesAndUpdates):
         """All weights, the trainable ones first."""
         return self.trainable_weights + self.non_trainable_weights
 
+    @_add_weight_arguments
     def add_weight(
         self,
         name: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -100,7 +101,9 @@ class CompiledNetwork(Network):
         self._adopt(objective)
         self._collected_trainable_weights = self.trainable_weights
         self.train_function = self.test_function = self.predict_function = None
-        self._make_train_function()
+        # What cannot be trained can be evaluated: training will say so, as in Keras.
+        with contextlib.suppress(optimizers.NoGradientError):
+            self._make_train_function()
         self._make_test_function()
         self._make_predict_function()
 

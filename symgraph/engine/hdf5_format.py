@@ -18,7 +18,7 @@ from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.hdf5_reader import GuardedDataset, GuardedGroup
 from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION
-from symgraph.engine.weight_conversion import fitted, kernel_axes
+from symgraph.engine.weight_conversion import preprocess_weights_for_loading
 from symgraph.graph.leaves import Variable
 
 HDF5_OBJECT_HEADER_LIMIT = 64512
@@ -147,7 +147,7 @@ def load_in_order(group: GuardedGroup, layers: Sequence[Layer], reshape: bool = 
         )
     assignments: list[Assignment] = []
     for layer, entry in zip(with_weights, stored, strict=True):
-        assignments += _assignments(layer, entry, group.text("backend"), reshape)
+        assignments += _assignments(layer, entry, group, reshape)
     return assignments
 
 
@@ -170,7 +170,7 @@ def load_by_name(
             continue
         entry = stored_layer(group, layer.name)
         try:
-            assignments += _assignments(layer, entry, group.text("backend"), reshape)
+            assignments += _assignments(layer, entry, group, reshape)
         except MismatchError as error:
             if not skip_mismatch:
                 raise
@@ -187,25 +187,36 @@ def _names(entries: Sequence[Any]) -> str:
     return f"[{shown}, ...]" if len(entries) > 8 else f"[{shown}]"
 
 
-def _assignments(layer: Layer, entry: StoredLayer, backend: str | None, reshape: bool) -> list[Assignment]:
+def _assignments(layer: Layer, entry: StoredLayer, group: GuardedGroup, reshape: bool) -> list[Assignment]:
     weights = layer.weights
-    if len(weights) != len(entry.datasets):
-        raise MismatchError(
-            f"{entry.label}: layer {layer.name} expects {len(weights)} weights, but the saved layer "
-            f"{entry.name} has {len(entry.datasets)}"
+    # Layers of cuDNN have larger biases: at most twice as many numbers in all. Nothing larger is read.
+    numbers = sum(dataset.size for dataset in entry.datasets)
+    if numbers > 2 * sum(K.count_params(weight) for weight in weights):
+        raise MismatchError(_difference(layer, weights, entry, [dataset.shape for dataset in entry.datasets]))
+    stored = [dataset.read() for dataset in entry.datasets]
+    version = group.text("keras_version") or "1"
+    try:
+        values = preprocess_weights_for_loading(layer, stored, version, group.text("backend"), reshape)
+    except ValueError as error:
+        raise MismatchError(f"{entry.label}: layer {layer.name}: {error}") from error
+    if [value.shape for value in values] != [K.int_shape(weight) for weight in weights]:
+        raise MismatchError(_difference(layer, weights, entry, [value.shape for value in values]))
+    return list(zip(weights, values, strict=True))
+
+
+def _difference(
+    layer: Layer, weights: Sequence[Variable], entry: StoredLayer, shapes: Sequence[tuple[int, ...]]
+) -> str:
+    """What differs between the weights of a layer and those that are stored for it."""
+    if len(weights) != len(shapes):
+        return (
+            f"{entry.label}: layer {layer.name} expects {len(weights)} weight(s), but the saved weights of "
+            f"{entry.name} have {len(entry.datasets)} element(s)"
         )
-    kernels = kernel_axes(layer)
-    found: list[Assignment] = []
-    for weight, dataset in zip(weights, entry.datasets, strict=True):
-        shape = K.int_shape(weight)
-        # Whatever a conversion does, it keeps the number of elements. So nothing larger is ever read.
-        if dataset.size == K.count_params(weight):
-            value = fitted(dataset.read(), shape, kernels.get(id(weight), 0), backend, reshape)
-            if value.shape == shape:
-                found.append((weight, value))
-                continue
-        raise MismatchError(
-            f"{dataset.label}: layer {layer.name}, weight {weight.name}: expected shape {shape}, got "
-            f"{dataset.shape}"
-        )
-    return found
+    for weight, shape, dataset in zip(weights, shapes, entry.datasets, strict=False):
+        if K.int_shape(weight) != shape:
+            return (
+                f"{dataset.label}: layer {layer.name}, weight {weight.name}: expected shape "
+                f"{K.int_shape(weight)}, got {dataset.shape}"
+            )
+    raise AssertionError("nothing differs")

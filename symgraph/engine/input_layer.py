@@ -10,6 +10,7 @@ from symgraph.engine.base_layer import Layer
 from symgraph.engine.node import Node, Shape
 from symgraph.engine.shapes import shape_tuple
 from symgraph.graph.tensor import Tensor
+from symgraph.utils.old_arguments import old_arguments
 
 
 class InputLayer(Layer):
@@ -37,6 +38,7 @@ class InputLayer(Layer):
         If both shapes are given, or neither and no tensor, or the tensor contradicts the shape.
     """
 
+    @old_arguments({"input_dtype": "dtype"})
     def __init__(
         self,
         input_shape: Sequence[int | None] | None = None,

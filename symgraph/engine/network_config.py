@@ -25,7 +25,7 @@ def network_config(network: Network) -> dict[str, Any]:
     """The configuration of a functional network: its layers, how they are joined, inputs and outputs."""
     kept = _kept_indices(network)
     layers = []
-    for layer in network.layers:
+    for layer in _all_layers(network):
         calls = [
             _call_config(layer, node, kept)
             for index, node in enumerate(layer._inbound_nodes)
@@ -48,9 +48,15 @@ def network_config(network: Network) -> dict[str, Any]:
     return copy.deepcopy(config)
 
 
+def _all_layers(network: Network) -> list[Layer]:
+    """The layers, and before them those of inputs that no output depends on."""
+    unused = [layer for layer in network._input_layers if layer not in network.layers]
+    return [*dict.fromkeys(unused), *network.layers]
+
+
 def _kept_indices(network: Network) -> dict[str, int]:
     """New numbers of the calls that belong to the network; a layer's other calls are left out."""
-    kept: dict[str, int] = {}
+    kept = {node_key(layer.name, index): 0 for layer, index, _ in network._input_coordinates}
     for layer in network.layers:
         # A network has a call of its own from the start, that joins its inputs to its outputs.
         number = 1 if hasattr(layer, "_network_nodes") else 0

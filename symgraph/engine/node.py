@@ -94,25 +94,3 @@ def previous_mask(tensor: Tensor) -> Tensor | None:
     layer, node_index, tensor_index = history
     mask: Tensor | None = layer._inbound_nodes[node_index].output_masks[tensor_index]
     return mask
-
-
-def source_inputs(tensor: Tensor) -> list[Tensor]:
-    """The outputs of input layers that `tensor` is computed from, each once, in the order of first use.
-
-    A tensor that no layer made is its own source.
-    """
-    sources: list[Tensor] = []
-    seen: set[int] = set()
-    stack = [tensor]
-    while stack:
-        current = stack.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        history = keras_history(current)
-        node = history[0]._inbound_nodes[history[1]] if history and history[0]._inbound_nodes else None
-        if node is not None and node.inbound_layers:
-            stack.extend(reversed(node.input_tensors))
-        else:
-            sources.append(current)
-    return sources

@@ -147,7 +147,7 @@ def _per_output(argument: Any, names: Sequence[str], what: str) -> list[Any] | N
         if len(argument) != len(names):
             raise ValueError(
                 f"When passing a list as {what}, it should have one entry per model output. The model has "
-                f"{len(names)} outputs, but you passed {what}={argument!r}"
+                f"{len(names)} outputs, but you passed {what.strip('`')}={argument!r}"
             )
         return list(argument)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,8 @@ class NamedErrors:
         if kind not in (ValueError, TypeError) or error is None or hasattr(error, "layer"):
             return
         text = " ".join(str(part) for part in error.args)
-        named = text if self._layer_name in text else f"in layer {self._layer_name}: {text}"
+        told = re.search(rf'\blayer "?{re.escape(self._layer_name)}\b', text, re.IGNORECASE)
+        named = text if told else f"in layer {self._layer_name}: {text}"
         where = here()
         error.args = (f"{named} ({where.file}:{where.line})",)
         error.layer = self._layer_name  # type: ignore[attr-defined]

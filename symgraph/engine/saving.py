@@ -29,6 +29,7 @@ from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION, deserial
 from symgraph.engine.tf_keras import translated
 from symgraph.engine.training_config import compile_arguments, config_value, optimizer_config, training_config
 from symgraph.engine.weight_budget import weight_budget
+from symgraph.engine.weight_conversion import preprocess_weights_for_loading
 from symgraph.engine.yaml_config import read_yaml
 from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path
 
@@ -39,6 +40,7 @@ __all__ = [
     "model_from_json",
     "model_from_yaml",
     "pickle_model",
+    "preprocess_weights_for_loading",
     "save_model",
     "save_weights",
     "unpickle_model",

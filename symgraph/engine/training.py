@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,6 +82,8 @@ class Model(CompiledNetwork):
             Weights in the loss, one per sample (or per sample and step, see `sample_weight_mode`).
         steps_per_epoch, validation_steps : int, optional
             Lengths of an epoch and of a validation where the data come from the graph.
+        **kwargs
+            `nb_epoch`, the old name of `epochs`, with a warning.
 
         Returns
         -------
@@ -95,6 +98,9 @@ class Model(CompiledNetwork):
             If the data do not suit the model. If that shows in the middle of an epoch, the weights are those
             after the last whole batch.
         """
+        if "nb_epoch" in kwargs:
+            warnings.warn("The `nb_epoch` argument in `fit` has been renamed `epochs`.", stacklevel=2)
+            epochs = kwargs.pop("nb_epoch")
         if kwargs:
             raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
         self._check_compiled()

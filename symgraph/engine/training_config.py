@@ -9,6 +9,7 @@ from typing import Any
 
 from symgraph import losses, metrics
 from symgraph.engine.network_config import json_value
+from symgraph.utils.generic_utils import get_custom_objects
 
 # tf.keras' names of arguments of optimizers.
 _RENAMED = {"learning_rate": "lr"}
@@ -57,10 +58,11 @@ def compile_arguments(config: Any, custom_objects: Mapping[str, Any]) -> dict[st
     """
     if not isinstance(config, dict):
         raise ValueError(f"Improper training config: expected a dict, got {type(config).__name__}")
+    known = {**get_custom_objects(), **custom_objects}
     return {
-        "loss": _named(_losses(config.get("loss")), custom_objects),
-        "metrics": _named(_metrics(config.get("metrics")), custom_objects),
-        "weighted_metrics": _named(_metrics(config.get("weighted_metrics")), custom_objects),
+        "loss": _named(_losses(_made(config.get("loss"), losses, known)), known),
+        "metrics": _named(_metrics(_made(config.get("metrics"), metrics, known)), known),
+        "weighted_metrics": _named(_metrics(_made(config.get("weighted_metrics"), metrics, known)), known),
         "loss_weights": config.get("loss_weights"),
         "sample_weight_mode": config.get("sample_weight_mode"),
     }
@@ -101,6 +103,17 @@ def _named(value: Any, custom_objects: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return {key: _named(entry, custom_objects) for key, entry in value.items()}
     return custom_objects.get(value, value) if isinstance(value, str) else value
+
+
+def _made(value: Any, module: Any, custom_objects: Mapping[str, Any]) -> Any:
+    """`value` with the objects of custom classes in the place of their descriptions, at any depth."""
+    if _is_object(value) and value["class_name"] in custom_objects:
+        return module.deserialize(value, custom_objects)
+    if isinstance(value, list):
+        return [_made(entry, module, custom_objects) for entry in value]
+    if isinstance(value, dict):
+        return {key: _made(entry, module, custom_objects) for key, entry in value.items()}
+    return value
 
 
 def _is_object(value: Any) -> bool:

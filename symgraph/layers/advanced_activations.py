@@ -10,6 +10,7 @@ from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, number
 from symgraph.utils.generic_utils import to_list
 
@@ -57,6 +58,7 @@ class PReLU(ConfiguredLayer):
     alpha_regularizer: Any
     alpha_constraint: Any
 
+    @legacy.prelu
     def __init__(
         self,
         alpha_initializer: Any = "zeros",

@@ -11,6 +11,7 @@ from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.ops.create import zeros
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import at_least
 from symgraph.layers.cells import WEIGHT_ARGUMENTS, DroppingCell, Step, lstm_step, with_ones
 from symgraph.layers.recurrent import CellLayer
@@ -267,6 +268,7 @@ class ConvLSTM2D(CellLayer, ConvRNN2D):
     data_format: str
     dilation_rate: tuple[int, int]
 
+    @legacy.conv_lstm2d
     def __init__(
         self,
         filters: int,

@@ -12,7 +12,17 @@ from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, at_least, number
+from symgraph.layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
+from symgraph.layers.lambda_layer import Lambda
+from symgraph.layers.volumes import SpatialDropout3D
+
+# With those that Keras has in a module of this name.
+__all__ = [
+    "Activation", "ActivityRegularization", "Dense", "Dropout", "Flatten", "Lambda", "Masking", "Permute",
+    "RepeatVector", "Reshape", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+]  # fmt: skip
 
 
 class Dense(ConfiguredLayer):
@@ -51,6 +61,7 @@ class Dense(ConfiguredLayer):
     kernel: Variable
     bias: Variable | None
 
+    @legacy.dense
     def __init__(
         self,
         units: int,

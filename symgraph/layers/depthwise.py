@@ -8,8 +8,9 @@ from symgraph import backend as K
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import at_least
-from symgraph.layers.convolutional import CONV_ARGUMENTS, _Conv
+from symgraph.layers.conv import CONV_ARGUMENTS, _Conv
 from symgraph.utils.conv_utils import channel_axis
 
 
@@ -210,6 +211,7 @@ class SeparableConv2D(_SeparableConv):
         activation, use_bias, and initializers, regularizers, constraints of depthwise, pointwise and bias.
     """
 
+    @legacy.separable_conv2d
     def __init__(
         self,
         filters: int,

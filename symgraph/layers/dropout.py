@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from symgraph import backend as K
 from symgraph.engine.input_spec import InputSpec
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, number
 
 
@@ -26,6 +27,7 @@ class Dropout(ConfiguredLayer):
 
     config_names: ClassVar[tuple[str, ...]] = ("rate", "noise_shape", "seed")
 
+    @legacy.dropout
     def __init__(
         self,
         rate: float,
@@ -78,6 +80,7 @@ class SpatialDropout1D(_SpatialDropout):
     (batch, steps, channels) to the same.
     """
 
+    @legacy.rate_only
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(rate, 3, "channels_last", **kwargs)
 
@@ -98,5 +101,6 @@ class SpatialDropout2D(_SpatialDropout):
 
     config_names: ClassVar[tuple[str, ...]] = (*Dropout.config_names, "data_format")
 
+    @legacy.spatial_dropout
     def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(rate, 4, K.normalize_data_format(data_format), **kwargs)

@@ -9,6 +9,7 @@ from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, at_least
 from symgraph.utils.generic_utils import to_list
 
@@ -50,6 +51,7 @@ class Embedding(ConfiguredLayer):
     embeddings_regularizer: Any
     embeddings_constraint: Any
 
+    @legacy.embedding
     def __init__(
         self,
         input_dim: int,

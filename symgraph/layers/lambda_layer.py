@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
+from symgraph.layers import legacy
 from symgraph.utils.generic_utils import deserialize_keras_object, func_dump, func_load, has_arg
 
 
@@ -34,6 +35,7 @@ class Lambda(Layer):
     `from_config` refuses it unless the caller hands over a replacement, or says `safe_mode=False`.
     """
 
+    @legacy.function
     def __init__(
         self,
         function: Callable[..., Any],
@@ -101,7 +103,8 @@ class Lambda(Layer):
 
     def _copy(self) -> Self:
         config = super().get_config()
-        return type(self)(self.function, self._output_shape, self.mask, copy.copy(self.arguments), **config)
+        arguments = copy.copy(self.arguments)
+        return type(self)(self.function, self._output_shape, mask=self.mask, arguments=arguments, **config)
 
     @classmethod
     def from_config(

@@ -9,6 +9,7 @@ from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, at_least
 from symgraph.utils.conv_utils import (
     channel_axis,
@@ -168,6 +169,7 @@ class LocallyConnected1D(_LocallyConnected):
 
     config_names: ClassVar[tuple[str, ...]] = (*_WINDOW, *_REST)
 
+    @legacy.conv1d
     def __init__(
         self,
         filters: int,
@@ -230,6 +232,7 @@ class LocallyConnected2D(_LocallyConnected):
 
     config_names: ClassVar[tuple[str, ...]] = (*_WINDOW, "data_format", *_REST)
 
+    @legacy.conv2d
     def __init__(
         self,
         filters: int,

@@ -198,7 +198,7 @@ class Concatenate(_Merge):
         masks = [K.ones_like(x, dtype="bool") for x in inputs]
         for index, m in enumerate(mask):
             if m is not None:
-                masks[index] = masks[index] & (K.expand_dims(m) if m.ndim < inputs[index].ndim else m)
+                masks[index] = masks[index] & K.expand_dims(m) if m.ndim < inputs[index].ndim else m
         return K.all(K.concatenate(masks, axis=self.axis), axis=-1)
 
 

@@ -66,7 +66,8 @@ class Nested(ConfiguredLayer):
         key = inputs_key(inputs)
         if key is None:
             return [x for inner in self._layers for x in getattr(inner, getter)(None)]
-        read = self._inner_inputs.get(key, [])
+        # A layer inside that reads the same tensors is not noted.
+        read = self._inner_inputs.get(key) or [(inner, inputs) for inner in self._layers]
         return [x for inner, tensors in read for x in getattr(inner, getter)(tensors)]
 
     def _build_inner(self, inner: Any, shape: Any, scope: str = "") -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from symgraph import backend as K
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, number
 
 # Of SELU (Klambauer et al., arXiv:1706.02515): what dropped values are set to is -alpha · scale.
@@ -24,6 +25,7 @@ class GaussianNoise(ConfiguredLayer):
 
     config_names: ClassVar[tuple[str, ...]] = ("stddev",)
 
+    @legacy.gaussian_noise
     def __init__(self, stddev: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -49,6 +51,7 @@ class GaussianDropout(ConfiguredLayer):
 
     config_names: ClassVar[tuple[str, ...]] = ("rate",)
 
+    @legacy.rate_only
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True

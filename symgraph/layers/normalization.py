@@ -9,6 +9,7 @@ from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, number
 
 
@@ -52,6 +53,7 @@ class BatchNormalization(ConfiguredLayer):
     moving_mean: Variable
     moving_variance: Variable
 
+    @legacy.batch_normalization
     def __init__(
         self,
         axis: int = -1,

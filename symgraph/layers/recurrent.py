@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Self
 
 from symgraph import regularizers
+from symgraph.layers import legacy
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import StackedRNNCells
@@ -20,6 +22,11 @@ __all__ = [
     "SimpleRNNCell",
     "StackedRNNCells",
 ]
+
+# With those that Keras has in a module of this name.
+__all__ = [
+    "GRU", "LSTM", "RNN", "CellLayer", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells",
+]  # fmt: skip
 
 
 class CellLayer(RNN):
@@ -88,6 +95,7 @@ class SimpleRNN(CellLayer):
 
     config_names: ClassVar[tuple[str, ...]] = (*SimpleRNNCell.config_names, "activity_regularizer")
 
+    @legacy.recurrent
     def __init__(
         self,
         units: int,
@@ -112,6 +120,12 @@ class SimpleRNN(CellLayer):
         unroll: bool = False,
         **kwargs: Any,
     ) -> None:
+        if kwargs.pop("implementation", None) is not None:
+            warnings.warn(
+                "The `implementation` argument in `SimpleRNN` has been deprecated. Please remove it from "
+                "your layer call.",
+                stacklevel=3,
+            )
         cell = SimpleRNNCell(
             units=units,
             activation=activation,
@@ -150,6 +164,7 @@ class GRU(CellLayer):
 
     config_names: ClassVar[tuple[str, ...]] = (*GRUCell.config_names, "activity_regularizer")
 
+    @legacy.recurrent
     def __init__(
         self,
         units: int,
@@ -218,6 +233,7 @@ class LSTM(CellLayer):
 
     config_names: ClassVar[tuple[str, ...]] = (*LSTMCell.config_names, "activity_regularizer")
 
+    @legacy.recurrent
     def __init__(
         self,
         units: int,

@@ -8,6 +8,7 @@ from symgraph import backend as K
 from symgraph.engine.input_spec import InputSpec
 from symgraph.engine.node import Shape
 from symgraph.graph.tensor import Tensor
+from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer
 from symgraph.utils.conv_utils import normalize_pairs, normalize_tuple, spatial_axes, with_spatial
 
@@ -67,6 +68,7 @@ class ZeroPadding2D(_Resizing):
 
     config_names: ClassVar[tuple[str, ...]] = ("padding", "data_format")
 
+    @legacy.zero_padding2d
     def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(2, data_format, **kwargs)
         self.padding = normalize_pairs(padding, "padding")
@@ -130,6 +132,7 @@ class Cropping2D(_Cropping):
 
     config_names: ClassVar[tuple[str, ...]] = ("cropping", "data_format")
 
+    @legacy.cropping
     def __init__(
         self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any
     ) -> None:
@@ -147,6 +150,7 @@ class UpSampling1D(_Resizing):
 
     config_names: ClassVar[tuple[str, ...]] = ("size",)
 
+    @legacy.up_sampling1d
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(1, "channels_last", **kwargs)
         (self.size,) = normalize_tuple(size, 1, "size", 1)
@@ -173,6 +177,7 @@ class UpSampling2D(_Resizing):
 
     config_names: ClassVar[tuple[str, ...]] = ("size", "data_format", "interpolation")
 
+    @legacy.up_sampling
     def __init__(
         self,
         size: Any = (2, 2),

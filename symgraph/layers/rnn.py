@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -59,7 +58,7 @@ class RNN(Nested):
     unroll : bool
         Write every step into the graph, instead of one under a loop. Needs a known number of steps.
     **kwargs
-        Keywords of `Layer`, and `input_dim` and `input_length` for the sizes of the first layer's input.
+        Keywords of `Layer`.
 
     Shapes
     ------
@@ -100,7 +99,7 @@ class RNN(Nested):
                 f"state). The RNN was passed: {cell}"
             )
         self.cell = cell
-        super().__init__(**_with_input_shape(kwargs))
+        super().__init__(**kwargs)
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.go_backwards = go_backwards
@@ -344,19 +343,6 @@ class RNN(Nested):
 
     def _copy(self) -> Self:
         return type(self).from_config(self._own_config())
-
-
-def _with_input_shape(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Keywords of `Layer`, for keywords with the sizes of the input."""
-    known = {key: value for key, value in kwargs.items() if key not in ("input_dim", "input_length")}
-    if kwargs.get("input_dim") is not None:
-        warnings.warn(
-            "The `input_dim` and `input_length` arguments in recurrent layers are deprecated. Use "
-            "`input_shape` instead.",
-            stacklevel=4,
-        )
-        known.setdefault("input_shape", (kwargs.get("input_length"), kwargs["input_dim"]))
-    return known
 
 
 def first(value: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from symgraph import backend as K
 from symgraph.engine.node import Shape
 from symgraph.graph.tensor import Tensor
-from symgraph.layers.convolutional import Conv2D
+from symgraph.layers import legacy
+from symgraph.layers.conv import Conv2D
 from symgraph.utils.conv_utils import (
     channel_axis,
     deconv_length,
@@ -39,6 +40,7 @@ class Conv2DTranspose(Conv2D):
 
     config_names: ClassVar[tuple[str, ...]] = (*Conv2D.config_names, "output_padding")
 
+    @legacy.conv2d_transpose
     def __init__(
         self,
         filters: int,
@@ -60,21 +62,21 @@ class Conv2DTranspose(Conv2D):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            filters,
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            activity_regularizer,
-            kernel_constraint,
-            bias_constraint,
+            filters=filters,
+            kernel_size=kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
             **kwargs,
         )
         self.output_padding: tuple[int, ...] | None = None

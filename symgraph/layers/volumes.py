@@ -9,9 +9,10 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.node import Shape
 from symgraph.graph.tensor import Tensor
-from symgraph.layers.convolutional import _Conv
+from symgraph.layers import legacy
+from symgraph.layers.conv import _Conv
 from symgraph.layers.dropout import Dropout, _SpatialDropout
-from symgraph.layers.pooling import _GlobalPooling, _Pooling
+from symgraph.layers.pool import _GlobalPooling, _Pooling
 from symgraph.layers.resizing import _Cropping, _Resizing
 from symgraph.utils.conv_utils import (
     channel_axis,
@@ -44,6 +45,7 @@ class Conv3D(_Conv):
         activation, use_bias, initializers, regularizers, constraints as of `Dense`; keywords of `Layer`.
     """
 
+    @legacy.conv3d
     def __init__(
         self,
         filters: int,
@@ -132,21 +134,21 @@ class Conv3DTranspose(Conv3D):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            filters,
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            1,
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            activity_regularizer,
-            kernel_constraint,
-            bias_constraint,
+            filters=filters,
+            kernel_size=kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=1,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
             **kwargs,
         )
         self.output_padding: tuple[int, ...] | None = None
@@ -199,6 +201,7 @@ class Conv3DTranspose(Conv3D):
 class _Pooling3D(_Pooling):
     """Pooling of volumes."""
 
+    @legacy.pooling
     def __init__(
         self,
         pool_size: Any = (2, 2, 2),
@@ -243,6 +246,7 @@ class AveragePooling3D(_Pooling3D):
 class _GlobalPooling3D(_GlobalPooling):
     """Of volumes."""
 
+    @legacy.global_pooling
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(3, data_format, **kwargs)
 
@@ -275,6 +279,7 @@ class ZeroPadding3D(_Resizing):
 
     config_names: ClassVar[tuple[str, ...]] = ("padding", "data_format")
 
+    @legacy.zero_padding3d
     def __init__(self, padding: Any = (1, 1, 1), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(3, data_format, **kwargs)
         self.padding = _three_pairs(padding, "padding")
@@ -299,6 +304,7 @@ class Cropping3D(_Cropping):
 
     config_names: ClassVar[tuple[str, ...]] = ("cropping", "data_format")
 
+    @legacy.cropping
     def __init__(
         self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any
     ) -> None:
@@ -318,6 +324,7 @@ class UpSampling3D(_Resizing):
 
     config_names: ClassVar[tuple[str, ...]] = ("size", "data_format")
 
+    @legacy.up_sampling
     def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(3, data_format, **kwargs)
         self.size = normalize_tuple(size, 3, "size", 1)
@@ -347,6 +354,7 @@ class SpatialDropout3D(_SpatialDropout):
 
     config_names: ClassVar[tuple[str, ...]] = (*Dropout.config_names, "data_format")
 
+    @legacy.spatial_dropout
     def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(rate, 5, K.normalize_data_format(data_format), **kwargs)
 

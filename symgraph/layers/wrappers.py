@@ -32,6 +32,7 @@ class Wrapper(Nested):
     layer: Layer
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        _check_layer(type(self).__name__, layer)
         self.layer = layer
         kwargs.setdefault("trainable", layer.trainable)
         super().__init__(**kwargs)
@@ -83,6 +84,12 @@ class Wrapper(Nested):
     def _copy(self) -> Self:
         inner = clone_model(self.layer) if isinstance(self.layer, Model) else self.layer._copy()
         return type(self).from_config({**self.get_config(), "layer": inner})
+
+
+def _check_layer(kind: str, layer: Any) -> None:
+    """TypeError where somebody wraps what is no layer."""
+    if not isinstance(layer, Layer):
+        raise TypeError(f"`{kind}` wraps a layer, got {layer!r}")
 
 
 class TimeDistributed(Wrapper):
@@ -184,6 +191,11 @@ class Bidirectional(Wrapper):
             raise ValueError(
                 "Invalid merge mode. Merge mode should be one of "
                 f'{{"sum", "mul", "ave", "concat", None}}, got {merge_mode!r}'
+            )
+        _check_layer(type(self).__name__, layer)
+        if not hasattr(layer, "go_backwards"):
+            raise TypeError(
+                f"`Bidirectional` wraps a recurrent layer, got {layer.name}: {type(layer).__name__}"
             )
         self.forward_layer = copy.copy(layer)
         config = layer._own_config() if isinstance(layer, RNN) else layer.get_config()

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symgraph.optimizers.base import Optimizer, clip_norm
+from symgraph.optimizers.base import NoGradientError, Optimizer, clip_norm
 from symgraph.optimizers.descent import SGD, Adadelta, Adagrad, RMSprop
 from symgraph.optimizers.moments import Adam, Adamax, Nadam
 from symgraph.utils.generic_utils import deserialize_keras_object, get_custom_objects, serialize_keras_object
 
 __all__ = [
-    "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Nadam", "Optimizer", "RMSprop", "adadelta", "adagrad",
-    "adam", "adamax", "clip_norm", "deserialize", "get", "nadam", "rmsprop", "serialize", "sgd",
+    "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Nadam", "NoGradientError", "Optimizer", "RMSprop",
+    "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize", "get", "nadam", "rmsprop",
+    "serialize", "sgd",
 ]  # fmt: skip
 
 sgd = SGD

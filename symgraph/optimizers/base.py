@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from symgraph import backend as K
+from symgraph.utils.old_arguments import old_arguments
 
 Updates = list[tuple[Any, Any]]
 
@@ -32,6 +33,24 @@ def clip_norm(g: Any, c: float, n: Any) -> Any:
     if c <= 0:
         return g
     return K.switch(K.greater_equal(n, c), g * (c / n), g)
+
+
+def _old_order(owner: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], bool]:
+    """`get_updates(params, constraints, loss)`, as it was called before Keras 2.0.3."""
+    if len(args) > 3:
+        raise TypeError("`get_update` call received more arguments than expected.")
+    if len(args) == 3 or (len(args) == 2 and isinstance(args[0], list | tuple)):
+        params, _, *loss = args
+        kwargs.update(params=params, **({"loss": loss[0]} if loss else {}))
+        return [], False
+    return args, False
+
+
+get_updates_arguments = old_arguments(rearrange=_old_order)
+
+
+class NoGradientError(ValueError):
+    """The loss does not depend on a parameter, or not in a way that can be differentiated."""
 
 
 class Optimizer:
@@ -63,14 +82,17 @@ class Optimizer:
     settings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **kwargs: Any) -> None:
-        for name in kwargs:
+        for name, at_most in kwargs.items():
             if name not in ("clipnorm", "clipvalue"):
                 raise TypeError(f"Unexpected keyword argument passed to optimizer: {name}")
+            if at_most is not None and not isinstance(at_most, int | float | np.number):
+                raise TypeError(f"{type(self).__name__}: `{name}` should be a number, got {at_most!r}")
         self.__dict__.update(kwargs)
         self.updates: Updates = []
         self.weights: list[Any] = []
         self.iterations = self._hyper("iterations", 0, "int64")
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step.
 
@@ -100,7 +122,7 @@ class Optimizer:
         for param, grad in zip(params, grads, strict=True):
             if grad is None:
                 name = param.name or repr(param)
-                raise ValueError(
+                raise NoGradientError(
                     f"An operation has `None` for gradient: the loss does not depend on {name}. Please make "
                     "sure that all of your ops have a gradient defined (i.e. are differentiable). Common ops "
                     "without gradient: K.argmax, K.round, K.eval."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from symgraph import backend as K
-from symgraph.optimizers.base import Optimizer, Updates
+from symgraph.optimizers.base import Optimizer, Updates, get_updates_arguments
 
 
 class SGD(Optimizer):
@@ -42,6 +42,7 @@ class SGD(Optimizer):
         self.initial_decay = decay
         self.nesterov = nesterov
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)
@@ -88,6 +89,7 @@ class RMSprop(Optimizer):
         self.initial_decay = decay
         self.epsilon = K.epsilon() if epsilon is None else epsilon
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)
@@ -125,6 +127,7 @@ class Adagrad(Optimizer):
         self.initial_decay = decay
         self.epsilon = K.epsilon() if epsilon is None else epsilon
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)
@@ -169,6 +172,7 @@ class Adadelta(Optimizer):
         self.rho = rho
         self.epsilon = K.epsilon() if epsilon is None else epsilon
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph import backend as K
-from symgraph.optimizers.base import Optimizer, Updates
+from symgraph.optimizers.base import Optimizer, Updates, get_updates_arguments
 
 
 def _mean(rate: Any, before: Any, value: Any) -> Any:
@@ -53,6 +53,7 @@ class Adam(Optimizer):
         self.epsilon = K.epsilon() if epsilon is None else epsilon
         self.amsgrad = amsgrad
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)
@@ -108,6 +109,7 @@ class Adamax(Optimizer):
         self.initial_decay = decay
         self.epsilon = K.epsilon() if epsilon is None else epsilon
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)
@@ -169,6 +171,7 @@ class Nadam(Optimizer):
         momenta = float(K.get_value(self.beta_1)) * (1.0 - 0.5 * 0.96 ** (steps * self.schedule_decay))
         K.set_value(self.m_schedule, np.prod(momenta))
 
+    @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)

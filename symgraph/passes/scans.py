@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from symgraph.graph.body import Body
 from symgraph.graph.leaves import Constant, placeholder
 from symgraph.graph.op import Part
-from symgraph.graph.ops.elementwise import Elementwise
+from symgraph.graph.ops.elementwise import Add, Elementwise
 from symgraph.graph.ops.matmul import MatMul
 from symgraph.graph.ops.scan import Scan
 from symgraph.graph.ops.shape import Reshape
@@ -23,9 +23,11 @@ from symgraph.graph.ops.slicing import Slice
 from symgraph.graph.substitute import substitute
 from symgraph.graph.tensor import Tensor, consumers, topological
 from symgraph.passes.branches import is_constant
+from symgraph.passes.loop_results import share_results
 from symgraph.passes.merge import merge
 from symgraph.passes.rewrite import replace_nodes
 from symgraph.passes.simplify import simplify
+from symgraph.passes.slices import slice_first
 
 Optimise = Callable[[Sequence[Tensor]], list[Tensor]]
 
@@ -35,7 +37,9 @@ def tidy_scans(roots: Sequence[Tensor], hits: Counter[str], optimise: Optimise) 
     if not any(isinstance(node.op, Scan) for node in topological(roots)):
         return list(roots)
     merged = _merge(roots, hits)
-    return _tidy(_sink_products(_simplified(merged, hits), hits), hits, optimise)
+    sunk = _sink_products(_simplified(merged, hits), hits)
+    # Merged, so that each result is one node for all who read it.
+    return _tidy(merge(share_results(sunk, hits), hits), hits, optimise)
 
 
 def _simplified(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
@@ -198,7 +202,7 @@ def _rewritten(
     loop = _Loop(replace(op, kept=kept, body=Body(op.body.inputs, tuple(results))), list(node.inputs))
     _inline_constants(loop, hits)
     _hoist_products(loop, hits)
-    loop.with_body(loop.op.body.inputs, optimise(loop.op.body.results))
+    loop.with_body(loop.op.body.inputs, optimise(slice_first(loop.op.body.results, hits)))
     _drop_inputs(loop)
     return loop.op(*loop.inputs, origins=node.origins, name=node.name)
 
@@ -312,13 +316,14 @@ def _hoist_products(loop: _Loop, hits: Counter[str]) -> None:
             id(i) in free or isinstance(i.op, Constant) or i in loop.constants for i in node.inputs
         ):
             continue
-        if isinstance(node.op, MatMul):
-            if id(node.inputs[1]) in free:
-                continue
-            whole = _on_all_steps(node, outside, free)
-            hoisted[node] = whole
-            hits["products before the loop"] += 1
+        if isinstance(node.op, MatMul) and id(node.inputs[1]) in free:
+            continue
         free[id(node)] = True
+        if isinstance(node.op, MatMul):
+            hoisted[node] = _on_all_steps(node, outside, free)
+            hits["products before the loop"] += 1
+        elif type(node.op) is Add and (whole := _with_bias(node, hoisted, outside)) is not None:
+            hoisted[node] = whole
     if not hoisted:
         return
     steps = {node: placeholder(node.shape, dtype=node.dtype) for node in hoisted}
@@ -329,6 +334,15 @@ def _hoist_products(loop: _Loop, hits: Counter[str]) -> None:
     loop.op = replace(loop.op, sequences=first + len(steps))
     loop.with_body(inner, results)
     _drop_inputs(loop)
+
+
+def _with_bias(node: Tensor, products: dict[Tensor, Tensor], outside: dict[Tensor, Tensor]) -> Tensor | None:
+    """A product of all steps and a bias, in the order in which they become one kernel."""
+    for product, bias in (node.inputs, node.inputs[::-1]):
+        if product in products and bias.ndim == 1 and product.type == node.type:
+            (joined,) = products[product].inputs
+            return Reshape(products[product].shape)(node.op(joined, outside.get(bias, bias)))
+    return None
 
 
 def _is_row_wise(node: Tensor) -> bool:

@@ -9,7 +9,8 @@ from symgraph.utils.generic_utils import (
     get_custom_objects,
     serialize_keras_object,
 )
-from symgraph.utils.layer_utils import convert_all_kernels_in_model, print_summary
+from symgraph.utils.h5_dict import h5dict
+from symgraph.utils.layer_utils import convert_all_kernels_in_model, get_source_inputs, print_summary
 from symgraph.utils.np_utils import normalize, to_categorical
 from symgraph.utils.plot_utils import plot_history
 
@@ -21,6 +22,8 @@ __all__ = [
     "deserialize_keras_object",
     "get_custom_objects",
     "get_file",
+    "get_source_inputs",
+    "h5dict",
     "normalize",
     "plot_history",
     "print_summary",

@@ -97,7 +97,9 @@ def conv_output_length(
     if input_length is None:
         return None
     reach = (filter_size - 1) * dilation
-    change = {"same": 0, "causal": 0, "valid": -reach, "full": reach}[padding]
+    changes = {"same": 0, "causal": 0, "valid": -reach, "full": reach}
+    assert padding in changes, f"padding: expected one of {list(changes)}, got {padding!r}"
+    change = changes[padding]
     return (input_length + change + stride - 1) // stride
 
 
@@ -105,8 +107,9 @@ def conv_input_length(output_length: int | None, filter_size: int, padding: str,
     """The length of an input that gives `output_length` windows."""
     if output_length is None:
         return None
-    padded = {"same": filter_size // 2, "valid": 0, "full": filter_size - 1}[padding]
-    return (output_length - 1) * stride - 2 * padded + filter_size
+    padded = {"same": filter_size // 2, "valid": 0, "full": filter_size - 1}
+    assert padding in padded, f"padding: expected one of {list(padded)}, got {padding!r}"
+    return (output_length - 1) * stride - 2 * padded[padding] + filter_size
 
 
 def deconv_length(

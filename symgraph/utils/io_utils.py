@@ -11,6 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from symgraph.utils.h5_dict import H5Dict, h5dict
+
+__all__ = ["H5Dict", "ask_to_proceed_with_overwrite", "atomic_path", "h5dict", "remove_stale"]
+
 _RANDOM_BYTES = 6
 _STALE = 86400.0  # seconds after which an unchanged temporary file belongs to nobody
 

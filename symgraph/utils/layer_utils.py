@@ -147,3 +147,38 @@ def convert_dense_weights_data_format(
     old = (*new[1:], new[0]) if target_data_format == "channels_first" else (new[2], *new[:2])
     maps = kernel.reshape(*old, kernel.shape[1])
     dense.set_weights([np.transpose(maps, orders[target_data_format]).reshape(kernel.shape), *rest])
+
+
+def get_source_inputs(tensor: Any, layer: Any = None, node_index: int | None = None) -> list[Any]:
+    """The outputs of input layers that `tensor` is computed from, each once, in the order of first use.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        One that no layer made is its own source.
+    layer : Layer, optional
+        The layer that made the tensor; default: as the tensor says.
+    node_index : int, optional
+        Which call of `layer` made it.
+    """
+    sources: list[Any] = []
+    seen: set[int] = set()
+    start = None if layer is None else _node(layer, node_index or 0)
+    stack = [(tensor, start)]
+    while stack:
+        current, node = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        history = getattr(current, "_keras_history", None)
+        if node is None and history is not None:
+            node = _node(history[0], history[1])
+        if node is not None and node.inbound_layers:
+            stack.extend((x, None) for x in reversed(node.input_tensors))
+        else:
+            sources.append(current)
+    return sources
+
+
+def _node(layer: Any, index: int) -> Any:
+    return layer._inbound_nodes[index] if layer._inbound_nodes else None

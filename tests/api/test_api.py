@@ -27,11 +27,10 @@ NOT_YET = {
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "utils": """
-        GeneratorEnqueuer HDF5Matrix OrderedEnqueuer Sequence get_source_inputs h5dict plot_model
+        GeneratorEnqueuer HDF5Matrix OrderedEnqueuer Sequence plot_model
     """,
     "utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer Sequence SequenceEnqueuer",
-    "utils.io_utils": "H5Dict HDF5Matrix h5dict",
-    "utils.layer_utils": "get_source_inputs",
+    "utils.io_utils": "HDF5Matrix",
 }
 
 

@@ -12,6 +12,7 @@ def test_variable_keeps_a_copy_in_floatx():
     x = K.variable(value)
     value[:] = 0
     assert K.dtype(x) == "float32" and K.int_shape(x) == (2, 2) and K.ndim(x) == 2 and K.count_params(x) == 4
+    assert K.get_variable_shape(x) == (2, 2) and K.is_tensor(x) and not K.is_tensor(value)
     np.testing.assert_array_equal(K.get_value(x), [[1, 2], [3, 4]])
     K.set_value(x, np.ones((2, 2)))
     np.testing.assert_array_equal(K.eval(x), np.ones((2, 2)))

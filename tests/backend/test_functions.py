@@ -9,6 +9,7 @@ from symgraph import backend as K
 def test_function_feeds_fetches_and_updates():
     x, y, total = K.placeholder((None, 2)), K.placeholder((2,)), K.variable(np.zeros(2))
     f = K.function([x, y], [x + y, K.sum(x)], updates=[(total, total + K.sum(x, axis=0))])
+    assert isinstance(f, K.Function)
     a, b = np.array([[1.0, 2], [3, 4]]), np.array([10.0, 20])
     for _ in range(2):
         added, summed = f([a, b])
@@ -20,6 +21,16 @@ def test_updates_are_simultaneous():
     a, b = K.variable(1.0), K.variable(2.0)
     K.function([], [], [(a, K.identity(b)), (b, K.identity(a))])([])
     assert K.eval(a) == 2 and K.eval(b) == 1
+
+
+def test_what_is_no_tensor_is_refused():
+    x, y = K.placeholder((2,)), K.variable([1.0, 2.0])
+    with pytest.raises(TypeError, match="f: expected a tensor as output 1, got None, which stands"):
+        K.function([x], [x, *K.gradients(K.sum(x), [y])], name="f")
+    with pytest.raises(TypeError, match=r"expected a tensor as output 0, got 3\.0$"):
+        K.function([x], [3.0])
+    with pytest.raises(TypeError, match=r"expected a tensor as input 1, got 'phase'$"):
+        K.function([x, "phase"], [x])
 
 
 def test_givens():

@@ -237,7 +237,6 @@ def test_a_model_without_input_shape_keeps_none_from_refused_data(target):
         {"loss": "mse", "sample_weight_mode": "hourly"},
         {"loss": "mse", "target_tensors": 3},
         {"loss": None},
-        {"loss": lambda y_true, y_pred: K.mean(K.argmax(y_pred, axis=-1))},
     ],
 )
 def test_wrong_compile_arguments_leave_the_model_as_it_was(arguments):

@@ -214,7 +214,7 @@ def test_weights_in_order(tmp_path):
         ([Dense(4, input_shape=(3,))], "containing 2 layers into a model with 1 layers"),
         (
             [Dense(4, input_shape=(3,), use_bias=False), Dense(2)],
-            "expects 1 weights, but the saved layer low has 2",
+            r"expects 1 weight\(s\), but the saved weights of low have 2",
         ),
         ([Dense(4, input_shape=(5,)), Dense(2)], r"expected shape \(5, 4\), got \(3, 4\)"),
         ([Dense(3, input_shape=(4,)), Dense(2)], r"expected shape \(4, 3\), got \(3, 4\)"),

@@ -145,6 +145,7 @@ def _cudnn(layer: Any, *inputs: np.ndarray) -> np.ndarray:
     x, *states = inputs
     kernel, recurrent, bias = (w.astype("float64") for w in layer.get_weights())
     halves = bias.reshape(2, -1)
+    kernel, recurrent = truth.as_cudnn_reads(kernel, 4), truth.as_cudnn_reads(recurrent, 4)
     if isinstance(layer, L.CuDNNLSTM):
         step = truth.lstm_step((kernel, recurrent, halves.sum(0)), gate="sigmoid")
         start = states or truth.zeros(x, 4, 4)

@@ -141,3 +141,9 @@ def conv_lstm_step(
         return h, (h, c)
 
     return step
+
+
+def as_cudnn_reads(weights: np.ndarray, units: int) -> np.ndarray:
+    """Matrices side by side, each of which cuDNN reads as one of (units, rows)."""
+    blocks = np.split(weights, weights.shape[1] // units, axis=1)
+    return np.hstack([block.reshape(units, -1).T for block in blocks])

@@ -349,8 +349,6 @@ def test_old_arguments() -> None:
         assert GRU(2, implementation=0).implementation == 1
     assert LSTM.from_config({"units": 2, "implementation": 0}).implementation == 1
     assert SimpleRNN.from_config({"units": 2, "implementation": 2}).units == 2
-    with pytest.warns(UserWarning, match="`input_dim` and `input_length` arguments"):
-        assert Sequential([LSTM(2, input_dim=3, input_length=5)]).input_shape == (None, 5, 3)
 
 
 def test_what_is_refused() -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from symgraph.compiler.function import Function
+from symgraph.graph.body import Body
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, placeholder
 from symgraph.graph.op import Part
 from symgraph.graph.ops.create import ones
+from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.math import sigmoid, tanh
 from symgraph.graph.ops.matmul import MatMul, matmul
 from symgraph.graph.ops.reduce import sum as sum_
 from symgraph.graph.ops.scan import Scan, scan
 from symgraph.graph.ops.shape import Concatenate, concatenate
-from symgraph.graph.ops.slicing import Place
+from symgraph.graph.ops.slicing import Place, Slice
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes.pipeline import run_passes
+from symgraph.passes.slices import slice_first
 
 
 def _loops(roots: list[Tensor]) -> list[Scan]:
@@ -114,3 +119,54 @@ def test_gradients_of_slices_that_fill_a_tensor_are_one_concatenation() -> None:
     np.testing.assert_allclose(Function([x], [grad])(value)[0], evaluate([wanted], {x: value})[0], rtol=1e-12)
     gap, _ = run_passes([g for g in gradients(sum_(a * a) + sum_(c * c), [x]) if g is not None])
     np.testing.assert_allclose(evaluate(gap, {x: value})[0][:, 2:5], 0)
+
+
+def test_results_that_are_elsewhere_are_read_there() -> None:
+    x = placeholder((None, 3, 4), dtype="float64")
+    for backward in (False, True):
+
+        def step(values: list[Tensor], states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            new = tanh(states[0]) + values[0]
+            return [new, states[0], values[0], new * 2.0, new * 2.0], [new]
+
+        outputs, (history,) = scan(step, [x], [x[0]], backward=backward)
+        roots, records = run_passes([*outputs, history], checked=True)
+        (op,) = _loops(roots)
+        assert op.outputs == 1 and op.kept == (True,)
+        assert next(r.hits for r in records if r.name == "scans")["results shared"] == 4
+        value = np.random.default_rng(1).standard_normal((6, 3, 4))
+        wanted = evaluate([*outputs, history], {x: value})
+        for found, truth in zip(Function([x], [*outputs, history])(value), wanted, strict=True):
+            np.testing.assert_allclose(found, truth, rtol=1e-13)
+
+
+def test_a_state_without_history_is_no_output() -> None:
+    x = placeholder((None, 3, 4), dtype="float64")
+    inner = placeholder((3, 4), dtype="float64"), placeholder((3, 4), dtype="float64")
+    new = inner[0] + inner[1]
+    whole = Scan(Body(inner, (new, new)), 1, (False,), x.shape[0])(x, x[0])
+    roots, _ = run_passes([Part(0)(whole), Part(1)(whole)], checked=True)
+    (op,) = _loops(roots)
+    assert op.outputs == 1 and op.kept == (False,)
+
+
+def test_slices_of_gates_come_first() -> None:
+    x, y = placeholder((3, 8), dtype="float64"), placeholder((8,), dtype="float64")
+    hits: Counter[str] = Counter()
+    z = sigmoid(x * y)
+    whole = [tanh(z[:, :4]), z[:, 4:6] * 2.0]
+    rewritten = slice_first(whole, hits)
+    assert hits["sliced before"] == 2
+    for node in topological(rewritten):
+        assert not (isinstance(node.op, Slice) and isinstance(node.inputs[0].op, Elementwise))
+    feed = {x: np.random.default_rng(0).standard_normal((3, 8)), y: np.arange(8.0)}
+    for found, wanted in zip(evaluate(rewritten, feed), evaluate(whole, feed), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_slices_stay_where_elements_are_needed_twice() -> None:
+    x = placeholder((3, 8), dtype="float64")
+    z = sigmoid(x)
+    for roots in ([z[:, :5], z[:, 4:]], [z[:, :5], z], [z[:2]], [z[:, ::2]], [z[:, :5], tanh(z)]):
+        hits: Counter[str] = Counter()
+        assert slice_first(roots, hits) == roots and not hits

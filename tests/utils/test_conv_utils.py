@@ -71,6 +71,10 @@ def test_wrong_tuples(value: Any) -> None:
 
 def test_tuples_and_pairs() -> None:
     assert conv_utils.normalize_tuple(np.int64(3), 2, "x") == (3, 3)
+    for text in ("SAME", "valid", "Causal"):
+        assert conv_utils.normalize_padding(text) == text.lower()
+    with pytest.raises(ValueError, match="The `padding` argument must be one of"):
+        conv_utils.normalize_padding("full")
     assert conv_utils.normalize_tuple([1, 2], 2, "x") == (1, 2)
     assert conv_utils.normalize_pairs(1, "padding") == ((1, 1), (1, 1))
     assert conv_utils.normalize_pairs((1, 2), "padding") == ((1, 1), (2, 2))

@@ -18,11 +18,9 @@ from symgraph.graph.evaluate import bind_shapes, concrete_shape, evaluate
 from symgraph.graph.gradient import flows
 from symgraph.graph.leaves import as_tensor, placeholder
 from symgraph.graph.op import Op, Sample, parts
+from symgraph.graph.ops.cells import cell_name
 from symgraph.graph.ops.create import zeros, zeros_like
-from symgraph.graph.ops.elementwise import Add
-from symgraph.graph.ops.matmul import MatMul
-from symgraph.graph.ops.reduce import Sum
-from symgraph.graph.ops.shape import Transpose
+from symgraph.graph.ops.scan_sums import Sums
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.ops.slicing import slice_axis
 from symgraph.graph.substitute import substitute
@@ -37,7 +35,8 @@ class Scan(Op):
     Inputs are `sequences` tensors [T, ...], a first value for each state, and constants. Results are the
     outputs stacked to [T, ...], then for each state its history [T + 1, ...] where it is `kept`, else its
     last value. Under `backward` steps go from the last to the first; then a history begins at its end.
-    Gradients go back through the last `truncate` steps only, if that is given.
+    Gradients go back through the last `truncate` steps only, if that is given. `cell` names what the body is,
+    where that is known (`cells.py`).
     """
 
     body: Body
@@ -46,9 +45,11 @@ class Scan(Op):
     length: Dim
     backward: bool = False
     truncate: int | None = None
+    cell: str = ""
 
     def __str__(self) -> str:
-        return f"scan[{len(topological(self.body.results))} nodes{', backward' if self.backward else ''}]"
+        name = self.cell or "scan"
+        return f"{name}[{len(topological(self.body.results))} nodes{', backward' if self.backward else ''}]"
 
     @property
     def states(self) -> int:
@@ -214,7 +215,8 @@ def scan(
     inner, lifted, constants = _closed(results, [*values, *before])
     body = Body((*values, *before, *lifted), tuple(inner))
     truncate = None if truncate_gradient == -1 else truncate_gradient
-    op = Scan(body, len(sequences), (True,) * len(states), length, backward, truncate)
+    cell = cell_name(before, inner[len(made) :])
+    op = Scan(body, len(sequences), (True,) * len(states), length, backward, truncate, cell)
     found = parts(op(*sequences, *states, *constants))
     return list(found[: len(made)]), list(found[len(made) :])
 
@@ -313,7 +315,7 @@ class _Backward:
         states = [s for s in self.old if id(s) in carried]
         constants = [c for c in self.constants if found.get(id(c)) is not None]
         after = [_or_zeros(found[id(s)], s) for s in states]
-        sums = _Sums()
+        sums = Sums()
         for constant in constants:
             grad = found[id(constant)]
             assert grad is not None
@@ -328,7 +330,8 @@ class _Backward:
         needed = [c for c in given if any(n is c for n in topological(inner))]
         body = Body((*bound, *needed), tuple(inner))
         kept = (False,) * (len(states) + len(running))
-        op = Scan(body, len(sequences), kept, self.count, not self.op.backward)
+        cell = f"{self.op.cell}_gradient" if self.op.cell else ""
+        op = Scan(body, len(sequences), kept, self.count, not self.op.backward, cell=cell)
         start = [self._start(s) for s in states]
         empty = [zeros(r.shape, r.dtype) for r in running]
         whole = op(*map(self._last_steps, sequences.values()), *start, *empty, *(given[c] for c in needed))
@@ -414,70 +417,6 @@ class _Backward:
                     return whole[number]
                 return slice_axis(histories[number - count], 0, 0 if op.backward else 1, op.length)
         return whole[count + next(i for i, n in enumerate(saved) if n is node)]
-
-
-class _Sums:
-    """Gradients of constants, summed over steps: within the loop, or after it where that is one product."""
-
-    def __init__(self) -> None:
-        self.stacked: list[Tensor] = []
-        """Values of a step that are kept for all steps."""
-        self.running: list[Tensor] = []
-        """A step's parts of sums that are made in the loop."""
-        self._terms: dict[int, list[tuple[Tensor, tuple[int, ...]]]] = {}
-
-    def add(self, constant: Tensor, grad: Tensor) -> None:
-        """A constant, and a step's gradient for it."""
-        terms = self._terms.setdefault(id(constant), [])
-        open_terms = [grad]
-        while open_terms:
-            term = open_terms.pop()
-            if type(term.op) is Add and all(i.type == term.type for i in term.inputs):
-                open_terms += term.inputs
-            elif _is_outer_product(term):
-                left, right = term.inputs[0].inputs[0], term.inputs[1]
-                terms.append((term, (self._keep(left), self._keep(right))))
-            elif type(term.op) is Sum and not term.op.keepdims:
-                terms.append((term, (self._keep(term.inputs[0]),)))
-            else:
-                terms.append((term, (-1 - len(self.running),)))
-                self.running.append(term)
-
-    def _keep(self, value: Tensor) -> int:
-        for number, kept in enumerate(self.stacked):
-            if kept is value:
-                return number
-        self.stacked.append(value)
-        return len(self.stacked) - 1
-
-    def totals(self, stacked: Sequence[Tensor], running: Sequence[Tensor]) -> dict[int, Tensor]:
-        """The sums over all steps, by the constant's id."""
-        found: dict[int, Tensor] = {}
-        for key, terms in self._terms.items():
-            for term, places in terms:
-                if len(places) == 2:
-                    left, right = (_joined(stacked[p]) for p in places)
-                    total = call("matmul", Transpose((1, 0))(left), right)
-                elif places[0] >= 0:
-                    assert isinstance(term.op, Sum)
-                    total = Sum((0, *(a + 1 for a in term.op.axes)))(stacked[places[0]])
-                else:
-                    total = running[-1 - places[0]]
-                found[key] = found[key] + total if key in found else total
-        return found
-
-
-def _joined(stack: Tensor) -> Tensor:
-    """Steps and rows of matrices as one axis."""
-    return call("reshape", stack, (stack.shape[0] * stack.shape[1], stack.shape[2]))
-
-
-def _is_outer_product(term: Tensor) -> bool:
-    """``aᵀ·b`` of two matrices: summed over steps, one product of their steps' rows together."""
-    if not isinstance(term.op, MatMul) or len(term.inputs) != 2 or term.ndim != 2:
-        return False
-    left = term.inputs[0]
-    return isinstance(left.op, Transpose) and left.ndim == 2 and left.op.axes == (1, 0)
 
 
 def _or_zeros(grad: Tensor | None, like: Tensor) -> Tensor:

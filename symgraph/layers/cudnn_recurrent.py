@@ -1,18 +1,47 @@
-"""Recurrent layers with the mathematics and the weights of cuDNN's; they run on the processor."""
+"""Recurrent layers with the mathematics and the weights of cuDNN's; they run on the processor.
+
+Of each gate the matrix (rows, units) is stored as the numbers of its transpose, as cuDNN reads them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from symgraph import backend as K
 from symgraph import regularizers
+from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
-from symgraph.layers.cells import WEIGHT_ARGUMENTS, GRUCell, LSTMCell, with_ones
+from symgraph.layers.cells import WEIGHT_ARGUMENTS, GRUCell, LSTMCell, MatrixCell, with_ones
 from symgraph.layers.recurrent import CellLayer
 from symgraph.layers.rnn import first
 
 
-class _CuDNNGRUCell(GRUCell):
+def _turned(weights: Tensor, gates: int) -> Tensor:
+    """Matrices (rows, units) side by side, each read as cuDNN does, as the numbers of (units, rows)."""
+    rows, width = K.int_shape(weights)
+    assert rows is not None and width is not None
+    units = width // gates
+    blocks = K.permute_dimensions(K.reshape(weights, (rows, gates, units)), (1, 0, 2))
+    turned = K.permute_dimensions(K.reshape(blocks, (gates, units, rows)), (2, 0, 1))
+    return K.reshape(turned, (rows, width))
+
+
+class _CuDNNCell(MatrixCell):
+    """A cell whose weights lie in memory as cuDNN wants them, so that they suit those in Keras' files."""
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights."""
+        super().build(input_shape)
+        # Not in the step: the loop would turn them again and again.
+        self._read = {id(w): _turned(w, self.gates) for w in (self.kernel, self.recurrent_kernel)}
+
+    def _product(self, x: Tensor, weights: Tensor, masks: Sequence[Tensor]) -> Tensor:
+        return K.dot(x, self._read[id(weights)])
+
+
+class _CuDNNGRUCell(_CuDNNCell, GRUCell):
     """A GRU cell whose biases are one vector: those of x · W, then those of h · U."""
 
     def _make_bias(self) -> Variable:
@@ -23,7 +52,7 @@ class _CuDNNGRUCell(GRUCell):
         return self.bias[: 3 * self.units], self.bias[3 * self.units :]
 
 
-class _CuDNNLSTMCell(LSTMCell):
+class _CuDNNLSTMCell(_CuDNNCell, LSTMCell):
     """An LSTM cell with two biases in one vector: that of x · W, then that of h · U."""
 
     def _make_bias(self) -> Variable:

@@ -1,0 +1,233 @@
+"""The arguments that layers had in Keras 1, one decorator of `__init__` for each kind of layer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from symgraph.utils.old_arguments import Keywords, Positional, Rearrange, old_arguments
+
+_LAYOUT = {"dim_ordering": {"tf": "channels_last", "th": "channels_first", "default": None}}
+_BIAS = {"b_regularizer": "bias_regularizer", "b_constraint": "bias_constraint", "bias": "use_bias"}
+_KERNEL = {
+    "init": "kernel_initializer",
+    "W_regularizer": "kernel_regularizer",
+    "W_constraint": "kernel_constraint",
+    **_BIAS,
+}
+_PICTURE = {"dim_ordering": "data_format"}
+_WINDOWS = {"nb_filter": "filters", "subsample": "strides", "border_mode": "padding", **_PICTURE}
+_GATES = {
+    "init": "kernel_initializer",
+    "inner_init": "recurrent_initializer",
+    "inner_activation": "recurrent_activation",
+    "W_regularizer": "kernel_regularizer",
+    "U_regularizer": "recurrent_regularizer",
+    "b_regularizer": "bias_regularizer",
+    "dropout_W": "dropout",
+    "dropout_U": "recurrent_dropout",
+}
+
+_ONES_REMAIN = (
+    "The `forget_bias_init` argument has been ignored. Use `unit_forget_bias=True` instead to initialize "
+    "with ones."
+)
+_TWO_MEANINGS = (
+    "It seems that you are using the Keras 2 and you are passing both `kernel_size` and `strides` as integer "
+    "positional arguments. For safety reasons, this is disallowed. Pass `strides` as a keyword argument "
+    "instead."
+)
+
+
+def input_shape_from_sizes(kwargs: Keywords) -> bool:
+    """Replace the keywords `input_dim` and `input_length` by `input_shape`; whether there were any."""
+    if kwargs.get("input_dim") is None:
+        kwargs.pop("input_dim", None)
+        return False
+    kwargs["input_shape"] = (kwargs.pop("input_length", None), kwargs.pop("input_dim"))
+    return True
+
+
+def _sequence(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    return args, input_shape_from_sizes(kwargs)
+
+
+def _recurrent(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    found = _forget_bias(kwargs)
+    if input_shape_from_sizes(kwargs):
+        warnings.warn(
+            "The `input_dim` and `input_length` arguments in recurrent layers are deprecated. Use "
+            "`input_shape` instead.",
+            stacklevel=4,
+        )
+        found = True
+    return args, found
+
+
+def _forget_bias(kwargs: Keywords) -> bool:
+    """Translate `forget_bias_init`; whether that is worth a warning of its own."""
+    if "forget_bias_init" not in kwargs:
+        return False
+    if kwargs.pop("forget_bias_init") == "one":
+        kwargs["unit_forget_bias"] = True
+        return True
+    warnings.warn(_ONES_REMAIN, stacklevel=5)
+    return False
+
+
+def _kernel_size(names: Sequence[str]) -> Rearrange:
+    """Puts sizes of single axes, by position or under `names`, together to `kernel_size`."""
+    rank = len(names)
+
+    def rearrange(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+        if len(args) > rank + 1:
+            raise TypeError(f"Layer can receive at most {rank + 1} positional arguments.")
+        sizes = args[1:]
+        if not all(isinstance(size, int) for size in sizes):
+            return args, False
+        if len(sizes) == 2 and any(name in kwargs for name in ("padding", "strides", "data_format")):
+            raise ValueError(_TWO_MEANINGS)
+        if not all(name in kwargs for name in names[len(sizes) :]):
+            return args, False
+        kernel_size = (*sizes, *(kwargs.pop(name) for name in names[len(sizes) :]))
+        if args:
+            return [args[0], kernel_size], True
+        kwargs["kernel_size"] = kernel_size
+        return args, True
+
+    return rearrange
+
+
+_rows_and_columns = _kernel_size(("nb_row", "nb_col"))
+_three_sizes = _kernel_size(("kernel_dim1", "kernel_dim2", "kernel_dim3"))
+
+
+def _transposed(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    """Drop `output_shape`, which the layer works out now."""
+    found = kwargs.pop("output_shape", None) is not None
+    if len(args) == 4 and isinstance(args[3], tuple):
+        args, found = args[:3], True
+    args, more = _rows_and_columns(owner, args, kwargs)
+    return args, found or more
+
+
+def _separable(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    found = "init" in kwargs
+    if found:
+        kwargs["depthwise_initializer"] = kwargs["pointwise_initializer"] = kwargs.pop("init")
+    args, more = _rows_and_columns(owner, args, kwargs)
+    return args, found or more
+
+
+def _recurrent_pictures(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    found = _forget_bias(kwargs)
+    args, more = _rows_and_columns(owner, args, kwargs)
+    return args, found or more
+
+
+def _embedding(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    if "dropout" in kwargs:
+        del kwargs["dropout"]
+        warnings.warn(
+            "The `dropout` argument is no longer support in `Embedding`. You can apply a "
+            "`keras.layers.SpatialDropout1D` layer right after the `Embedding` layer to get the same "
+            "behavior.",
+            stacklevel=3,
+        )
+    return args, False
+
+
+def _normalization(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    if args:
+        raise TypeError(
+            "The `BatchNormalization` layer does not accept positional arguments. Use keyword arguments "
+            "instead."
+        )
+    if "mode" not in kwargs:
+        return args, False
+    if kwargs.pop("mode") != 0:
+        raise TypeError(
+            "The `mode` argument of `BatchNormalization` no longer exists. `mode=1` and `mode=2` are no "
+            "longer supported."
+        )
+    return args, True
+
+
+_SIDES = ("top_pad", "bottom_pad", "left_pad", "right_pad")
+
+
+def _padded_pictures(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    padding = args[0] if len(args) == 1 else kwargs.get("padding")
+    if not isinstance(padding, dict) or not padding.keys() <= set(_SIDES):
+        return args, False
+    top, bottom, left, right = (padding.get(side, 0) for side in _SIDES)
+    warnings.warn(
+        "The `padding` argument in the Keras 2 API no longer accepts dict types. You can now input argument "
+        "as: `padding=((top_pad, bottom_pad), (left_pad, right_pad))`.",
+        stacklevel=3,
+    )
+    sides: Any = ((top, bottom), (left, right))
+    if args:
+        return [sides], False
+    kwargs["padding"] = sides
+    return args, False
+
+
+dense = old_arguments({"output_dim": "units", **_KERNEL}, ("units",))
+dropout = old_arguments({"p": "rate"}, ("rate", "noise_shape", "seed"))
+rate_only = old_arguments({"p": "rate"}, ("rate",))
+spatial_dropout = old_arguments({"p": "rate", **_PICTURE}, ("rate",), _LAYOUT)
+gaussian_noise = old_arguments({"sigma": "stddev"}, ("stddev",))
+prelu = old_arguments({"init": "alpha_initializer"}, ("alpha_initializer",))
+function = old_arguments(positional=("function", "output_shape"))
+embedding = old_arguments(
+    {
+        "init": "embeddings_initializer",
+        "W_regularizer": "embeddings_regularizer",
+        "W_constraint": "embeddings_constraint",
+    },
+    ("input_dim", "output_dim"),
+    rearrange=_embedding,
+)
+batch_normalization = old_arguments(
+    {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}, (), rearrange=_normalization
+)
+recurrent = old_arguments(
+    {"output_dim": "units", **_GATES, "consume_less": "implementation"},
+    ("units",),
+    {"consume_less": {"cpu": 0, "mem": 1, "gpu": 2}},
+    _recurrent,
+)
+pooling1d = old_arguments(
+    {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"},
+    ("pool_size", "strides", "padding"),
+)
+pooling = old_arguments({"border_mode": "padding", **_PICTURE}, ("pool_size", "strides", "padding"), _LAYOUT)
+global_pooling = old_arguments(_PICTURE, values=_LAYOUT)
+up_sampling1d = old_arguments({"length": "size"}, ("size",))
+up_sampling = old_arguments(_PICTURE, ("size",), _LAYOUT)
+zero_padding2d = old_arguments(_PICTURE, ("padding",), _LAYOUT, _padded_pictures)
+zero_padding3d = old_arguments(_PICTURE, ("padding",), _LAYOUT)
+cropping = old_arguments(_PICTURE, ("cropping",), _LAYOUT)
+
+_FILTERS = ("filters", "kernel_size")
+
+conv1d = old_arguments(
+    {
+        "nb_filter": "filters",
+        "filter_length": "kernel_size",
+        "subsample_length": "strides",
+        "border_mode": "padding",
+        **_KERNEL,
+    },
+    _FILTERS,
+    rearrange=_sequence,
+)
+conv2d = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _rows_and_columns)
+conv2d_transpose = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _transposed)
+conv3d = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _three_sizes)
+separable_conv2d = old_arguments({**_WINDOWS, **_BIAS}, _FILTERS, _LAYOUT, _separable)
+conv_lstm2d = old_arguments(
+    {**_WINDOWS, **_GATES, "bias": "use_bias"}, _FILTERS, _LAYOUT, _recurrent_pictures
+)
