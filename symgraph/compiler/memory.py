@@ -146,6 +146,7 @@ class Memory:
         written = {b.base for b in outputs}
         read = {b.base for b in inputs} - written
         work = flops + sum(b.nbytes for b in (*inputs, *outputs))
+        self._drafts.append(Draft(node, 0, tuple(inputs), tuple(outputs), int(flops)))
         for first, end in pairwise(i * turns // chunks for i in range(chunks + 1)):
             self.steps.append(
                 Step(
@@ -154,6 +155,7 @@ class Memory:
                     frozenset(map(self._name, bases - read)),
                     work / chunks,
                     sum(b.nbytes for b in outputs),
+                    len(self._drafts) - 1,
                 )
             )
 
