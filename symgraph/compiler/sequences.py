@@ -44,8 +44,9 @@ LEAST_SAMPLES = 4
 """With fewer in a tile, the time goes into reading weights: threads then rather share out the columns."""
 MOST_TILES = 16
 """Tiles of a thread, at most: each has its own table of operands."""
-CHUNK_FLOPS = 5e8
-"""Work of a tile after which Ctrl-C is looked at: less than a tenth of a second."""
+CHUNK_FLOPS = 1e8
+"""Work of a tile after which Ctrl-C is looked at: less than a tenth of a second, whatever functions it is."""
+MOST_CHUNKS = 64
 
 Sizes = dict[Unknown, int]
 Bounds = tuple[int, ...]
@@ -86,7 +87,7 @@ def plan_sequence(
         tiles = list(shared.tiles(bounds))
         assert isinstance(op.length, int)
         work = op.flops([b.shape for b in given], [b.shape for b in frame.results])
-        chunks = max(1, math.ceil(work / (len(tiles) * CHUNK_FLOPS)))
+        chunks = min(max(1, math.ceil(work / (len(tiles) * CHUNK_FLOPS))), MOST_CHUNKS, op.length)
         name = f"{op.cell or 'sequence'}[{op.body.results[-1].dtype}]"
         memory.sequence(name, tiles, op.length, chunks, node, given, frame.results, work)
     return tuple(frame.results)

@@ -20,6 +20,7 @@ from symgraph.graph.ops.elementwise import (
     Where,
     broadcast_shapes,
 )
+from symgraph.graph.ops.index import Gather
 from symgraph.graph.ops.math import Negative, reciprocal, sqrt, square
 from symgraph.graph.ops.reduce import All, Any_, Max, Mean, Min, Product, Sum
 from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpose
@@ -223,6 +224,20 @@ def _concatenated(pieces: Sequence[Tensor], node: Tensor) -> Tensor | None:
     return Concatenate(axis)(*ordered) if not found and end == node.shape[axis] else None
 
 
+@rule(Transpose)
+def transpose_indices(node: Tensor) -> Tensor | None:
+    """transpose(gather(x, i), (1, 0, 2)) -> gather(x, transpose(i))"""
+    (value,) = node.inputs
+    assert isinstance(node.op, Transpose)
+    if not isinstance(value.op, Gather) or value.op.axis != 0:
+        return None
+    table, indices = value.inputs
+    order, rest = node.op.axes[: indices.ndim], node.op.axes[indices.ndim :]
+    if sorted(order) != list(range(indices.ndim)) or list(rest) != list(range(indices.ndim, node.ndim)):
+        return None
+    return value.op(table, Transpose(order)(indices))
+
+
 RULES: tuple[Rule, ...] = (
     pass_through,
     add_zero,
@@ -235,6 +250,7 @@ RULES: tuple[Rule, ...] = (
     cast_to_same,
     reshape_once,
     transpose_once,
+    transpose_indices,
     broadcast_once,
     broadcast_is_implied,
     reduce_nothing,

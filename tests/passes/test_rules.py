@@ -11,7 +11,7 @@ import pytest
 
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.leaves import constant, placeholder
-from symgraph.graph.ops import barrier, elementwise, math, nn, reduce, shape, slicing
+from symgraph.graph.ops import barrier, elementwise, index, math, nn, reduce, shape, slicing
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes import layout, simplify, stabilise
 from symgraph.passes.rewrite import Rule, apply_rules
@@ -94,6 +94,11 @@ CASES = [
         simplify.join_places,
         lambda x: _placed(x[:, :2], 0) + _placed(x[:, 2:], 2),
         lambda x: _placed(x[:, :2], 0) + _placed(x[:, 1:], 1),
+    ),
+    Case(
+        simplify.transpose_indices,
+        lambda x: shape.transpose(index.Gather(0)(x, constant([[1, 0, 1], [0, 0, 1]])), (1, 0, 2)),
+        lambda x: shape.transpose(index.Gather(0)(x, constant([[1, 0, 1], [0, 0, 1]])), (0, 2, 1)),
     ),
     Case(stabilise.log_softmax, lambda x: math.log(nn.softmax(x)), lambda x: math.log(math.square(x) + 1)),
     Case(stabilise.log_sigmoid, lambda x: math.log(math.sigmoid(x)), lambda x: math.log(math.exp(x))),
