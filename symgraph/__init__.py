@@ -32,6 +32,8 @@ _OBJECTS = {
     "Function": "compiler.function",
     "Input": "layers",
     "Model": "models",
+    "RunMetadata": "compiler.run_metadata",
+    "RunOptions": "compiler.run_metadata",
     "Sequential": "models",
     "Variable": "graph.leaves",
     "cond": "graph.ops.cond",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.compiler.function import Function
+from symgraph.compiler.run_metadata import RunMetadata
 from symgraph.globals import fixed_learning_phase
 from symgraph.graph import gradient
 from symgraph.graph.leaves import as_tensor, placeholder
@@ -35,6 +36,8 @@ def function(
     name: str | None = None,
     feed_dict: dict[Tensor, Any] | None = None,
     fetches: Sequence[Tensor] | None = None,
+    options: Any = None,
+    run_metadata: Any = None,
     **kwargs: Any,
 ) -> Function:
     """Compile a graph to a callable.
@@ -55,6 +58,10 @@ def function(
         Fed at every call besides the inputs; a value may be changed between calls.
     fetches : sequence of tensor, optional
         Computed with the outputs, but not returned (`K.print_tensor` prints then).
+    options : RunOptions, optional
+        What `run_metadata` is to note.
+    run_metadata : RunMetadata, optional
+        Gets the times of every call.
 
     Returns
     -------
@@ -72,9 +79,15 @@ def function(
     if kwargs:
         raise ValueError(
             f"Invalid argument {next(iter(kwargs))!r} passed to K.function: expected inputs, outputs, "
-            "updates, givens, name, feed_dict or fetches"
+            "updates, givens, name, feed_dict, fetches, options or run_metadata"
         )
-    return _KerasFunction(inputs, outputs, updates or (), givens, name, feed_dict, fetches)
+    made = _KerasFunction(inputs, outputs, updates or (), givens, name, feed_dict, fetches)
+    if run_metadata is not None:
+        if not isinstance(run_metadata, RunMetadata):
+            raise TypeError(f"run_metadata: expected symgraph.RunMetadata, got {run_metadata!r}")
+        run_metadata.apply(options)
+        made.run_metadata = run_metadata
+    return made
 
 
 class _KerasFunction(Function):
@@ -92,12 +105,19 @@ class _KerasFunction(Function):
     ) -> None:
         self.feed_dict = {} if feed_dict is None else feed_dict
         self.fetches = tuple(fetches or ())
+        self.run_metadata: RunMetadata | None = None
         self._own = tuple(inputs)
         extra = [tensor for tensor in self.feed_dict if all(tensor is not i for i in self._own)]
         super().__init__([*self._own, *extra], outputs, updates, givens, name)
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
+        if self.run_metadata is None:
+            return self._call(*arguments)
+        with self.run_metadata.recording():
+            return self._call(*arguments)
+
+    def _call(self, *arguments: Any) -> Any:
         values = self._arguments(arguments, self._own)
         unusual = any(value is None or isinstance(value, Tensor) for value in values)
         if self._sparse and any(isinstance(value, Tensor) for value in values):

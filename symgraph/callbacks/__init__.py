@@ -3,7 +3,9 @@
 from symgraph.callbacks.base import Callback, CallbackList, LambdaCallback
 from symgraph.callbacks.loggers import BaseLogger, CSVLogger, History, ProgbarLogger, TerminateOnNaN
 from symgraph.callbacks.monitors import EarlyStopping, ModelCheckpoint
+from symgraph.callbacks.remote import RemoteMonitor
 from symgraph.callbacks.schedules import LearningRateScheduler, ReduceLROnPlateau
+from symgraph.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "BaseLogger",
@@ -17,5 +19,7 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

@@ -134,7 +134,11 @@ class History(Callback):
     epoch : list of int
     history : dict of list
         An entry per epoch for every name in the logs.
+    profile : Profile or None
+        What ``fit(profile=...)`` measured.
     """
+
+    profile: Any = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Start with nothing."""

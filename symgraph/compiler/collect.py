@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from symgraph.compiler.compile import Lowered
 from symgraph.compiler.layout import Work
 from symgraph.compiler.program import Base, Program
 from symgraph.graph.body import Body
-from symgraph.graph.evaluate import concrete_shape
+from symgraph.graph.evaluate import concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.op import Op, Part
+from symgraph.graph.ops.cond import Cond
+from symgraph.graph.ops.host import Watch
+from symgraph.graph.ops.scan import Scan
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.inspection.facts import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
@@ -109,7 +113,7 @@ class _Collector:
         return NodeFacts(
             entry.id,
             str(node.op),
-            str(node.op).split("[")[0],
+            re.split(r"[\[(]", str(node.op))[0],
             _role(node.op),
             str(node.type),
             entry.phase,
@@ -120,12 +124,33 @@ class _Collector:
             entry.inside,
             tuple(concrete_shape(kind, self.sizes) for kind in kinds) if known else None,
             tuple(kind.dtype for kind in kinds if isinstance(kind, TensorType)),
-            turns * sum(work.flops for work in works) if known else None,
-            turns * sum(b.nbytes for work in works for b in (*work.inputs, *work.outputs)) if known else None,
+            turns * sum(work.flops for work in works) if known and not isinstance(node.op, Watch) else None,
+            turns * self._bytes(node, works) if known else None,
             inspect.getdoc(node.op.flops) or "" if type(node.op).flops is not Op.flops else "no arithmetic",
             turns,
             rows,
         )
+
+    def _bytes(self, node: Tensor, works: Sequence[Work]) -> int:
+        """Bytes that have to be moved in one turn: operands and results once, and those of copies.
+
+        What slices read again, and sum up, comes from caches: a node is counted once, whole.
+        """
+        op = node.op
+        whole = op.leaf or op.aliases or isinstance(op, (Scan, Cond))  # no rows but copies
+        copies = [work for work in works if whole or work.slice == 0]
+        total = 0
+        if copies and not whole:
+            copies = copies[1:]
+            total = concrete_op(op, self.sizes).bytes(
+                [kind for value in node.inputs for kind in self._types(value)], self._types(node)
+            )
+        return total + sum(b.nbytes for work in copies for b in (*work.inputs, *work.outputs))
+
+    def _types(self, node: Tensor) -> list[TensorType]:
+        """The types of a node's results, with the sizes of this Program."""
+        kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+        return [TensorType(kind.dtype, concrete_shape(kind, self.sizes)) for kind in kinds]
 
     def _rows(self, program: Program) -> Iterator[RowFacts]:
         gangs = [number for number, size in enumerate(program.gangs) for _ in range(size)]

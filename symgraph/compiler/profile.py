@@ -6,19 +6,30 @@ its results.
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import Token
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.clocks import RECORDER, Clocks, Recorder, Scale
+from symgraph.compiler.ceilings import measure_ceilings
+from symgraph.compiler.clocks import RECORDER, Clocks, Recorder, Scale, clock_cost
 from symgraph.compiler.collect import collect
 from symgraph.compiler.program import Program
 from symgraph.compiler.variant import Variant
-from symgraph.inspection.times import Event, FunctionTimes
+from symgraph.inspection.chrome_trace import MOST_BYTES, write_trace
+from symgraph.inspection.machine import machine_facts
+from symgraph.inspection.profile_text import profile_table, profile_text
+from symgraph.inspection.profiled import ProfileFacts
+from symgraph.inspection.tensorboard import write_profile
+from symgraph.inspection.times import Call, Event, FunctionTimes
+from symgraph.inspection.write import write_json
 from symgraph.kernels.machine import read_cycles
+from symgraph.kernels.threads import get_num_threads
 
 _MOST_EVENTS = 200_000
 
@@ -38,6 +49,9 @@ class _Record:
 class Profile:
     """Times of all Functions that this thread calls inside ``with symgraph.profile() as p:``.
 
+    ``print(p)`` shows where the time went. One profile may be entered several times, and adds up then. Of
+    profiles inside of each other the inner one gets the times.
+
     Parameters
     ----------
     trace : (int, int), optional
@@ -53,82 +67,180 @@ class Profile:
     """
 
     def __init__(self, trace: tuple[int, int] | None = None, most_events: int = _MOST_EVENTS) -> None:
-        if trace is not None and (len(trace) != 2 or trace[0] < 0 or trace[1] < 1):
+        if trace is not None and not _is_window(trace):
             raise ValueError(f"profile: expected trace=(calls to let pass, calls to note), got {trace!r}")
         self.trace = trace
         self.seconds = 0.0
         self._most_events = most_events
         self._records: dict[int, _Record] = {}
         self._token: Token[Recorder | None] | None = None
-        self._start = 0.0
-        self._zero = 0
+        self._entered = 0.0
+        # Read when the profile is first entered: what times in traces count from.
+        self._zero: tuple[int, float] | None = None
         self._scale: Scale | None = None
-        self._cycle = 0.0
 
     def __enter__(self) -> Profile:
         if self._token is not None:
             raise RuntimeError("profile: it is running already")
-        self._scale = Scale()
-        self._zero = read_cycles()
-        self._start = time.perf_counter()
+        self._begin()
+        self._entered = time.perf_counter()
         self._token = RECORDER.set(self)
         return self
 
     def __exit__(self, *error: object) -> None:
-        assert self._token is not None and self._scale is not None
+        assert self._token is not None
         RECORDER.reset(self._token)
         self._token = None
-        self.seconds += time.perf_counter() - self._start
-        self._cycle = self._scale.seconds()
+        self.seconds += time.perf_counter() - self._entered
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """As ``with`` on the profile itself, but several threads may do so at once."""
+        self._begin()
+        start = time.perf_counter()
+        token = RECORDER.set(self)
+        try:
+            yield
+        finally:
+            RECORDER.reset(token)
+            self.seconds += time.perf_counter() - start
+
+    def _begin(self) -> None:
+        """Read the clocks, the first time."""
+        if self._scale is None:
+            self._zero = read_cycles(), time.perf_counter()
+            self._scale = Scale()
 
     def clocks(self, program: Program, variant: Any) -> Clocks:
         """Where the times of the next run go: see `clocks.Recorder`."""
         rows = len(program.machine_rows)
         record = self._records.get(id(program))
         if record is None:
-            record = _Record(variant, program, Clocks(rows), Clocks(rows))
+            from_first = self._most_events if self.trace is not None and not self.trace[0] else 0
+            record = _Record(variant, program, Clocks(rows, from_first), Clocks(rows))
             self._records[id(program)] = record
         record.calls += 1
+        if record.calls == 1:
+            return record.first
         if self.trace is not None and self.trace[0] < record.calls <= sum(self.trace):
             if record.traced is None:
                 record.traced = Clocks(rows, self._most_events)
             return record.traced
-        return record.first if record.calls == 1 else record.warm
+        return record.warm
 
     @property
     def functions(self) -> list[FunctionTimes]:
         """One entry for each Program that ran, the longest first."""
-        found = [self._times(record) for record in self._records.values()]
+        cycle = self._scale.seconds() if self._scale is not None else 0.0
+        found = [self._times(record, cycle) for record in self._records.values()]
         return sorted(found, key=lambda times: -(times.seconds + times.first_seconds))
 
-    def _times(self, record: _Record) -> FunctionTimes:
-        program = record.program
-        parts = [record.warm, *([record.traced] if record.traced else [])]
-        if not any(part.calls for part in parts):
+    def facts(self) -> ProfileFacts:
+        """All that is known, as plain data. The machine's ceilings are measured for it, once in a process."""
+        functions = tuple(self.functions)
+        threads = sorted({times.facts.threads for times in functions})
+        ceilings = {number: measure_ceilings(number) for number in threads}
+        machine = machine_facts().with_ceilings(ceilings.get(get_num_threads()))
+        return ProfileFacts(functions, self.seconds, machine, ceilings)
+
+    def __str__(self) -> str:
+        return profile_text(self.facts())
+
+    def __repr__(self) -> str:
+        return f"<Profile of {len(self._records)} Programs, {self.seconds:.3f} s>"
+
+    def table(self, by: str = "layer", most: int | None = None) -> str:
+        """The `most` longest times by ``kernel``, ``op``, ``layer``, ``phase`` or ``node``, as text."""
+        return profile_table(self.facts(), by, most)
+
+    def to_json(self) -> dict[str, Any]:
+        """As dictionaries, lists, numbers and text, with a schema version."""
+        return self.facts().to_json()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json` to a file; one that ends in ``.gz`` is compressed."""
+        write_json(path, self.to_json())
+
+    def chrome_trace(self, path: str | os.PathLike[str], max_bytes: int = MOST_BYTES) -> None:
+        """Write the calls and tiles that `trace` noted, for Perfetto or chrome://tracing.
+
+        Parameters
+        ----------
+        path : path
+            One that ends in ``.gz`` is compressed.
+        max_bytes : int
+            How large the text may become before it is compressed. What comes later is left out, and the file
+            says so.
+
+        Raises
+        ------
+        ValueError
+            Nothing was noted.
+        """
+        write_trace(path, self.facts(), max_bytes)
+
+    def tensorboard(self, log_dir: str | os.PathLike[str], step: int = 0) -> None:
+        """Write the times by layer, in ms a call, and each Function's graph, for TensorBoard."""
+        write_profile(log_dir, self.facts(), step)
+
+    def _times(self, record: _Record, cycle: float) -> FunctionTimes:
+        program, traced = record.program, record.traced
+        parts = [record.warm, *([traced] if traced else [])]
+        warm = any(part.calls for part in parts)
+        if not warm:
             # Nothing but a first call: better than no times.
             parts = [record.first]
         heads = _heads(program)
         real = [number for number, row in enumerate(program.machine_rows) if row is not None]
         cycles = np.sum([part.row_cycles(heads) for part in parts], axis=0)[real]
         runs = np.sum([part.cycles[:, 2] for part in parts], axis=0)[heads][real]
+        tiles = sum(
+            int(count) * -(-row.tiles // program.threads)
+            for count, row in zip(runs, program.rows, strict=True)
+        )
+        noted = [part for part in (record.first, traced) if part is not None and part.events is not None]
         return FunctionTimes(
             collect(record.variant.name, record.variant.lowered, program),
             sum(part.calls for part in parts),
             sum(part.seconds for part in parts),
             record.first.seconds,
-            tuple(float(c) * self._cycle for c in cycles),
+            tuple(float(c) * cycle for c in cycles),
             tuple(int(r) for r in runs),
-            tuple(self._events(record.traced, real)) if record.traced else (),
+            tuple(event for part in noted for event in self._events(part, real, cycle)),
+            tuple(call for part in noted for call in self._calls(part)),
+            sum(_lost(part) for part in noted),
+            tiles * clock_cost(),
+            warm,
         )
 
-    def _events(self, clocks: Clocks, real: list[int]) -> list[Event]:
-        assert clocks.events is not None
-        count = min(int(clocks.events[0, 0]), int(clocks.events[0, 1]))
+    def _events(self, clocks: Clocks, real: list[int], cycle: float) -> list[Event]:
+        events = clocks.events
+        assert self._zero is not None and events is not None
+        count, zero = min(int(events[0, 0]), int(events[0, 1])), self._zero[0]
         number = {machine: row for row, machine in enumerate(real)}
         return [
-            Event(number[row], lane, (start - self._zero) * self._cycle, (end - self._zero) * self._cycle)
-            for row, lane, start, end in clocks.events[1 : 1 + count].tolist()
+            Event(number[row], lane, (start - zero) * cycle, (end - zero) * cycle)
+            for row, lane, start, end in events[1 : 1 + count].tolist()
         ]
+
+    def _calls(self, clocks: Clocks) -> list[Call]:
+        assert self._zero is not None
+        return [Call(start - self._zero[1], end - self._zero[1]) for start, end in clocks.calls_at]
+
+
+def _lost(clocks: Clocks) -> int:
+    """Tiles that there was no room to note."""
+    return 0 if clocks.events is None else max(0, int(clocks.events[0, 0] - clocks.events[0, 1]))
+
+
+def _is_window(trace: Any) -> bool:
+    return (
+        isinstance(trace, tuple | list)
+        and len(trace) == 2
+        and all(isinstance(count, int) for count in trace)
+        and trace[0] >= 0
+        and trace[1] >= 1
+    )
 
 
 def profile(trace: tuple[int, int] | None = None, most_events: int = _MOST_EVENTS) -> Profile:

@@ -113,8 +113,7 @@ class Program:
             if clocks.lease is None:
                 clocks.lease = self._new_lease(clocks)
             results = self._run(clocks.lease, feeds, slabs)
-            clocks.seconds += time.perf_counter() - start
-            clocks.calls += 1
+            clocks.note(start, time.perf_counter())
         return results
 
     def _run(self, lease: Lease, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:

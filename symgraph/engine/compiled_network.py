@@ -65,14 +65,17 @@ class CompiledNetwork(Network):
             Metrics to which sample weights and class weights apply.
         target_tensors : Tensor, list or dict, optional
             Targets that come from the graph instead of from the user.
+        options, run_metadata : RunOptions, RunMetadata, optional
+            `run_metadata` gets the times of every call of the three functions.
 
         Raises
         ------
         ValueError, TypeError
             If an argument does not suit the model. Model and optimizer are then as they were before.
         """
-        if kwargs:
-            raise TypeError(f"compile: unrecognized keyword arguments {sorted(kwargs)}")
+        unknown = sorted(set(kwargs) - {"options", "run_metadata"})
+        if unknown:
+            raise TypeError(f"compile: unrecognized keyword arguments {unknown}")
         optimizer = optimizers.get(optimizer)
         with unchanged_on_error([self, optimizer], parts=False):
             self.optimizer = optimizer
@@ -81,6 +84,7 @@ class CompiledNetwork(Network):
             self.loss_weights = loss_weights
             self.sample_weight_mode = sample_weight_mode
             self.weighted_metrics = weighted_metrics
+            self._function_kwargs = kwargs
             self._is_compiled = bool(self.built)
             if self.built:
                 self._compile(target_tensors)
@@ -181,6 +185,7 @@ class CompiledNetwork(Network):
             updates=_one_per_variable(updates),
             givens=_learning_phase(phase),
             name=name,
+            **self._function_kwargs,
         )
         self._fetched[name] = fetched
         return function
@@ -193,6 +198,7 @@ class CompiledNetwork(Network):
                 updates=_one_per_variable(self.state_updates),
                 givens=_learning_phase(0),
                 name="predict_function",
+                **getattr(self, "_function_kwargs", {}),
             )
 
 

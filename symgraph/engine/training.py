@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from symgraph import backend as K
+from symgraph.compiler.profile import Profile
 from symgraph.engine import training_arrays
 from symgraph.engine.compiled_network import CompiledNetwork
 from symgraph.engine.feeding import (
@@ -39,7 +41,11 @@ class Model(CompiledNetwork):
         Of the last `fit`.
     stop_training : bool
         A callback that sets this ends `fit` after the batch or the epoch.
+    profile : Profile
+        Of the last `fit`, `evaluate` or `predict` that was asked for one.
     """
+
+    profile: Profile
 
     def fit(
         self,
@@ -57,6 +63,7 @@ class Model(CompiledNetwork):
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
+        profile: bool | Profile = False,
         **kwargs: Any,
     ) -> Any:
         """Train for a number of epochs.
@@ -82,6 +89,8 @@ class Model(CompiledNetwork):
             Weights in the loss, one per sample (or per sample and step, see `sample_weight_mode`).
         steps_per_epoch, validation_steps : int, optional
             Lengths of an epoch and of a validation where the data come from the graph.
+        profile : bool or Profile
+            Time what runs: the History, and the model, get a `profile`.
         **kwargs
             `nb_epoch`, the old name of `epochs`, with a warning.
 
@@ -111,9 +120,13 @@ class Model(CompiledNetwork):
             feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
             ins, val_ins = _parts(self, feed, validation_data, validation_split, batch_size)
         numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps)
-        return training_arrays.fit_loop(
-            self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps
-        )
+        with _profiled(self, profile):
+            history = training_arrays.fit_loop(
+                self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps
+            )
+        if profile is not False:
+            history.profile = self.profile
+        return history
 
     def evaluate(
         self,
@@ -123,6 +136,7 @@ class Model(CompiledNetwork):
         verbose: int = 1,
         sample_weight: Any = None,
         steps: int | None = None,
+        profile: bool | Profile = False,
     ) -> Any:
         """Loss and metrics in test mode, averaged over all samples.
 
@@ -134,6 +148,8 @@ class Model(CompiledNetwork):
             0 is silent, 1 shows a bar.
         steps : int, optional
             Batches, where the data come from the graph.
+        profile : bool or Profile
+            Time what runs: the model gets a `profile`.
 
         Returns
         -------
@@ -145,18 +161,24 @@ class Model(CompiledNetwork):
         _check_has_data(x, y, steps, "evaluating", "steps")
         feed = standardized_pair(self, x, y, sample_weight, batch_size=batch_size)
         self._make_test_function()
-        return training_arrays.test_loop(
-            self, self.test_function, _joined(feed), batch_size=batch_size, verbose=verbose, steps=steps
-        )
+        with _profiled(self, profile):
+            return training_arrays.test_loop(
+                self, self.test_function, _joined(feed), batch_size=batch_size, verbose=verbose, steps=steps
+            )
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: int = 0, steps: int | None = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int = 0,
+        steps: int | None = None,
+        profile: bool | Profile = False,
     ) -> Any:
         """The outputs for the samples `x`, computed batch by batch in test mode.
 
         Parameters
         ----------
-        x, batch_size, verbose, steps
+        x, batch_size, verbose, steps, profile
             As in `evaluate`.
 
         Returns
@@ -175,9 +197,10 @@ class Model(CompiledNetwork):
                     f"be divided by the batch size. Found: {samples} samples. Batch size: {batch_size}."
                 )
         self._make_predict_function()
-        return training_arrays.predict_loop(
-            self, self.predict_function, inputs, batch_size=batch_size, verbose=verbose, steps=steps
-        )
+        with _profiled(self, profile):
+            return training_arrays.predict_loop(
+                self, self.predict_function, inputs, batch_size=batch_size, verbose=verbose, steps=steps
+            )
 
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
         """One update with one batch.
@@ -223,6 +246,19 @@ class Model(CompiledNetwork):
             self._feed_inputs = self.inputs
             self._feed_input_shapes = shapes
             self.built = True
+
+
+@contextmanager
+def _profiled(model: Model, profile: Any) -> Iterator[None]:
+    """Time what runs in the body, if that is wanted."""
+    if not isinstance(profile, bool | Profile):
+        raise TypeError(f"`profile` should be a bool or a symgraph.profile(), got {profile!r}")
+    if profile is False:
+        yield
+        return
+    model.profile = Profile() if profile is True else profile
+    with model.profile:
+        yield
 
 
 def _joined(feed: Feed) -> list[Any]:

@@ -37,7 +37,9 @@ class NodeFacts:
     inside : str or None
         The id of the loop or choice that it is inside of.
     flops, bytes : int or None
-        Of one call, all turns of loops and all slices together; None where there is no Program.
+        Of one call, all turns of loops and all slices together; None where there is no Program, or where
+        nobody can know (operations of Python functions). `bytes` are those that cannot be avoided: operands
+        and results, each once a turn.
     formula : str
         How `flops` are counted.
     turns : int

@@ -26,7 +26,6 @@ class Event:
 class Call:
     """A call in the window: seconds from the start of the profile."""
 
-    function: str
     start: float
     end: float
 
@@ -35,25 +34,26 @@ class Call:
 class Group:
     """Rows taken together: a kernel, an op, a layer, a phase, a node.
 
-    `seconds` of all calls, `share` of the calls' time; `flops` and `bytes` of all calls.
+    `seconds` of all calls, `share` of the calls' time; `flops` and `bytes` of all calls, None where they are
+    not known. `runs` counts how often rows ran.
     """
 
     name: str
     seconds: float
     share: float
     runs: int
-    flops: int
-    bytes: int
+    flops: int | None
+    bytes: int | None
 
     @property
-    def gflops(self) -> float:
-        """10^9 floating-point operations a second."""
-        return self.flops / self.seconds / 1e9 if self.seconds else 0.0
+    def gflops(self) -> float | None:
+        """10^9 floating-point operations a second; None where they are not known."""
+        return _rate(self.flops, self.seconds)
 
     @property
-    def gbytes(self) -> float:
-        """10^9 bytes a second, of the traffic that cannot be avoided."""
-        return self.bytes / self.seconds / 1e9 if self.seconds else 0.0
+    def gbytes(self) -> float | None:
+        """10^9 bytes a second, of the traffic that cannot be avoided; None where it is not known."""
+        return _rate(self.bytes, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,16 @@ class FunctionTimes:
     row_seconds : tuple of float
         Of each row, all warm calls together.
     row_runs : tuple of int
+    events : tuple of Event
+        Tiles in the window of the trace.
+    calls_at : tuple of Call
+        The calls in that window.
+    lost : int
+        Tiles in the window that there was no room to note.
+    clock_seconds : float
+        An estimate of what reading the clocks took of `seconds`.
+    warm : bool
+        False where there was one call only: all times are those of the first call then.
     """
 
     facts: Facts
@@ -78,6 +88,10 @@ class FunctionTimes:
     row_seconds: tuple[float, ...]
     row_runs: tuple[int, ...]
     events: tuple[Event, ...] = ()
+    calls_at: tuple[Call, ...] = ()
+    lost: int = 0
+    clock_seconds: float = 0.0
+    warm: bool = True
 
     @property
     def coverage(self) -> float:
@@ -92,27 +106,32 @@ class FunctionTimes:
         return found
 
     def groups(self, by: str) -> list[Group]:
-        """Times by ``kernel``, ``op``, ``layer``, ``phase`` or ``node``, the longest first."""
+        """Times by ``kernel``, ``op``, ``layer``, ``phase`` or ``node``, the longest first.
+
+        Work is counted by nodes. One that took several kernels is counted at the slowest of them; for the
+        others it is not known.
+        """
         key = _key(by)
         nodes = {node.id: node for node in self.facts.nodes}
-        seconds: dict[str, float] = {}
-        runs: dict[str, int] = {}
-        work: dict[str, tuple[int, int]] = {}
-        counted: set[tuple[str, str]] = set()
+        sums: dict[str, _Sum] = {}
+        of_node: dict[str, dict[str, float]] = {}
+        turns: dict[str, int] = {}
         for row, time, count in zip(self.facts.rows, self.row_seconds, self.row_runs, strict=True):
-            node = nodes[row.node]
-            name = key(node, row.kernel)
-            seconds[name] = seconds.get(name, 0.0) + time
-            runs[name] = runs.get(name, 0) + count
-            if (name, node.id) not in counted:
-                # A node's work is counted once, though it may have several rows.
-                counted.add((name, node.id))
-                flops, moved = work.get(name, (0, 0))
-                work[name] = flops + (node.flops or 0), moved + (node.bytes or 0)
+            name = key(nodes[row.node], row.kernel)
+            one = sums.setdefault(name, _Sum())
+            one.seconds += time
+            one.runs += count
+            shares = of_node.setdefault(row.node, {})
+            shares[name] = shares.get(name, 0.0) + time
+            turns[row.node] = max(turns.get(row.node, 0), count)
+        for identity, shares in of_node.items():
+            # How often it really ran: a side of a choice may not have, and packed weights are kept.
+            node = nodes[identity]
+            sums[max(shares, key=lambda name: shares[name])].add(node, turns[identity] / node.turns)
         total = self.seconds or 1.0
         groups = [
-            Group(n, s, s / total, runs[n], work[n][0] * self.calls, work[n][1] * self.calls)
-            for n, s in seconds.items()
+            Group(n, s.seconds, s.seconds / total, s.runs, *((s.flops, s.bytes) if s.known else (None, None)))
+            for n, s in sums.items()
         ]
         return sorted(groups, key=lambda group: (-group.seconds, group.name))
 
@@ -124,9 +143,41 @@ class FunctionTimes:
             "seconds": self.seconds,
             "first_seconds": self.first_seconds,
             "coverage": self.coverage,
+            "clock_seconds": self.clock_seconds,
+            "warm": self.warm,
             "row_seconds": list(self.row_seconds),
             "row_runs": list(self.row_runs),
         }
+
+
+@dataclass
+class _Sum:
+    """A `Group` while rows and nodes are added; `known` tells whether all its work is, and any."""
+
+    seconds: float = 0.0
+    runs: int = 0
+    flops: int = 0
+    bytes: int = 0
+    counted: bool = False
+    unknown: bool = False
+
+    @property
+    def known(self) -> bool:
+        return self.counted and not self.unknown
+
+    def add(self, node: NodeFacts, calls: float) -> None:
+        self.counted = True
+        if node.flops is None or node.bytes is None:
+            self.unknown = True
+            return
+        self.flops += round(node.flops * calls)
+        self.bytes += round(node.bytes * calls)
+
+
+def _rate(amount: int | None, seconds: float) -> float | None:
+    if amount is None:
+        return None
+    return amount / seconds / 1e9 if seconds > 0 else 0.0
 
 
 def _key(by: str) -> Callable[[NodeFacts, str], str]:

@@ -1,0 +1,50 @@
+"""A finished profile, as plain data: what its table, its files and its comparisons are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from symgraph.inspection.machine import Ceilings, MachineFacts
+from symgraph.inspection.times import FunctionTimes
+
+SCHEMA = 1
+"""Version of the data: raised when a field changes its meaning."""
+
+
+@dataclass(frozen=True)
+class ProfileFacts:
+    """Times of Functions, and the machine that they were measured on.
+
+    Attributes
+    ----------
+    functions : tuple of FunctionTimes
+        The longest first.
+    seconds : float
+        From the beginning to the end of the profile, all calls and what was between them.
+    ceilings : mapping of int to Ceilings
+        For each number of threads that Programs were made for.
+    """
+
+    functions: tuple[FunctionTimes, ...]
+    seconds: float
+    machine: MachineFacts
+    ceilings: Mapping[int, Ceilings]
+
+    @property
+    def inside(self) -> float:
+        """Seconds inside of Functions."""
+        return sum(times.seconds + times.first_seconds for times in self.functions)
+
+    def to_json(self) -> dict[str, Any]:
+        """As dictionaries, lists, numbers and text; times in seconds."""
+        return {
+            "schema": SCHEMA,
+            "kind": "profile",
+            "seconds": self.seconds,
+            "inside": self.inside,
+            "machine": self.machine.to_json(),
+            "ceilings": [asdict(ceilings) for ceilings in self.ceilings.values()],
+            "functions": [times.to_json() for times in self.functions],
+        }
