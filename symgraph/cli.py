@@ -1,33 +1,120 @@
 """The command `symgraph`: what one does before, or instead of, writing a script.
 
-symgraph warmup      compile the kernels that usual networks need, so that first runs do not wait
+symgraph warmup                  compile the kernels that usual networks need, so that first runs do not wait
+symgraph doctor                  look whether everything works on this machine
+symgraph report model.h5         run a model for some batches, and tell where the time goes
+symgraph report a.json b.json    compare two saved profiles
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from symgraph import layers
+from symgraph.compiler.ceilings import measure_ceilings
+from symgraph.compiler.profile import Profile
+from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
+from symgraph.engine.trial import trial_data, trial_run
+from symgraph.inspection.compare import compare
+from symgraph.inspection.doctor import BAD, examine, finding_lines
+from symgraph.inspection.machine import machine_facts
+from symgraph.inspection.rules import rule
 from symgraph.kernels.cache import cache_folder
 
 _OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; the exit code."""
+    """Run a command line; the exit code: 0, 1 where something is wrong, 2 for a wrong command."""
+    options = _parser().parse_args(arguments)
+    if options.command == "warmup":
+        return warmup((lambda text: None) if options.quiet else print)
+    if options.command == "doctor":
+        return doctor()
+    try:
+        if len(options.files) == 2:
+            return comparison(options.files[0], options.files[1], options.fail_if)
+        return report(options)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"symgraph {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="symgraph", description="Tools around symgraph.")
     commands = parser.add_subparsers(dest="command", required=True)
     warm = commands.add_parser("warmup", help="compile the kernels that usual networks need")
     warm.add_argument("--quiet", action="store_true", help="print nothing")
-    options = parser.parse_args(arguments)
-    say: Callable[[str], None] = (lambda text: None) if options.quiet else print
-    return warmup(say)
+    commands.add_parser("doctor", help="look whether everything works on this machine")
+    tell = commands.add_parser("report", help="profile a saved model, or compare two saved profiles")
+    tell.add_argument("files", nargs="+", help="a model (.h5), or two profiles (.json)")
+    tell.add_argument("--data", help="an .npz file with x and y, or arrays named as inputs and outputs are")
+    tell.add_argument("--out", help="a file to write: .html for a page, .json for a profile")
+    tell.add_argument("--function", choices=("train", "test", "predict"), help="default: train, if it can")
+    tell.add_argument("--batch-size", type=int, default=32)
+    tell.add_argument("--batches", type=int, default=10, help="how many are run")
+    tell.add_argument("--fail-if", action="append", default=[], metavar="RULE", help="such as 'time>+10%%'")
+    return parser
+
+
+def doctor(say: Callable[[str], None] = print) -> int:
+    """Look at the machine; 1 where something does not work."""
+    machine = machine_facts()
+    findings = list(examine(machine.with_ceilings(measure_ceilings(machine.threads))))
+    for line in finding_lines(findings):
+        say(line)
+    return int(any(finding.verdict == BAD for finding in findings))
+
+
+def comparison(a: str, b: str, rules: Sequence[str], say: Callable[[str], None] = print) -> int:
+    """Compare two saved profiles; 1 where a rule is broken."""
+    for text in rules:
+        rule(text)
+    found = compare(a, b)
+    say(str(found))
+    broken = found.broken(rules)
+    for line in broken:
+        say(f"broken: {line}")
+    return int(bool(broken))
+
+
+def report(options: argparse.Namespace, say: Callable[[str], None] = print) -> int:
+    """Run a saved model for some batches and tell where the time went.
+
+    Raises
+    ------
+    ValueError
+        Options contradict each other, or the data do not suit the model.
+    """
+    if len(options.files) > 2:
+        raise ValueError(f"expected a model or two profiles, got {len(options.files)} files")
+    if options.fail_if:
+        raise ValueError("--fail-if: expected two profiles to compare")
+    suffix = Path(options.out).suffix if options.out else ".txt"
+    if suffix not in (".html", ".json", ".txt"):
+        raise ValueError(f"--out: expected a name that ends in .html, .json or .txt, got {options.out!r}")
+    if options.batch_size < 1 or options.batches < 2:
+        raise ValueError("expected a --batch-size of at least 1 and at least 2 --batches")
+    model = load_model(options.files[0])
+    data = trial_data(model, options.batch_size, options.data)
+    with Profile() as profile:
+        function = trial_run(model, data, options.function, options.batch_size, options.batches)
+    if suffix == ".html":
+        function.report(options.out, profile=profile)
+    elif suffix == ".json":
+        profile.save(options.out)
+    elif options.out:
+        Path(options.out).write_text(f"{profile}\n", encoding="utf-8")
+    say(f"wrote {options.out}" if options.out else str(profile))
+    return 0
 
 
 def warmup(say: Callable[[str], None] = print) -> int:

@@ -85,7 +85,7 @@ class TensorBoard(Callback):
         self._embedding_function: Any = None
 
     def set_model(self, model: Any) -> None:
-        """Open the file, write the graph, and compile what histograms and embeddings are computed by."""
+        """Begin a file, write the graph, and compile what histograms and embeddings are computed by."""
         self.model = model
         self.writer = EventWriter(self.log_dir)
         if self.write_graph and getattr(model, "train_function", None) is not None:
@@ -124,8 +124,7 @@ class TensorBoard(Callback):
             self.samples_seen_at_last_write = self.samples_seen
 
     def on_train_end(self, _: Logs = None) -> None:
-        """Close the file."""
-        self.writer.close()
+        """Nothing is left to do: all that was told is in the file."""
 
     def _write_logs(self, logs: dict[str, Any], step: int) -> None:
         values = {
@@ -134,7 +133,6 @@ class TensorBoard(Callback):
             if name not in ("batch", "size")
         }
         self.writer.scalars(values, step)
-        self.writer.flush()
 
     # Histograms
 

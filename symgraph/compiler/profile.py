@@ -78,6 +78,7 @@ class Profile:
         # Read when the profile is first entered: what times in traces count from.
         self._zero: tuple[int, float] | None = None
         self._scale: Scale | None = None
+        self._cycle: float | None = None  # seconds of one, once somebody has asked
 
     def __enter__(self) -> Profile:
         if self._token is not None:
@@ -110,6 +111,7 @@ class Profile:
         if self._scale is None:
             self._zero = read_cycles(), time.perf_counter()
             self._scale = Scale()
+        self._cycle = None
 
     def clocks(self, program: Program, variant: Any) -> Clocks:
         """Where the times of the next run go: see `clocks.Recorder`."""
@@ -131,8 +133,9 @@ class Profile:
     @property
     def functions(self) -> list[FunctionTimes]:
         """One entry for each Program that ran, the longest first."""
-        cycle = self._scale.seconds() if self._scale is not None else 0.0
-        found = [self._times(record, cycle) for record in self._records.values()]
+        if self._cycle is None:
+            self._cycle = self._scale.seconds() if self._scale is not None else 0.0
+        found = [self._times(record, self._cycle) for record in self._records.values()]
         return sorted(found, key=lambda times: -(times.seconds + times.first_seconds))
 
     def facts(self) -> ProfileFacts:

@@ -30,14 +30,16 @@ _VARINT, _DOUBLE, _BYTES, _FLOAT = 0, 1, 2, 5
 
 
 class EventWriter:
-    """Writes an event file into `log_dir`, which is made where it is missing."""
+    """Writes an event file into `log_dir`, which is made where it is missing.
+
+    The file is open only while something is written: what was written is there whatever happens next.
+    """
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
         folder = Path(log_dir)
         folder.mkdir(parents=True, exist_ok=True)
         stamp = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_file_numbers)}"
         self.path = folder / f"events.out.tfevents.{stamp}"
-        self._file = self.path.open("wb")
         self._write(_bytes(3, b"brain.Event:2"))
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
@@ -65,20 +67,13 @@ class EventWriter:
         """A graph, as `graph_def` makes it."""
         self._write(_bytes(4, graph_def))
 
-    def flush(self) -> None:
-        """Hand everything to the system."""
-        self._file.flush()
-
-    def close(self) -> None:
-        """End the file."""
-        self._file.close()
-
     def _summary(self, values: Sequence[bytes], step: int) -> None:
         if values:
             self._write(_int(2, step) + _bytes(5, b"".join(_bytes(1, value) for value in values)))
 
     def _write(self, what: bytes) -> None:
-        self._file.write(record(_double(1, time.time()) + what))
+        with self.path.open("ab") as file:
+            file.write(record(_double(1, time.time()) + what))
 
 
 def record(data: bytes) -> bytes:

@@ -12,7 +12,7 @@ _WIDEST = 46
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
     """Lines of a table: `rows` under `head`. Columns of the numbers in `right` are set flush right."""
     wrapped = [
-        [textwrap.wrap(cell, _WIDEST, break_long_words=False) or [""] for cell in row]
+        [textwrap.wrap(cell, _WIDEST, break_long_words=False, break_on_hyphens=False) or [""] for cell in row]
         for row in [head, *rows]
     ]
     widths = [max(len(line) for row in wrapped for line in row[i]) for i in range(len(head))]

@@ -23,19 +23,16 @@ def graph_of(facts: Facts) -> bytes:
 def write_profile(log_dir: str | os.PathLike[str], profile: ProfileFacts, step: int) -> None:
     """Times by layer and phase as scalars (ms a call), totals, and the graph of the longest Function."""
     writer = EventWriter(log_dir)
-    try:
-        if profile.functions:
-            writer.graph(graph_of(profile.functions[0].facts))
-        for number, times in enumerate(profile.functions):
-            name = f"{times.facts.name}_{number}"
-            calls = max(times.calls, 1)
-            scalars = {f"{name}/call_ms": 1e3 * times.seconds / calls, f"{name}/coverage": times.coverage}
-            for by in ("phase", "layer"):
-                for group in times.groups(by):
-                    scalars[f"{name}/{by}_ms/{group.name}"] = 1e3 * group.seconds / calls
-            writer.scalars(scalars, step)
-    finally:
-        writer.close()
+    if profile.functions:
+        writer.graph(graph_of(profile.functions[0].facts))
+    for number, times in enumerate(profile.functions):
+        name = f"{times.facts.name}_{number}"
+        calls = max(times.calls, 1)
+        scalars = {f"{name}/call_ms": 1e3 * times.seconds / calls, f"{name}/coverage": times.coverage}
+        for by in ("phase", "layer"):
+            for group in times.groups(by):
+                scalars[f"{name}/{by}_ms/{group.name}"] = 1e3 * group.seconds / calls
+        writer.scalars(scalars, step)
 
 
 def _nodes(facts: Facts) -> Iterator[bytes]:

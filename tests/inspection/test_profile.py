@@ -61,8 +61,8 @@ def test_times_add_up_and_every_row_ran() -> None:
         groups = train.groups(by)
         assert sum(g.seconds for g in groups) == pytest.approx(sum(train.row_seconds))
         assert [g.seconds for g in groups] == sorted((g.seconds for g in groups), reverse=True)
-        flops = sum(g.flops for g in groups)
-        assert flops >= 5 * sum(n.flops or 0 for n in train.facts.nodes)
+        assert sum(g.flops or 0 for g in groups) == 5 * sum(n.flops or 0 for n in train.facts.nodes)
+        assert sum(g.bytes or 0 for g in groups) == 5 * sum(n.bytes or 0 for n in train.facts.nodes)
     assert {g.name for g in train.groups("phase")} == {"forward", "backward", "update"}
     assert {"conv2d_1", "dense_1"} <= {g.name.rsplit("_", 1)[0] + "_1" for g in train.groups("layer")}
     with pytest.raises(ValueError, match=r"expected one of kernel.*got 'colour'"):
