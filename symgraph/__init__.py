@@ -41,10 +41,13 @@ _OBJECTS = {
     "function": "compiler.function",
     "get_num_threads": "kernels.threads",
     "gradients": "graph.gradient",
+    "nan_guard": "compiler.guard",
     "placeholder": "graph.leaves",
     "scan": "graph.ops.scan",
     "profile": "compiler.profile",
     "set_num_threads": "kernels.threads",
+    "strict_dtypes": "graph.strict",
+    "tap": "compiler.taps",
     "watch": "graph.ops.host",
 }
 

@@ -38,6 +38,7 @@ def function(
     fetches: Sequence[Tensor] | None = None,
     options: Any = None,
     run_metadata: Any = None,
+    nan_guard: bool | str = False,
     **kwargs: Any,
 ) -> Function:
     """Compile a graph to a callable.
@@ -62,6 +63,8 @@ def function(
         What `run_metadata` is to note.
     run_metadata : RunMetadata, optional
         Gets the times of every call.
+    nan_guard : bool or "nan", optional
+        Whether the first NaN or infinity ends a call: see `Function`.
 
     Returns
     -------
@@ -79,9 +82,9 @@ def function(
     if kwargs:
         raise ValueError(
             f"Invalid argument {next(iter(kwargs))!r} passed to K.function: expected inputs, outputs, "
-            "updates, givens, name, feed_dict, fetches, options or run_metadata"
+            "updates, givens, name, feed_dict, fetches, options, run_metadata or nan_guard"
         )
-    made = _KerasFunction(inputs, outputs, updates or (), givens, name, feed_dict, fetches)
+    made = _KerasFunction(inputs, outputs, updates or (), givens, name, feed_dict, fetches, nan_guard)
     if run_metadata is not None:
         if not isinstance(run_metadata, RunMetadata):
             raise TypeError(f"run_metadata: expected symgraph.RunMetadata, got {run_metadata!r}")
@@ -102,13 +105,14 @@ class _KerasFunction(Function):
         name: str | None,
         feed_dict: dict[Tensor, Any] | None,
         fetches: Sequence[Tensor] | None,
+        nan_guard: bool | str,
     ) -> None:
         self.feed_dict = {} if feed_dict is None else feed_dict
         self.fetches = tuple(fetches or ())
         self.run_metadata: RunMetadata | None = None
         self._own = tuple(inputs)
         extra = [tensor for tensor in self.feed_dict if all(tensor is not i for i in self._own)]
-        super().__init__([*self._own, *extra], outputs, updates, givens, name)
+        super().__init__([*self._own, *extra], outputs, updates, givens, name, nan_guard)
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""

@@ -16,8 +16,12 @@ from symgraph.graph.evaluate import concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.op import Op, Part
 from symgraph.graph.ops.cond import Cond
+from symgraph.graph.ops.elementwise import Cast
+from symgraph.graph.ops.fused import Fused, FusedReduction, step_types
 from symgraph.graph.ops.host import Watch
 from symgraph.graph.ops.scan import Scan
+from symgraph.graph.ops.siblings import SiblingReductions
+from symgraph.graph.origin import Origin
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.inspection.facts import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
@@ -31,8 +35,8 @@ def collect(name: str, lowered: Lowered, program: Program | None) -> Facts:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A node with its id, and where it is."""
+class Entry:
+    """A node with its id, the id of the loop or choice that it is inside of, and its phase."""
 
     node: Tensor
     id: str
@@ -79,11 +83,12 @@ class _Collector:
         self.lowered = lowered
         self.program = program
         self.sizes = program.sizes if program else {}
-        self.entries = list(_entries(lowered))
+        self.entries = list(entries(lowered))
         self.ids = {id(entry.node): entry.id for entry in self.entries}
         self.works: dict[int, list[Work]] = {}
         for work in program.layout.works if program else ():
-            self.works.setdefault(id(work.node), []).append(work)
+            if work.kind not in ("view", "block"):
+                self.works.setdefault(id(work.node), []).append(work)
 
     def facts(self) -> Facts:
         """Everything."""
@@ -102,9 +107,14 @@ class _Collector:
             program.guarded if program else 0,
             lowered.seconds,
             tuple(PassFacts(r.name, r.before, r.after, r.seconds, dict(r.hits)) for r in lowered.records),
+            widened=tuple(
+                f"{entry.id} widens float32 to float64, {'; '.join(map(str, origins))}"
+                for entry in self.entries
+                for origins in _widenings(entry.node)
+            ),
         )
 
-    def _node(self, entry: _Entry) -> NodeFacts:
+    def _node(self, entry: Entry) -> NodeFacts:
         node, works = entry.node, self.works.get(id(entry.node), [])
         kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
         rows = tuple(sorted(row for work in works for row in work.rows))
@@ -197,7 +207,39 @@ class _Collector:
         return "constant"
 
 
-def _entries(lowered: Lowered) -> Iterator[_Entry]:
+class NodeIds:
+    """The ids of the nodes of a lowered graph, as in the listing."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        self.entries = list(entries(lowered))
+        self._of = {id(entry.node): entry for entry in self.entries}
+        self._named = {entry.id: entry for entry in self.entries}
+
+    def of(self, node: Tensor) -> str:
+        """The id of a node, ``-`` for one that is not of this graph."""
+        entry = self._of.get(id(node))
+        return "-" if entry is None else entry.id
+
+    def node(self, name: str) -> Tensor | None:
+        """The node with an id."""
+        entry = self._named.get(name)
+        return None if entry is None else entry.node
+
+    def around(self, node: Tensor) -> list[str]:
+        """The ids of the loops and choices that a node is inside of, the outermost first."""
+        found: list[str] = []
+        entry = self._of.get(id(node))
+        while entry is not None and entry.inside is not None:
+            entry = self._named[entry.inside]
+            found.append(entry.id)
+        return found[::-1]
+
+    def loops(self, node: Tensor) -> list[str]:
+        """The ids of the loops that a node is inside of, the outermost first."""
+        return [name for name in self.around(node) if isinstance(self._named[name].node.op, Scan)]
+
+
+def entries(lowered: Lowered) -> Iterator[Entry]:
     """All nodes with ids, inner ones after the loop or choice that they are inside of."""
     forward = {id(n) for n in topological(lowered.outputs)}
     tail = {id(n) for n in lowered.tail}
@@ -206,13 +248,25 @@ def _entries(lowered: Lowered) -> Iterator[_Entry]:
         yield from _with_inner(node, f"%{number}", None, phase)
 
 
-def _with_inner(node: Tensor, name: str, inside: str | None, phase: str) -> Iterator[_Entry]:
-    yield _Entry(node, name, inside, phase)
+def _with_inner(node: Tensor, name: str, inside: str | None, phase: str) -> Iterator[Entry]:
+    yield Entry(node, name, inside, phase)
     count = 0
     for body in _bodies(node.op):
         for inner in topological([*body.inputs, *body.results]):
             yield from _with_inner(inner, f"{name}.{count}", name, phase)
             count += 1
+
+
+def _widenings(node: Tensor) -> Iterator[tuple[Origin, ...]]:
+    """Where each cast from float32 to float64 comes from that a node does."""
+    op = node.op
+    if isinstance(op, Cast) and op.dtype == "float64" and node.inputs[0].dtype == "float32":
+        yield node.origins
+    if isinstance(op, (Fused, FusedReduction, SiblingReductions)):
+        kinds = step_types(op.steps, [value.tensor_type for value in node.inputs])
+        for number, (step, arguments) in enumerate(op.steps):
+            if isinstance(step, Cast) and step.dtype == "float64" and kinds[arguments[0]].dtype == "float32":
+                yield op.origins[number] if op.origins else node.origins
 
 
 def _bodies(op: Op) -> Sequence[Body]:

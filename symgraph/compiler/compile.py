@@ -28,6 +28,16 @@ Update = tuple[Variable, Tensor]
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a lowered graph was made of: see `lower`."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    updates: tuple[Update, ...]
+    givens: Mapping[Tensor, object]
+
+
+@dataclass(frozen=True)
 class Lowered:
     """A rewritten graph in running order, good for every size.
 
@@ -45,6 +55,7 @@ class Lowered:
     seconds: float
     given: tuple[tuple[Tensor, Tensor], ...] = ()
     roots: tuple[Tensor, ...] = ()
+    wanted: Wanted = Wanted((), (), (), {})
 
     @property
     def nodes(self) -> tuple[Tensor, ...]:
@@ -87,6 +98,7 @@ def lower(
         seconds,
         tuple(_open_shapes(given)),
         tuple(roots),
+        Wanted(tuple(inputs), tuple(outputs), tuple(updates), givens),
     )
 
 

@@ -12,7 +12,10 @@ import numpy as np
 
 from symgraph.compiler.collect import collect, pass_facts
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
+from symgraph.compiler.debugging import Debugging
 from symgraph.compiler.feeds import as_feed, as_feeds, label
+from symgraph.compiler.guard import as_guard
+from symgraph.compiler.observe import Observer
 from symgraph.compiler.program import Program
 from symgraph.compiler.variant import Compilation, Variant, recent
 from symgraph.graph.leaves import Variable, as_tensor, free_sizes
@@ -32,7 +35,7 @@ from symgraph.kernels.source import KernelSource
 _MOST_SPECIALISATIONS = 32
 
 
-class Function:
+class Function(Debugging):
     """Outputs and updates of a graph as a callable.
 
     ``f(a, b)`` and ``f([a, b])`` feed the inputs in order and return a list of arrays (one array where a
@@ -48,6 +51,15 @@ class Function:
         New values, all computed from the old ones and stored after the outputs.
     givens : mapping of Tensor to value
         Tensors replaced by other tensors or constants.
+    nan_guard : bool or "nan"
+        Whether every value is looked at, and the first NaN or infinity ends the call with a
+        `FloatingPointError` that tells where it was made; nothing is updated then. ``"nan"`` allows
+        infinities. Calls take longer, and all values on the way keep their memory.
+
+    Attributes
+    ----------
+    known : dict of str to Tensor
+        Tensors that `fetch` and `tap` find by these names, though the graph may not have them.
 
     Raises
     ------
@@ -64,8 +76,12 @@ class Function:
         updates: Iterable[Any] = (),
         givens: Mapping[Tensor, Any] | None = None,
         name: str | None = None,
+        nan_guard: bool | str = False,
     ) -> None:
         self.name = name or "function"
+        self.known: dict[str, Tensor] = {}
+        guard = as_guard(nan_guard)
+        self._observers: list[Observer] = [] if guard is None else [guard]
         self.inputs = tuple(inputs)
         self._single = isinstance(outputs, Tensor)
         self.outputs = tuple(map(_dense, (outputs,) if isinstance(outputs, Tensor) else outputs))
@@ -94,6 +110,12 @@ class Function:
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
+        variant, feeds = self._fed(arguments)
+        results = variant.run(feeds)
+        return results[0] if self._single else results
+
+    def _fed(self, arguments: tuple[Any, ...]) -> tuple[Variant, list[np.ndarray]]:
+        """What a call with these arguments runs, and the arrays that it is fed with."""
         values = self._arguments(arguments, self.inputs)
         if self._sparse:
             feeds = [f for value, t in zip(values, self.inputs, strict=True) for f in as_feeds(value, t)]
@@ -103,8 +125,7 @@ class Function:
         variant = self._main(static)
         if static:
             feeds = [f for i, f in enumerate(feeds) if i not in self._static]
-        results = variant.run(feeds)
-        return results[0] if self._single else results
+        return variant, feeds
 
     def _arguments(self, arguments: tuple[Any, ...], inputs: Sequence[Tensor]) -> tuple[Any, ...]:
         """One value for each of `inputs`, from arguments that may be a single list of them."""
@@ -258,7 +279,9 @@ class Function:
                 updates = _with_defaults(self.updates, outputs) if update else []
                 lowered = lower(left, outputs, updates, givens)
                 lock = self._lock if updates else None
-                variant = Variant(self.name, reason, lowered, lock, self._compilations)
+                variant = Variant(
+                    self.name, reason, lowered, lock, self._compilations, self._observers, self.known
+                )
                 self._variants[key] = variant
                 while len(self._variants) > _MOST_SPECIALISATIONS:
                     self._variants.popitem(last=False)
@@ -305,9 +328,10 @@ def function(
     updates: Iterable[Any] = (),
     givens: Mapping[Tensor, Any] | None = None,
     name: str | None = None,
+    nan_guard: bool | str = False,
 ) -> Function:
     """Compile a `Function`: see there."""
-    return Function(inputs, outputs, updates, givens, name)
+    return Function(inputs, outputs, updates, givens, name, nan_guard)
 
 
 def evaluate(tensor: Tensor, feed: Mapping[Any, Any] | None = None) -> Any:

@@ -19,7 +19,14 @@ class Work:
 
     `inputs` and `outputs` are its operands: their addresses count from the Program's bases, and move with the
     loops around. `rows` are the numbers of its rows, in the order in which they run; `flops` their
-    floating-point operations in one turn.
+    floating-point operations in one turn. `kind` says what they do:
+
+    - ``op``: what the node's op computes.
+    - ``copy``: a value is brought to another place.
+    - ``add``: the second input, a slice's part of a sum, is added to the first.
+    - ``view``: nothing, there are none: the result lies in the input.
+    - ``block``: all of a loop or choice. Its rows, from the first up to the second number of `span`, belong
+      to the nodes inside.
     """
 
     node: Tensor
@@ -27,9 +34,11 @@ class Work:
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     flops: int
+    kind: str
     rows: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
     """For each input, then each output, bytes that it moves in a turn of each loop around the rows."""
+    span: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +64,11 @@ class Draft:
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     flops: int
+    kind: str = "op"
+    depth: int = 0
+    """How many loops were open when it was planned."""
+    span: tuple[int, int] = (0, 0)
+    """Numbers of steps, where it is a block."""
 
 
 class Layout:
@@ -75,7 +89,9 @@ class Layout:
         depths: Callable[[int], int],
         resolve: Callable[[Address, int], Address],
         arena: Callable[[], tuple[Block, ...]],
+        ahead: int,
     ) -> None:
+        self._ahead = ahead
         self._drafts = drafts
         self._of_row = of_row
         self._depths = depths
@@ -91,7 +107,7 @@ class Layout:
         return tuple(self._work(draft, tuple(own)) for draft, own in zip(self._drafts, rows, strict=True))
 
     def _work(self, draft: Draft, rows: tuple[int, ...]) -> Work:
-        depth = self._depths(rows[0]) if rows else 0
+        depth = self._depths(rows[0]) if rows else draft.depth
         buffers = [*draft.inputs, *draft.outputs]
         places = [self._resolve(b.address, depth) for b in buffers]
         found = [
@@ -105,8 +121,10 @@ class Layout:
             tuple(found[:count]),
             tuple(found[count:]),
             draft.flops,
+            draft.kind,
             rows,
             tuple(place.strides for place in places),
+            (draft.span[0] + self._ahead, draft.span[1] + self._ahead),
         )
 
     @cached_property

@@ -56,9 +56,15 @@ class Memory:
         The rows so far.
     lasting : list of Step
         Rows that come before all others, and run again only after variables have changed.
+
+    Parameters
+    ----------
+    pinned : bool
+        Whether every temporary has memory of its own, and rows run one by one, in the order of the nodes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pinned: bool = False) -> None:
+        self.pinned = pinned
         self.bases: list[Base] = []
         self.temporaries: dict[int, Temporary] = {}
         self.steps: list[Step] = []
@@ -146,7 +152,7 @@ class Memory:
         written = {b.base for b in outputs}
         read = {b.base for b in inputs} - written
         work = flops + sum(b.nbytes for b in (*inputs, *outputs))
-        self._drafts.append(Draft(node, 0, tuple(inputs), tuple(outputs), int(flops)))
+        self._drafts.append(Draft(node, 0, tuple(inputs), tuple(outputs), int(flops), depth=self._depth - 1))
         for first, end in pairwise(i * turns // chunks for i in range(chunks + 1)):
             self.steps.append(
                 Step(
@@ -179,15 +185,16 @@ class Memory:
         outputs: Sequence[Buffer],
         flops: float = 0,
         number: int = 0,
+        kind: str = "op",
     ) -> None:
-        """Rows of one node, or of slice `number` of it, as steps.
+        """Rows of one node, or of slice `number` of it, as steps; `kind` is that of `layout.Work`.
 
         What is no input is written: results, and scratch between its rows.
         """
         written = {b.base for b in outputs}
         read = {b.base for b in inputs} - written
         work = flops + sum(b.nbytes for b in (*inputs, *outputs))
-        self._drafts.append(Draft(node, number, tuple(inputs), tuple(outputs), int(flops)))
+        self._drafts.append(Draft(node, number, tuple(inputs), tuple(outputs), int(flops), kind, self._depth))
         for row in rows:
             bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
             (self.lasting if row.lasting else self.steps).append(
@@ -200,6 +207,13 @@ class Memory:
                     len(self._drafts) - 1,
                 )
             )
+
+    def note_block(
+        self, node: Tensor, inputs: Sequence[Buffer], outputs: Sequence[Buffer], first: int
+    ) -> None:
+        """The steps from number `first` on are those of a loop or choice."""
+        span = first, len(self.steps)
+        self._drafts.append(Draft(node, 0, tuple(inputs), tuple(outputs), 0, "block", self._depth, span))
 
     def array(self, buffer: Buffer) -> np.ndarray | None:
         """The array (of a variable or constant) that a buffer lies in."""
@@ -232,11 +246,11 @@ class Memory:
         cuts = sorted({0, guarded, len(self.steps), *(n for block in self._blocks for n in block.edges)})
         gangs: list[list[Step]] = []
         for start, end in pairwise(cuts):
-            gangs += gather(self.steps[start:end])
+            gangs += self._gathered(self.steps[start:end])
         lifetimes, owners = self._lifetimes(gangs)
         offsets, size = pack(lifetimes)
         depths = self._depths()
-        first = gather(self.lasting)
+        first = self._gathered(self.lasting)
         every = [*first, *gangs]
         rows = [
             replace(step.row, operands=tuple(self._resolved(o, offsets, 0) for o in step.row.operands))
@@ -270,8 +284,12 @@ class Memory:
                 lambda row: depths[row - ahead] if depths and row >= ahead else 0,
                 lambda address, depth: self._placed(address, offsets, depth),
                 lambda: _blocks(lifetimes, owners, offsets, starts),
+                ahead,
             ),
         )
+
+    def _gathered(self, steps: Sequence[Step]) -> list[list[Step]]:
+        return [[step] for step in steps] if self.pinned else gather(steps)
 
     def _loops(self) -> list[Loop]:
         return [block for block in self._blocks if isinstance(block, Loop)]
@@ -368,6 +386,8 @@ class Memory:
                 carried = any(start <= index < end for index in shared.get(base, ()))
                 if inside and (across or carried):
                     first[base], last[base] = min(made, int(start)), max(last[base], int(end) - 1)
+        if self.pinned:
+            first, last = dict.fromkeys(first, 0), dict.fromkeys(first, max(len(gangs) - 1, 0))
         lifetimes = {
             base: Lifetime(self.temporaries[base].nbytes, index, last[base]) for base, index in first.items()
         }

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -36,9 +37,12 @@ from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.index import copy_rows
 
 Place = Buffer | tuple[Buffer, ...]
+Mode = Literal["fast", "pinned", "dry"]
+"""``pinned``: the same rows, but no value takes another's place, rows run one by one, and new values of
+variables are stored last; ``dry``: as pinned, and they are not stored at all."""
 
 
-def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int) -> Program:
+def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int, mode: Mode = "fast") -> Program:
     """A Program for inputs of `shapes`. ValueError where sizes contradict the graph."""
     sizes: dict[Unknown, int] = {}
     known = list(zip(lowered.inputs, shapes, strict=True))
@@ -52,17 +56,23 @@ def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int) -> P
                 f"{value.origins[0]}: updates: variable {variable.name} has shape {variable.shape}, "
                 f"its new value {shape}"
             )
-    return _Planner(lowered, sizes, shapes, threads).program()
+    return _Planner(lowered, sizes, shapes, threads, mode).program()
 
 
 class _Planner:
     def __init__(
-        self, lowered: Lowered, sizes: dict[Unknown, int], shapes: Sequence[tuple[int, ...]], threads: int
+        self,
+        lowered: Lowered,
+        sizes: dict[Unknown, int],
+        shapes: Sequence[tuple[int, ...]],
+        threads: int,
+        mode: Mode,
     ) -> None:
         self.lowered = lowered
+        self.mode = mode
         self.sizes = sizes
         self.threads = threads
-        self.memory = Memory()
+        self.memory = Memory(pinned=mode != "fast")
         self.places: dict[int, Place] = {}
         roots = [*lowered.outputs, *(value for _, value in lowered.updates)]
         self.pending = _count_uses(lowered.nodes, roots)
@@ -123,6 +133,7 @@ class _Planner:
             view = op.view(inputs[0], concrete_shape(node.type, self.sizes)) if inputs else None
             if view is not None:
                 self._place(node, view)
+                self.memory.append([], node, inputs, [view], kind="view")
                 self._release(node.inputs)
                 return
         outputs = self._results(node, op, inputs, into)
@@ -171,7 +182,8 @@ class _Planner:
         self, node: Tensor, op: object, inputs: Sequence[Buffer], into: tuple[Buffer | None, ...]
     ) -> list[Buffer]:
         kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-        dying = self._dying(inputs) if isinstance(op, (Elementwise, Fused)) else []
+        in_place = isinstance(op, (Elementwise, Fused)) and not self.memory.pinned
+        dying = self._dying(inputs) if in_place else []
         results = []
         for index, kind in enumerate(kinds):
             shape = concrete_shape(kind, self.sizes)
@@ -227,6 +239,7 @@ class _Planner:
             self._place(node, found)
             self._release(node.inputs)
             return
+        first = len(self.memory.steps)
         frame = Frame(op, given, results, self.memory)
         for source, target in frame.beginnings():
             self._copy(source, target, node)
@@ -235,6 +248,7 @@ class _Planner:
             with self.memory.loop(op.length):
                 self._body(node, op.body, frame.inputs(), frame.targets())
             self.places, self.pending = outside
+        self.memory.note_block(node, given, frame.results, first)
         self._place(node, tuple(frame.results))
         self._release(node.inputs)
 
@@ -245,7 +259,7 @@ class _Planner:
         results = [
             self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
         ]
-        outside = self.places, self.pending
+        outside, first = (self.places, self.pending), len(self.memory.steps)
         with self.memory.branch(condition) as turn_over:
             for number, body in enumerate((op.then, op.otherwise)):
                 if number:
@@ -254,6 +268,7 @@ class _Planner:
                 inputs = [self.memory.moving(buffer) for buffer in given]
                 self._body(node, body, inputs, [(result, True) for result in results])
         self.places, self.pending = outside
+        self.memory.note_block(node, [condition, *given], results, first)
         self._place(node, tuple(results))
         self._release(node.inputs)
 
@@ -365,13 +380,13 @@ class _Planner:
                 add = Instruction("add", (0, 1), target.dtype.name)
                 both = [target, part]
                 rows = elementwise_rows((add,), (2,), both, [target], threads=self.threads, scratch=spare)
-                self.memory.append(rows, node, both, [target], target.size, number)
+                self.memory.append(rows, node, both, [target], target.size, number, "add")
 
     # Outputs and updates
 
     def _copy(self, source: Buffer, target: Buffer, node: Tensor) -> None:
         rows = copy_rows(source, target, threads=self.threads, scratch=self.memory.temporary)
-        self.memory.append(rows, node, [source], [target])
+        self.memory.append(rows, node, [source], [target], kind="copy")
 
     def _copy_outputs(self) -> None:
         """Outputs that are views, leaves, or repeated are copied out."""
@@ -417,6 +432,7 @@ class _Planner:
             if isinstance(node.op, Part):
                 owner[id(node.inputs[0])].append(node)
         deferred: list[tuple[Tensor, np.ndarray]] = []
+        pinned = self.memory.pinned
         for position, node in enumerate(self.lowered.tail):
             results = owner.get(id(node), [node])
             if isinstance(node.op, Part):
@@ -428,13 +444,15 @@ class _Planner:
                 index = result.op.index if isinstance(result.op, Part) else 0
                 arrays = targets.get(id(result), [])
                 late = arrays and last_reader.get(id(arrays[0]), -1) > position
-                if arrays and not late and self._fits(node, result, arrays[0]):
+                # A pinned Program stores all new values at its very end: until then the step can be left.
+                if arrays and not late and not pinned and self._fits(node, result, arrays[0]):
                     into[index] = self._variable_buffer(arrays[0])
                     arrays = arrays[1:]
                 deferred.extend((result, array) for array in arrays)
             self._node(node, tuple(into))
-        for result, array in deferred:
-            self._copy(self._buffer(result), self._variable_buffer(array), result)
+        if self.mode != "dry":
+            for result, array in deferred:
+                self._copy(self._buffer(result), self._variable_buffer(array), result)
 
     def _placed(self, node: Tensor) -> list[Buffer]:
         """The inputs of a tail node that lie in fixed arrays (variables, constants), also through views."""
@@ -455,8 +473,9 @@ class _Planner:
         )
 
     def _store(self, copies: Sequence[tuple[Buffer, Buffer, Tensor]]) -> None:
-        for source, target, node in copies:
-            self._copy(source, target, node)
+        if self.mode != "dry":
+            for source, target, node in copies:
+                self._copy(source, target, node)
 
 
 def _count_uses(nodes: Sequence[Tensor], roots: Sequence[Tensor]) -> dict[int, int]:

@@ -6,8 +6,9 @@ A table of kernel calls, the bases that its addresses count from, and leases to 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +17,8 @@ from symgraph.compiler.clocks import Clocks
 from symgraph.compiler.layout import Layout
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
-from symgraph.kernels.machine import Branch, Lease, Loop, Row, Table
+from symgraph.kernels.machine import Branch, KernelError, Lease, Loop, Row, Table
+from symgraph.kernels.table import OPERAND
 
 _Idle = TypeVar("_Idle")
 
@@ -28,6 +30,16 @@ class Base:
     kind: str
     index: int = 0
     array: np.ndarray | None = None
+
+
+class RowError(ValueError):
+    """A kernel has failed: `error` says how, `row` is its row's number, `turns` are those of its loops."""
+
+    def __init__(self, error: KernelError, row: int, turns: tuple[int, ...]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.row = row
+        self.turns = turns
 
 
 class Program:
@@ -116,7 +128,54 @@ class Program:
             clocks.note(start, time.perf_counter())
         return results
 
-    def _run(self, lease: Lease, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
+    def stepped(
+        self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], after: Callable[[Lease, int], None]
+    ) -> list[np.ndarray]:
+        """As `run`, row by row; ``after(lease, row)`` is called after each. What it raises ends the call.
+
+        Only for a Program whose rows are in no gangs. Calls of Python are not told of.
+        """
+        ends = {number + 1: row for row, number in enumerate(self._machine_numbers)}
+
+        def drive(lease: Lease, first: int) -> None:
+            for end in lease.steps(0):
+                after(lease, ends[end])
+
+        return self._run(self._new_lease(), feeds, slabs, drive)
+
+    def turns(self, lease: Lease, row: int) -> list[tuple[Loop, int]]:
+        """The loops around a row, the outermost first, and how many turns each has done."""
+        return [
+            (loop, lease.turns(control))
+            for loop, control in self._loop_controls
+            if loop.first <= row < loop.end
+        ][::-1]
+
+    @cached_property
+    def _machine_numbers(self) -> list[int]:
+        """For each row the machine's number of it."""
+        return [number for number, row in enumerate(self.machine_rows) if row is not None]
+
+    @cached_property
+    def _loop_controls(self) -> list[tuple[Loop, int]]:
+        """Each loop, inner ones first, and the machine's number of the row that controls it."""
+        table = self._table
+        controls = [
+            number
+            for number, row in enumerate(self.machine_rows)
+            if row is None and table.words[table.table[number, OPERAND] + 1] > 0
+        ]
+        loops = [block for block in self.blocks if isinstance(block, Loop)]
+        # A loop's control row comes at its end; where several end together inner ones, which come first, do.
+        return list(zip(sorted(loops, key=lambda loop: loop.end), controls, strict=True))
+
+    def _run(
+        self,
+        lease: Lease,
+        feeds: Sequence[np.ndarray],
+        slabs: list[np.ndarray],
+        drive: Callable[[Lease, int], None] = Lease.run,
+    ) -> list[np.ndarray]:
         slab = _borrow(slabs, self.arena_bytes)
         results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
         bases = lease.bases
@@ -127,7 +186,11 @@ class Program:
         bases[self._arena] = slab.__array_interface__["data"][0]
         versions = tuple(storage.version for storage in self._read)
         try:
-            lease.run(self.lasting if versions == self._seen else 0)
+            drive(lease, self.lasting if versions == self._seen else 0)
+        except KernelError as error:
+            row = next(i for i, known in enumerate(self.rows) if known is error.row)
+            turns = [number for _, number in self.turns(lease, row)]
+            raise RowError(error, row, tuple(turns)) from error
         finally:
             slabs.append(slab)
             for storage in self._changed:

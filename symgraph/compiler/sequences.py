@@ -79,7 +79,7 @@ def plan_sequence(
     frame = Frame(op, given, results, memory, history_bytes=0)
     for source, target in frame.beginnings():
         rows = copy_rows(source, target, threads=threads, scratch=memory.temporary)
-        memory.append(rows, node, [source], [target])
+        memory.append(rows, node, [source], [target], kind="copy")
     with memory.turning():
         moving = frame.inputs()[: op.sequences + op.states]
         inputs = [*moving, *given[op.sequences + op.states :]]
@@ -216,7 +216,7 @@ class _Shared:
         if buffer not in self._turned:
             copy = self.memory.temporary(buffer.shape, buffer.dtype)
             rows = copy_rows(buffer, copy, threads=self.threads, scratch=self.memory.temporary)
-            self.memory.append(rows, self.node, [buffer], [copy])
+            self.memory.append(rows, self.node, [buffer], [copy], kind="copy")
             self._turned[buffer] = copy
         return self._turned[buffer]
 
@@ -244,7 +244,7 @@ class _Shared:
                 self._seen.add(row.operands)
                 # A copy that is made anew in each call is packed anew.
                 lasting = factor.base in self._lasting
-                self.memory.append([replace(row, lasting=lasting)], self.node, [factor], [])
+                self.memory.append([replace(row, lasting=lasting)], self.node, [factor], [], kind="copy")
         return [row for row in rows if not row.lasting]
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
-from contextlib import suppress
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 
 from symgraph.compiler.clocks import RECORDER
+from symgraph.compiler.collect import NodeIds
 from symgraph.compiler.compile import Lowered
-from symgraph.compiler.plan import plan
-from symgraph.compiler.program import Program
-from symgraph.kernels.machine import KernelError
+from symgraph.compiler.observe import OBSERVERS, LiveRun, Observer
+from symgraph.compiler.plan import Mode, plan
+from symgraph.compiler.program import Program, RowError
+from symgraph.graph.tensor import Tensor
 from symgraph.kernels.threads import get_num_threads
 
 _MOST_PROGRAMS = 16
@@ -52,7 +55,8 @@ class Variant:
     """A lowered graph with its Programs, one for each set of input shapes.
 
     `name` is the Function's, `reason` says why the graph was lowered; this and every planning is noted in
-    `compilations`.
+    `compilations`. `observers` look at every call (the sequence may change meanwhile). `known` are
+    tensors that are found by these names, though the graph may not have them.
     """
 
     def __init__(
@@ -62,29 +66,69 @@ class Variant:
         lowered: Lowered,
         lock: threading.RLock | None,
         compilations: list[Compilation],
+        observers: Sequence[Observer] = (),
+        known: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.name = name
+        self.known = {} if known is None else known
+        self._observers = observers
         self.lowered = lowered
         self.newest: Program | None = None
         self.compilations = compilations
         compilations.append(Compilation("lower", reason, lowered.seconds))
         self._lock = lock
-        self._programs: OrderedDict[tuple[int, Shapes], Program] = OrderedDict()
+        self._programs: OrderedDict[tuple[int, Shapes, Mode], Program] = OrderedDict()
         self._planning = threading.Lock()
         self._slabs: list[np.ndarray] = []
+        # Those of pinned Programs are far larger.
+        self._wide_slabs: list[np.ndarray] = []
 
     def run(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
         """Run the Program for the shapes of `feeds`."""
+        observers = (*self._observers, *OBSERVERS.get())
+        if observers:
+            return self.observed(feeds, observers)
         program = self.program(tuple([f.shape for f in feeds]))
         try:
             if self._lock is None:
                 return self._run(program, feeds)
             with self._lock:
                 return self._run(program, feeds)
-        except KernelError as error:
-            node = error.row.node
-            meaning = error.row.kernel.errors.get(error.status, f"status {error.status}")
-            raise ValueError(f"{node.origins[0]}: {node.op}: {meaning}") from error
+        except RowError as error:
+            raise ValueError(self._described(program, error)) from error
+
+    def observed(
+        self, feeds: list[np.ndarray], observers: Sequence[Observer], mode: Mode = "pinned"
+    ) -> list[np.ndarray]:
+        """As `run`, with the pinned Program; `observers` see its values. Under ``dry`` nothing is stored."""
+        program = self.program(tuple([f.shape for f in feeds]), mode)
+        try:
+            with self._lock or nullcontext():
+                return LiveRun(self, program, feeds).observed_by(observers, self._wide_slabs)
+        except RowError as error:
+            raise ValueError(self._described(program, error)) from error
+
+    def alone(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
+        """Run the Program, and nobody looks. For a graph without updates."""
+        return self.program(tuple([f.shape for f in feeds])).run(feeds, self._slabs)
+
+    @cached_property
+    def ids(self) -> NodeIds:
+        """The ids of the nodes."""
+        return NodeIds(self.lowered)
+
+    def _described(self, program: Program, error: RowError) -> str:
+        """What a kernel complains of: layer, line, op, shapes of its inputs, and where in a loop it is."""
+        row, status = program.rows[error.row], error.error.status
+        meaning = row.kernel.errors.get(status, f"status {status}")
+        work = program.layout.works[program.layout.work_of_row(error.row)]
+        shapes = " and ".join(str(buffer.shape) for buffer in work.inputs)
+        loops = self.ids.loops(row.node)
+        where = [f"turn {n + 1} of the loop {name}" for n, name in zip(error.turns, loops, strict=False)]
+        if any(other.slice for other in program.rows if other.node is row.node):
+            where.append(f"slice {row.slice + 1} of the samples")
+        text = f"{row.node.origins[0]}: {row.node.op}: {meaning} (inputs of shapes {shapes}"
+        return f"{text}; {', '.join(where)})" if where else f"{text})"
 
     def _run(self, program: Program, feeds: list[np.ndarray]) -> list[np.ndarray]:
         recorder = RECORDER.get()
@@ -93,9 +137,9 @@ class Variant:
             return program.run(feeds, self._slabs)
         return program.timed(feeds, self._slabs, clocks)
 
-    def program(self, shapes: Shapes) -> Program:
+    def program(self, shapes: Shapes, mode: Mode = "fast") -> Program:
         """The Program for these input shapes: planned once for a number of threads."""
-        key = (get_num_threads(), shapes)
+        key = (get_num_threads(), shapes, mode)
         program = recent(self._programs, key)
         if program is None:
             with self._planning:
@@ -103,19 +147,20 @@ class Variant:
                 self._programs[key] = program
                 while len(self._programs) > _MOST_PROGRAMS:
                     self._programs.popitem(last=False)
-        self.newest = program
+        if mode == "fast" or self.newest is None:
+            self.newest = program
         return program
 
-    def _planned(self, threads: int, shapes: Shapes) -> Program:
+    def _planned(self, threads: int, shapes: Shapes, mode: Mode) -> Program:
         start = time.perf_counter()
-        program = plan(self.lowered, shapes, threads)
+        program = plan(self.lowered, shapes, threads, mode)
         new = {row.kernel for row in program.rows if row.kernel.loaded_at >= start}
         times = [kernel.compile_seconds or 0.0 for kernel in new]
         made = sum(seconds > 0 for seconds in times)
         self.compilations.append(
             Compilation(
                 "plan",
-                self._reason(threads, shapes),
+                self._reason(threads, shapes, mode),
                 time.perf_counter() - start,
                 made,
                 len(new) - made,
@@ -125,12 +170,14 @@ class Variant:
         del self.compilations[:-_MOST_COMPILATIONS]
         return program
 
-    def _reason(self, threads: int, shapes: Shapes) -> str:
+    def _reason(self, threads: int, shapes: Shapes, mode: Mode) -> str:
         """Why no Program at hand fits."""
         text = ", ".join(map(str, shapes)) or "no inputs"
+        if mode != "fast":
+            return f"values are looked at, with shapes {text}"
         if self.newest is None:
             return f"first call, with shapes {text}"
-        if any(known == shapes for _, known in self._programs):
+        if any(known == shapes for _, known, kind in self._programs if kind == mode):
             return f"{threads} threads, with shapes {text}"
         return f"new shapes {text}"
 

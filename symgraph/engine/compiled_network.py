@@ -9,6 +9,7 @@ from typing import Any
 
 from symgraph import backend as K
 from symgraph import optimizers
+from symgraph.compiler.guard import as_guard
 from symgraph.engine.network import Network
 from symgraph.engine.objective import Objective, build_objective, resolve_losses
 from symgraph.engine.rollback import unchanged_on_error
@@ -30,6 +31,7 @@ class CompiledNetwork(Network):
         Compiled by `compile`; set one to None to have it made again at its next use.
     """
 
+    _nan_guard: bool | str = False
     train_function: Any
     test_function: Any
     predict_function: Any
@@ -43,6 +45,7 @@ class CompiledNetwork(Network):
         sample_weight_mode: Any = None,
         weighted_metrics: Any = None,
         target_tensors: Any = None,
+        nan_guard: bool | str = False,
         **kwargs: Any,
     ) -> None:
         """Prepare for training: write losses, metrics and updates, and compile the three functions.
@@ -67,6 +70,10 @@ class CompiledNetwork(Network):
             Targets that come from the graph instead of from the user.
         options, run_metadata : RunOptions, RunMetadata, optional
             `run_metadata` gets the times of every call of the three functions.
+        nan_guard : bool or "nan"
+            Whether the first NaN or infinity ends training, evaluation and prediction with an error that
+            names its layer; the weights are those before the step then. ``"nan"`` allows infinities. See
+            `symgraph.Function`.
 
         Raises
         ------
@@ -77,8 +84,10 @@ class CompiledNetwork(Network):
         if unknown:
             raise TypeError(f"compile: unrecognized keyword arguments {unknown}")
         optimizer = optimizers.get(optimizer)
+        as_guard(nan_guard)
         with unchanged_on_error([self, optimizer], parts=False):
             self.optimizer = optimizer
+            self._nan_guard = nan_guard
             self.loss = loss or []
             self.metrics = metrics or []
             self.loss_weights = loss_weights
@@ -186,7 +195,10 @@ class CompiledNetwork(Network):
             givens=_learning_phase(phase),
             name=name,
             **self._function_kwargs,
+            nan_guard=self._nan_guard,
         )
+        # Losses may take the logits and leave the output out.
+        function.known.update(zip(self.output_names, self.outputs, strict=True))
         self._fetched[name] = fetched
         return function
 
@@ -199,6 +211,7 @@ class CompiledNetwork(Network):
                 givens=_learning_phase(0),
                 name="predict_function",
                 **getattr(self, "_function_kwargs", {}),
+                nan_guard=self._nan_guard,
             )
 
 

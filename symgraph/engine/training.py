@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
 from symgraph import backend as K
 from symgraph.compiler.profile import Profile
+from symgraph.compiler.taps import Callback
 from symgraph.engine import training_arrays
 from symgraph.engine.compiled_network import CompiledNetwork
 from symgraph.engine.feeding import (
@@ -24,6 +25,7 @@ from symgraph.engine.feeding import (
 )
 from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.training_arrays import plain_number
+from symgraph.inspection.checks import CheckReport
 from symgraph.utils.generic_utils import to_list, unpack_singleton
 
 __all__ = ["Model"]
@@ -64,6 +66,7 @@ class Model(CompiledNetwork):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         profile: bool | Profile = False,
+        taps: Mapping[str, Callback] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Train for a number of epochs.
@@ -91,6 +94,9 @@ class Model(CompiledNetwork):
             Lengths of an epoch and of a validation where the data come from the graph.
         profile : bool or Profile
             Time what runs: the History, and the model, get a `profile`.
+        taps : dict of name to callable, optional
+            ``callback(name, value, info)`` gets the value of a layer's output, or of any node, at every step:
+            see `symgraph.tap`. Training is the same bit for bit.
         **kwargs
             `nb_epoch`, the old name of `epochs`, with a warning.
 
@@ -120,7 +126,11 @@ class Model(CompiledNetwork):
             feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
             ins, val_ins = _parts(self, feed, validation_data, validation_split, batch_size)
         numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps)
-        with _profiled(self, profile):
+        with ExitStack() as stack:
+            for name, callback in (taps or {}).items():
+                self._make_train_function()
+                stack.enter_context(self.train_function.tap(name, callback))
+            stack.enter_context(_profiled(self, profile))
             history = training_arrays.fit_loop(
                 self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps
             )
@@ -227,6 +237,17 @@ class Model(CompiledNetwork):
         feed = standardized(self, x)
         self._make_predict_function()
         return unpack_singleton(self.predict_function(_whole(self, feed)))
+
+    def check(self, x: Any, y: Any, sample_weight: Any = None) -> CheckReport:
+        """Compare every kernel of one training step with its numpy reference, on the values of this batch.
+
+        Weights stay as they are. See `symgraph.Function.check`.
+        """
+        self._check_compiled()
+        feed = standardized_pair(self, x, y, sample_weight)
+        self._make_train_function()
+        report: CheckReport = self.train_function.check(_whole(self, feed))
+        return report
 
     def _check_compiled(self) -> None:
         if self.optimizer is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from symgraph.graph.leaves import constant
 from symgraph.graph.op import Part
-from symgraph.graph.origin import layer_scope
+from symgraph.graph.origin import inherit
 from symgraph.graph.tensor import Tensor, call, topological
 from symgraph.graph.types import TensorType, TupleType, is_float
 
@@ -89,7 +89,8 @@ def _accumulate(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -
             assert isinstance(here, Tensor)
             _add_part(by_part, node, here)
             continue
-        with layer_scope(node.layer) if node.layer else _no_scope():
+        # Gradients come from the line that wrote what they are the gradients of.
+        with inherit(node.origins):
             flows = node.op.gradient(node.inputs, node, here)
             for source, flow in zip(node.inputs, flows, strict=True):
                 if flow is not None and id(source) in wanted:
@@ -97,16 +98,6 @@ def _accumulate(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -
                     before = totals.get(id(source))
                     totals[id(source)] = flow if before is None else before + flow
     return totals
-
-
-class _no_scope:
-    """A scope that leaves the layer as it is."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 def _add_part(by_part: dict[int, list[Tensor | None]], node: Tensor, grad: Tensor) -> None:

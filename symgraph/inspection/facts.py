@@ -121,7 +121,10 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """See the module. `shapes` are those of the inputs; rows and arena are empty without a Program."""
+    """See the module. `shapes` are those of the inputs; rows and arena are empty without a Program.
+
+    `widened` says where float32 becomes float64.
+    """
 
     name: str
     inputs: tuple[InputFacts, ...]
@@ -136,6 +139,7 @@ class Facts:
     guarded: int
     lower_seconds: float
     passes: tuple[PassFacts, ...]
+    widened: tuple[str, ...] = ()
     version: str = symgraph.__version__
     schema: int = SCHEMA
     extras: dict[str, Any] = field(default_factory=dict)

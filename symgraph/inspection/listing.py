@@ -24,7 +24,7 @@ def listing(facts: Facts) -> str:
     used = [i for i in range(len(_HEAD)) if i < _ALWAYS or any(row[i] for row in cells)]
     lines = table([_HEAD[i] for i in used], [[row[i] for i in used] for row in cells])
     memory = f"arena {byte_text(facts.arena_bytes)} for {byte_text(facts.buffer_bytes)} of temporaries"
-    return "\n".join([head, *lines, f"{len(facts.rows)} rows, {memory}"])
+    return "\n".join([head, *lines, f"{len(facts.rows)} rows, {memory}", *facts.widened])
 
 
 def _cells(facts: Facts, nodes: dict[str, NodeFacts]) -> Iterator[tuple[str, ...]]:

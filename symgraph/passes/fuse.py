@@ -177,20 +177,20 @@ def _emit(group: _Group, done: dict[int, Tensor], results: set[int]) -> None:
         steps.append((node.op, arguments))
         place[id(node)] = len(outer) + len(steps) - 1
     origins = tuple(dict.fromkeys(o for n in [*members, group.last] for o in n.origins))
+    own = tuple(n.origins for n in members)
     with inherit(origins):
         if group.reduction is not None:
             last = group.reduction
             assert isinstance(last.op, Reduction)
-            done[id(last)] = Tensor(
-                FusedReduction(tuple(steps), last.op), tuple(outer), last.type, name=last.name
-            )
+            op = FusedReduction(tuple(steps), last.op, (*own, last.origins))
+            done[id(last)] = Tensor(op, tuple(outer), last.type, name=last.name)
             return
         stored = [n for n in members if id(n) in results or n is members[-1]]
-        op = Fused(tuple(steps), tuple(place[id(n)] for n in stored))
+        sweep = Fused(tuple(steps), tuple(place[id(n)] for n in stored), own)
         if len(stored) == 1:
-            done[id(stored[0])] = Tensor(op, tuple(outer), stored[0].type, name=stored[0].name)
+            done[id(stored[0])] = Tensor(sweep, tuple(outer), stored[0].type, name=stored[0].name)
             return
-        whole = op(*outer)
+        whole = sweep(*outer)
         for node, part in zip(stored, parts(whole), strict=True):
             assert isinstance(node.type, TensorType)
             part.name = node.name

@@ -14,7 +14,7 @@ from symgraph.graph.ops.elementwise import broadcast_shapes
 from symgraph.graph.ops.fused import FusedReduction, Step
 from symgraph.graph.ops.reduce import Reduction
 from symgraph.graph.ops.siblings import SiblingReductions
-from symgraph.graph.origin import inherit
+from symgraph.graph.origin import Origin, inherit
 from symgraph.graph.tensor import Tensor, consumers, topological
 
 # More results than that do not fit into registers together.
@@ -50,6 +50,11 @@ def _reduction(node: Tensor) -> Reduction:
 
 def _steps(node: Tensor) -> tuple[Step, ...]:
     return node.op.steps if isinstance(node.op, FusedReduction) else ()
+
+
+def _origins(node: Tensor) -> tuple[tuple[Origin, ...], ...]:
+    """Where each step of a reduction comes from, and the reduction itself."""
+    return node.op.origins if isinstance(node.op, FusedReduction) else (node.origins,)
 
 
 def _full_shape(node: Tensor) -> tuple[Dim, ...] | None:
@@ -130,15 +135,19 @@ def _emit(family: Sequence[Tensor], done: dict[int, Tensor]) -> None:
     outer = list({id(i): i for member in family for i in member.inputs}.values())
     place = {id(i): k for k, i in enumerate(outer)}
     steps: dict[Step, int] = {}
+    origins: list[tuple[Origin, ...]] = []
     reductions = []
     for member in family:
         # Where the member's own places lie among all: equal steps are taken once.
         places = [place[id(i)] for i in member.inputs]
-        for op, arguments in _steps(member):
+        for (op, arguments), own in zip(_steps(member), _origins(member), strict=False):
             step = (op, tuple(places[i] for i in arguments))
+            if step not in steps:
+                origins.append(own)
             places.append(steps.setdefault(step, len(outer) + len(steps)))
         reductions.append((_reduction(member), places[-1]))
-    joined = SiblingReductions(tuple(steps), tuple(reductions))
+    origins += [_origins(member)[-1] for member in family]
+    joined = SiblingReductions(tuple(steps), tuple(reductions), tuple(origins))
     with inherit(tuple(dict.fromkeys(o for member in family for o in member.origins))):
         whole = joined(*(done[id(i)] for i in outer))
         for member, part in zip(family, parts(whole), strict=True):

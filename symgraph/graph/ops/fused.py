@@ -6,7 +6,7 @@ Element-wise expressions in one sweep, alone or as the prologue of a reduction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ from symgraph.graph.ops.elementwise import (
 )
 from symgraph.graph.ops.math import Exp, Tanh
 from symgraph.graph.ops.reduce import Max, Mean, Reduction, Sum
+from symgraph.graph.origin import Origin
 from symgraph.graph.types import TensorType, TupleType, Type
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
@@ -34,9 +35,11 @@ from symgraph.kernels.reduce import reduce_rows
 
 Step = tuple[Elementwise, tuple[int, ...]]
 """An element-wise op and the places of its arguments: inputs first, then earlier steps."""
+Origins = tuple[tuple[Origin, ...], ...]
+"""Where each step comes from, then each reduction; empty where that is not known."""
 
 
-def _types(steps: Sequence[Step], inputs: Sequence[TensorType]) -> list[TensorType]:
+def step_types(steps: Sequence[Step], inputs: Sequence[TensorType]) -> list[TensorType]:
     """The types of all places: inputs, then every step."""
     places = list(inputs)
     for op, arguments in steps:
@@ -44,7 +47,7 @@ def _types(steps: Sequence[Step], inputs: Sequence[TensorType]) -> list[TensorTy
     return places
 
 
-def _values(steps: Sequence[Step], arrays: Sequence[Any]) -> list[Any]:
+def step_values(steps: Sequence[Step], arrays: Sequence[Any]) -> list[Any]:
     """The values of all places, by the steps' references."""
     places = list(arrays)
     for op, arguments in steps:
@@ -75,6 +78,7 @@ class Fused(Op):
 
     steps: tuple[Step, ...]
     results: tuple[int, ...]
+    origins: Origins = field(default=(), compare=False, repr=False)
     differentiable: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -82,19 +86,19 @@ class Fused(Op):
 
     def infer(self, *types: Any) -> Type:
         """One tensor, or a tuple where several places are stored."""
-        places = _types(self.steps, types)
+        places = step_types(self.steps, types)
         kinds = tuple(places[i] for i in self.results)
         return kinds[0] if len(kinds) == 1 else TupleType(kinds)
 
     def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
         """What the steps require."""
-        places = _types(self.steps, types)
+        places = step_types(self.steps, types)
         for op, arguments in self.steps:
             yield from op.requires(*(places[i] for i in arguments))
 
     def reference(self, *arrays: Any) -> Any:
         """The steps' references, one after the other."""
-        places = _values(self.steps, arrays)
+        places = step_values(self.steps, arrays)
         shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
         values = tuple(np.array(np.broadcast_to(places[i], shape)) for i in self.results)
         return values[0] if len(values) == 1 else values
@@ -134,6 +138,7 @@ class FusedReduction(Op):
 
     steps: tuple[Step, ...]
     reduction: Reduction
+    origins: Origins = field(default=(), compare=False, repr=False)
     differentiable: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -141,11 +146,11 @@ class FusedReduction(Op):
 
     def infer(self, *types: Any) -> Type:
         """The reduction's type."""
-        return self.reduction.infer(_types(self.steps, types)[-1])
+        return self.reduction.infer(step_types(self.steps, types)[-1])
 
     def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
         """What the steps require."""
-        places = _types(self.steps, types)
+        places = step_types(self.steps, types)
         for op, arguments in self.steps:
             yield from op.requires(*(places[i] for i in arguments))
         yield from broadcast_requirements([t.shape for t in types])
@@ -153,7 +158,7 @@ class FusedReduction(Op):
     def reference(self, *arrays: Any) -> Any:
         """The steps' references, then the reduction's."""
         shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
-        return self.reduction.reference(np.broadcast_to(_values(self.steps, arrays)[-1], shape))
+        return self.reduction.reference(np.broadcast_to(step_values(self.steps, arrays)[-1], shape))
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """The steps on the full shape, and the reduction."""

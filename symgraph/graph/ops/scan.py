@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,15 +88,9 @@ class Scan(Op):
 
     def reference(self, *arrays: Any) -> Any:
         """A Python loop around the references of the body."""
-        count = int(self.length)
-        sequences, rest = arrays[: self.sequences], arrays[self.sequences :]
-        states, constants = list(rest[: self.states]), rest[self.states :]
         stacked: list[list[np.ndarray]] = [[] for _ in range(self.outputs)]
-        histories = [[state] for state in states]
-        for t in reversed(range(count)) if self.backward else range(count):
-            values = [*(s[t] for s in sequences), *states, *constants]
-            found = evaluate(self.body.results, dict(zip(self.body.inputs, values, strict=True)))
-            states = found[self.outputs :]
+        histories = [[state] for state in arrays[self.sequences : self.sequences + self.states]]
+        for found in self.turns(arrays):
             for whole, value in zip([*stacked, *histories], found, strict=True):
                 whole.append(value)
         shapes = self._shapes([a.shape for a in arrays])
@@ -110,6 +105,24 @@ class Scan(Op):
                 ordered = steps[::-1] if self.backward else steps
                 results.append(np.stack(ordered) if ordered else np.zeros((0, *shape), dtype))
         return tuple(results)
+
+    def turns(
+        self, arrays: Sequence[Any], watch: Callable[[int, Tensor, Any], None] | None = None
+    ) -> Iterator[list[Any]]:
+        """The results of the body turn after turn, by its references.
+
+        ``watch(turn, node, value)`` is shown every node; turns count from 0 in the order in which they run.
+        """
+        count = int(self.length)
+        sequences, rest = arrays[: self.sequences], arrays[self.sequences :]
+        states, constants = list(rest[: self.states]), rest[self.states :]
+        for turn in range(count):
+            place = count - 1 - turn if self.backward else turn
+            values = [*(s[place] for s in sequences), *states, *constants]
+            feeds = dict(zip(self.body.inputs, values, strict=True))
+            found = evaluate(self.body.results, feeds, None if watch is None else partial(watch, turn))
+            states = found[self.outputs :]
+            yield found
 
     def _shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """The shapes of one step's results."""

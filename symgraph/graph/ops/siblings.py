@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from symgraph.graph.ops.elementwise import (
     broadcast_shapes,
     cut_samples,
 )
-from symgraph.graph.ops.fused import Step, instructions
+from symgraph.graph.ops.fused import Origins, Step, instructions, step_values
 from symgraph.graph.ops.reduce import Max, Mean, Reduction, Sum
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.buffer import Buffer, Scratch
@@ -34,6 +34,7 @@ class SiblingReductions(Op):
 
     steps: tuple[Step, ...]
     reductions: tuple[tuple[Reduction, int], ...]
+    origins: Origins = field(default=(), compare=False, repr=False)
     differentiable: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -61,9 +62,7 @@ class SiblingReductions(Op):
     def reference(self, *arrays: Any) -> Any:
         """The steps' references, then the reductions'."""
         shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
-        places = list(arrays)
-        for op, arguments in self.steps:
-            places.append(op.reference(*(places[i] for i in arguments)))
+        places = step_values(self.steps, arrays)
         return tuple(r.reference(np.broadcast_to(places[i], shape)) for r, i in self.reductions)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:

@@ -1,0 +1,95 @@
+"""What a Function can do to be looked into: `fetch`, `tap`, `check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.compiler.taps import Callback, Fetch, Fetched, Tap
+from symgraph.compiler.verify import Verifier
+from symgraph.graph.tensor import Tensor
+from symgraph.inspection.checks import CheckReport
+
+if TYPE_CHECKING:
+    from symgraph.compiler.observe import Observer
+    from symgraph.compiler.variant import Variant
+
+
+class TapHandle:
+    """A tap that is set: `remove` it, or leave the ``with`` block that it was set for."""
+
+    def __init__(self, observers: list[Observer], own: Observer) -> None:
+        self._observers = observers
+        self._own = own
+
+    def remove(self) -> None:
+        """Let the Function go on without it. Harmless when that was done already."""
+        if self._own in self._observers:
+            self._observers.remove(self._own)
+
+    def __enter__(self) -> TapHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+class Debugging:
+    """Part of `Function`: see there."""
+
+    _observers: list[Observer]
+    name: str
+
+    def _latest(self) -> Variant:
+        raise NotImplementedError
+
+    def _fed(self, arguments: tuple[Any, ...]) -> tuple[Variant, list[np.ndarray]]:
+        raise NotImplementedError
+
+    def fetch(self, *names: str | Tensor) -> Fetched:
+        """Ask for values of the next call, by id (``%12``), tensor, name, or layer: see `compiler.taps`.
+
+        Returns
+        -------
+        dict of str or Tensor to array
+            Empty until the next call has run to its end. A node inside a loop gives its turns stacked, one
+            with several results a tuple.
+
+        Raises
+        ------
+        ValueError
+            Nothing is called that; the message lists what comes close.
+        """
+        own = Fetch(names, over=self._observers.remove)
+        own.check(self._latest())
+        self._observers.append(own)
+        return own.values
+
+    def tap(self, name: str | Tensor, callback: Callback) -> TapHandle:
+        """Show a value to ``callback(name, value, info)`` in every call from now on: see `compiler.taps`.
+
+        Returns
+        -------
+        TapHandle
+            With `remove`; it may be used in a ``with`` statement.
+
+        Raises
+        ------
+        ValueError
+            Nothing is called that; the message lists what comes close.
+        """
+        own = Tap(name, callback)
+        own.target(self._latest())
+        self._observers.append(own)
+        return TapHandle(self._observers, own)
+
+    def check(self, *arguments: Any) -> CheckReport:
+        """Run once on these inputs, and compare every kernel with its numpy reference on what it has read.
+
+        Nothing is stored: variables stay as they are. References are slow: small batches do.
+        """
+        variant, feeds = self._fed(arguments)
+        verifier = Verifier()
+        variant.observed(feeds, [verifier], "dry")
+        return verifier.report(self.name, variant.ids)

@@ -1,0 +1,213 @@
+"""Looking at the values of a call while it runs.
+
+An observed call runs a *pinned* Program (see `plan.Mode`) row by row: the same kernels on the same tiles as
+ever, so its results are the same bit for bit, but every value stays where it was written, and new values of
+variables are stored last. Whoever raises before that leaves the variables as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from symgraph.compiler.layout import Work
+from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
+from symgraph.graph.tensor import Tensor
+from symgraph.kernels.buffer import Buffer
+from symgraph.kernels.machine import Branch, Host, Lease, Loop
+
+if TYPE_CHECKING:
+    from symgraph.compiler.program import Program
+    from symgraph.compiler.variant import Variant
+
+
+class Observer(Protocol):
+    """Somebody who looks at values while a call runs."""
+
+    def begin(self, run: LiveRun) -> None:
+        """Before the first row."""
+
+    def done(self, run: LiveRun, work: Work) -> None:
+        """After the last row of a work; inside a loop, in every turn."""
+
+    def end(self, run: LiveRun) -> None:
+        """When all rows have run, and new values of variables are stored."""
+
+
+OBSERVERS: ContextVar[tuple[Observer, ...]] = ContextVar("symgraph_observers", default=())
+"""Who looks at all calls of this thread (or task)."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn, counted from 0, of a loop of `turns`; `loop` is the id of its node."""
+
+    number: int
+    turns: int
+    loop: str
+
+    def __str__(self) -> str:
+        return f"turn {self.number + 1} of {self.turns} of the loop {self.loop}"
+
+
+class LiveRun:
+    """One call of a pinned Program while it runs.
+
+    Attributes
+    ----------
+    variant, program
+        What runs.
+    feeds : list of array
+        What it was fed with.
+    notes : dict of int to anything
+        For observers, by their identity: several calls may run at once.
+    """
+
+    def __init__(self, variant: Variant, program: Program, feeds: Sequence[np.ndarray]) -> None:
+        self.variant = variant
+        self.program = program
+        self.feeds = list(feeds)
+        self._observers: tuple[Observer, ...] = ()
+        self._lease: Lease | None = None
+        self.notes: dict[int, Any] = {}
+
+    def observed_by(self, observers: Sequence[Observer], slabs: list[np.ndarray]) -> list[np.ndarray]:
+        """Run, and show `observers` what is done. What they raise ends the call, and nothing is stored."""
+        for observer in observers:
+            observer.begin(self)
+        self._observers = tuple(observers)
+        last = self._last_rows
+        works = self.program.layout.works
+
+        def after(lease: Lease, row: int) -> None:
+            self._lease = lease
+            for number in last.get(row, ()):
+                if works[number].kind != "block" or self._is_over(works[number], row):
+                    for observer in self._observers:
+                        observer.done(self, works[number])
+
+        results = self.program.stepped(self.feeds, slabs, after)
+        for observer in observers:
+            observer.end(self)
+        return results
+
+    @cached_property
+    def _last_rows(self) -> dict[int, list[int]]:
+        """The numbers of the works that end with each row. Python is not waited for."""
+        found: dict[int, list[int]] = {}
+        rows = self.program.rows
+        for number, work in enumerate(self.program.layout.works):
+            own = [row for row in work.rows if not isinstance(rows[row].kernel, Host)]
+            ends = self._ends(*work.span) if work.kind == "block" else {max(own)} if own else ()
+            for end in ends:
+                found.setdefault(end, []).append(number)
+        return found
+
+    def _ends(self, first: int, end: int) -> set[int]:
+        """The rows of a block that may be the last one to run: each side of a choice has its own."""
+        ends = {end - 1} if end > first else set()
+        for block in self.program.blocks:
+            if isinstance(block, Branch) and first <= block.first and block.end == end:
+                ends |= self._ends(first, block.otherwise)
+        return ends
+
+    def _is_over(self, block: Work, row: int) -> bool:
+        """Whether all loops of a block are in their last turn."""
+        assert self._lease is not None
+        first, end = block.span
+        return all(
+            number == loop.turns - 1
+            for loop, number in self.program.turns(self._lease, row)
+            if first <= loop.first and loop.end <= end
+        )
+
+    @cached_property
+    def _works(self) -> dict[int, list[Work]]:
+        found: dict[int, list[Work]] = {}
+        for work in self.program.layout.works:
+            found.setdefault(id(work.node), []).append(work)
+        return found
+
+    def works_of(self, node: Tensor) -> list[Work]:
+        """What is done for a node, in order."""
+        return self._works.get(id(node), [])
+
+    # Values
+
+    def inputs(self, work: Work) -> list[np.ndarray]:
+        """The arrays that a work that is just done has read: views, good until the next row runs."""
+        return self._arrays(work, work.inputs, work.strides[: len(work.inputs)])
+
+    def outputs(self, work: Work, after: Work | None = None) -> list[np.ndarray]:
+        """The arrays that it has written: views, good until the next row runs.
+
+        Of a view, which has no rows, after another work that has.
+        """
+        return self._arrays(after or work, work.outputs, work.strides[len(work.inputs) :])
+
+    def _arrays(
+        self, work: Work, buffers: Sequence[Buffer], strides: Sequence[tuple[int, ...]]
+    ) -> list[np.ndarray]:
+        assert self._lease is not None
+        numbers = [number for _, number in self._turn_numbers(work)]
+        found = []
+        for buffer, moves in zip(buffers, strides, strict=True):
+            moved = sum(n * s for n, s in zip(numbers, moves, strict=False))
+            found.append(array_at(int(self._lease.bases[buffer.base]) + buffer.offset + moved, buffer))
+        return found
+
+    def turns(self, work: Work) -> tuple[Turn, ...]:
+        """Where in the loops around it a work is, the outermost first."""
+        loops = self.variant.ids.loops(work.node)
+        return tuple(
+            Turn(number, loop.turns, name)
+            for (loop, number), name in zip(self._turn_numbers(work), loops, strict=False)
+        )
+
+    def _turn_numbers(self, work: Work) -> list[tuple[Loop, int]]:
+        """The loops around a work, the outermost first, with the numbers of their turns."""
+        if not self.program.blocks:
+            return []
+        assert self._lease is not None
+        if work.kind != "block":
+            return self.program.turns(self._lease, work.rows[-1]) if work.rows else []
+        first, end = work.span
+        around = self.program.turns(self._lease, max(end - 1, 0))
+        return [(loop, n) for loop, n in around if loop.first < first or loop.end > end]
+
+    def leaf(self, node: Tensor) -> np.ndarray | None:
+        """The value of an input, variable, constant or size of the graph; None for other nodes."""
+        op = node.op
+        if isinstance(op, Placeholder):
+            known = [i for i, t in enumerate(self.variant.lowered.inputs) if t is node]
+            return self.feeds[known[0]] if known else None
+        if isinstance(op, VariableRead):
+            return op.storage.array
+        if isinstance(op, Constant):
+            return op.array
+        return op.value(self.program.sizes) if isinstance(op, DimValue) else None
+
+
+class _Memory:
+    """What numpy makes a view of."""
+
+    def __init__(self, address: int, buffer: Buffer) -> None:
+        self.__array_interface__: dict[str, Any] = {
+            "data": (address, False),
+            "shape": buffer.shape,
+            "strides": buffer.strides,
+            "typestr": buffer.dtype.str,
+            "version": 3,
+        }
+
+
+def array_at(address: int, buffer: Buffer) -> np.ndarray:
+    """The strided array at an address that is like `buffer`, as a view."""
+    if not buffer.size:
+        return np.empty(buffer.shape, buffer.dtype)
+    return np.asarray(_Memory(address, buffer))
