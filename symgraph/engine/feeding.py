@@ -161,10 +161,13 @@ def _in_parts(array: Any) -> Iterator[np.ndarray]:
 
 
 def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int | None, ...] | None:
-    """The shape that targets have to have; None where a user's own loss decides that."""
+    """The shape that targets have to have; None where a user's own loss decides that.
+
+    Targets of an output that is one number a sample, without an axis for it, get no such axis either.
+    """
     if loss is losses.sparse_categorical_crossentropy:
         return (*output_shape[:-1], 1)
-    return output_shape if is_library_loss(loss) else None
+    return output_shape if is_library_loss(loss) or len(output_shape) == 1 else None
 
 
 def _refuse_tensors(data: Any, kind: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph import losses, metrics
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.loss_shapes import check_pairing
 from symgraph.engine.node import previous_mask
 from symgraph.utils.generic_utils import to_list
 
@@ -289,9 +290,11 @@ def weighted_masked_objective(fn: LossFunction | None) -> Any:
 
     def weighted(y_true: Any, y_pred: Any, weights: Any, mask: Any = None) -> Any:
         score = fn(y_true, y_pred)
+        name = str(getattr(fn, "__name__", fn))
         if not (K.is_tensor(score) or isinstance(score, int | float | np.ndarray | np.number)):
-            name = getattr(fn, "__name__", fn)
             raise TypeError(f"The loss or metric function {name} has to return a tensor, got {score!r}")
+        if all(map(K.is_tensor, (score, y_true, y_pred))):
+            check_pairing(score, y_true, y_pred, name)
         if mask is not None:
             # The loss of a batch is in proportion to the number of entries that are not masked.
             kept = K.cast(mask, K.floatx())

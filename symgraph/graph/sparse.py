@@ -17,6 +17,7 @@ from symgraph.graph.dims import Dim, unknown
 from symgraph.graph.leaves import Placeholder, constant, placeholder
 from symgraph.graph.op import Op
 from symgraph.graph.origin import current
+from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, dtype_name, normalize_axis, promote
 
@@ -155,9 +156,9 @@ def joined(tensors: Sequence[SparseTensor], axis: int) -> SparseTensor:
         raise ValueError(f"concatenate: expected equal sizes on axis {1 - axis}, got {shapes}")
     other = next((size for size in across if isinstance(size, int)), across[0])
     length: Dim = sum((tensor.shape[axis] for tensor in tensors[1:]), tensors[0].shape[axis])
-    kind = TensorType(
-        promote(*(tensor.dtype for tensor in tensors)), (length, other) if axis == 0 else (other, length)
-    )
+    dtypes = [tensor.dtype for tensor in tensors]
+    check_widening(dtypes)
+    kind = TensorType(promote(*dtypes), (length, other) if axis == 0 else (other, length))
     return SparseTensor(Sparse(kind, axis), kind, parts=tuple(tensors))
 
 

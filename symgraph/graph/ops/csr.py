@@ -19,6 +19,7 @@ from symgraph.graph.ops.elementwise import FLOATS, cast
 from symgraph.graph.ops.shape import concatenate, reshape
 from symgraph.graph.ops.slicing import slice_axis
 from symgraph.graph.sparse import Csr, SparseTensor
+from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, is_float, promote
 from symgraph.kernels.buffer import Buffer, Scratch
@@ -225,6 +226,7 @@ def dot(x: SparseTensor, dense: Tensor) -> Tensor:
     ValueError
         `dense` is no matrix with a row for every column of `x`.
     """
+    check_widening([x.dtype, dense.dtype])
     kind = promote(x.dtype, dense.dtype)
     if not is_float(kind):
         exact = dot(cast_sparse(x, "float64"), cast(dense, "float64"))

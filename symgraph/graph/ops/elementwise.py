@@ -12,6 +12,7 @@ from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, product, shape_text
 from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.op import Cut, Op, Sample
+from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, promote
 from symgraph.kernels.buffer import Buffer, Scratch
@@ -392,7 +393,9 @@ def together(*values: Any) -> list[Tensor]:
     strong += [constant(v).dtype for v in values if isinstance(v, arrays) and not isinstance(v, float)]
     like = promote(*strong) if strong else None
     tensors = [as_tensor(v, like) for v in values]
-    dtype = promote(*(t.dtype for t in tensors))
+    dtypes = [t.dtype for t in tensors]
+    check_widening(dtypes)
+    dtype = promote(*dtypes)
     return [cast(t, dtype) for t in tensors]
 
 
