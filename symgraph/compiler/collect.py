@@ -85,6 +85,12 @@ class _Collector:
         self.sizes = program.sizes if program else {}
         self.entries = list(entries(lowered))
         self.ids = {id(entry.node): entry.id for entry in self.entries}
+        # By their arrays; of several nodes that read one the first.
+        self.variables: dict[int, str] = {}
+        for entry in self.entries:
+            if isinstance(entry.node.op, VariableRead):
+                array = entry.node.op.storage.array
+                self.variables.setdefault(id(array), entry.node.name or entry.id)
         self.works: dict[int, list[Work]] = {}
         for work in program.layout.works if program else ():
             if work.kind not in ("view", "block"):
@@ -200,11 +206,7 @@ class _Collector:
         return f"{label}+{offset}" if offset or where.kind == "arena" else label
 
     def _array_name(self, base: Base) -> str:
-        for entry in self.entries:
-            op = entry.node.op
-            if isinstance(op, VariableRead) and op.storage.array is base.array:
-                return entry.node.name or entry.id
-        return "constant"
+        return self.variables.get(id(base.array), "constant")
 
 
 class NodeIds:

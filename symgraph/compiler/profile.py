@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Token
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from symgraph.compiler.collect import collect
 from symgraph.compiler.program import Program
 from symgraph.compiler.variant import Variant
 from symgraph.inspection.chrome_trace import MOST_BYTES, write_trace
+from symgraph.inspection.facts import Facts
 from symgraph.inspection.machine import machine_facts
 from symgraph.inspection.profile_text import profile_table, profile_text
 from symgraph.inspection.profiled import ProfileFacts
@@ -44,6 +46,11 @@ class _Record:
     warm: Clocks
     traced: Clocks | None = None
     calls: int = 0
+
+    @cached_property
+    def facts(self) -> Facts:
+        """All that is known of the Program: it does not change."""
+        return collect(self.variant.name, self.variant.lowered, self.program)
 
 
 class Profile:
@@ -203,7 +210,7 @@ class Profile:
         )
         noted = [part for part in (record.first, traced) if part is not None and part.events is not None]
         return FunctionTimes(
-            collect(record.variant.name, record.variant.lowered, program),
+            record.facts,
             sum(part.calls for part in parts),
             sum(part.seconds for part in parts),
             record.first.seconds,

@@ -76,7 +76,7 @@ def _function_lines(times: FunctionTimes, machine: MachineFacts) -> Iterator[str
         "" if covered >= _COVERED else ": the rest is the start of calls, and Python between rows"
     )
     if times.seconds:
-        yield f"  clocks took about {100 * times.clock_seconds / times.seconds:.2f} % of it"
+        yield f"  clocks took at most about {100 * times.clock_seconds / times.seconds:.2f} % of it"
 
 
 def _cold_note(times: FunctionTimes) -> str:

@@ -27,18 +27,25 @@ def join_siblings(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
     """sum(f(x, y)), sum(g(x, z)) -> one pass over x, y and z with two results"""
     order = topological(roots)
     families = _Families(order)
-    open_: dict[tuple[tuple[int, ...], tuple[Dim, ...]], list[list[Tensor]]] = {}
-    for node in order:
+    # By what they reduce and a tensor that they read whole, which members share: each family with the number
+    # of its first node.
+    open_: dict[tuple[tuple[int, ...], tuple[Dim, ...], int], dict[int, list[Tensor]]] = {}
+    for number, node in enumerate(order):
         shape = _full_shape(node)
         if shape is None:
             continue
-        known = open_.setdefault((_reduction(node).axes, shape), [])
-        family = next((f for f in known if families.may_join(f, node, shape)), None)
-        if family is None:
-            known.append([node])
+        axes, whole = _reduction(node).axes, [id(i) for i in node.inputs if i.shape == shape]
+        places = [open_.setdefault((axes, shape, key), {}) for key in whole]
+        known = {first: family for place in places for first, family in place.items()}
+        found = next((first for first in sorted(known) if families.may_join(known[first], node)), None)
+        if found is None:
+            found, family = number, [node]
         else:
+            family = known[found]
             families.join(family, node)
             hits["siblings"] += 1
+        for place in places:
+            place[found] = family
     return _rebuilt(roots, families) if hits["siblings"] else list(roots)
 
 
@@ -77,14 +84,12 @@ class _Families:
         """The nodes that `node` is joined with, and itself."""
         return self._family.get(id(node), [node])
 
-    def may_join(self, family: Sequence[Tensor], node: Tensor, shape: tuple[Dim, ...]) -> bool:
-        """Whether `node` shares a tensor of the full shape, keeps the kernel small and makes no cycle."""
-        inputs = {id(i): i for member in family for i in member.inputs}
-        shared = any(id(i) in inputs and i.shape == shape for i in node.inputs)
-        count = len(inputs | {id(i): i for i in node.inputs})
+    def may_join(self, family: Sequence[Tensor], node: Tensor) -> bool:
+        """Whether `node`, which shares a tensor with them, keeps the kernel small and makes no cycle."""
+        count = len({id(i) for member in (*family, node) for i in member.inputs})
         steps = sum(len(_steps(m)) for m in family) + len(_steps(node))
         small = len(family) < _MOST_RESULTS and steps <= _MOST_STEPS and count <= _MOST_INPUTS
-        return shared and small and not self._leads(family, node) and not self._leads([node], family[0])
+        return small and not self._leads(family, node) and not self._leads([node], family[0])
 
     def join(self, family: list[Tensor], node: Tensor) -> None:
         """Make `node` one of a family."""
