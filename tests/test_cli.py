@@ -12,6 +12,7 @@ import pytest
 
 from symgraph import backend as K
 from symgraph import cli, layers
+from symgraph.compiler.function import Function
 from symgraph.engine.trial import trial_data, trial_run
 from symgraph.inspection import doctor
 from symgraph.inspection.machine import machine_facts
@@ -193,3 +194,18 @@ def test_random_data_fit_models_of_all_kinds() -> None:
     with pytest.raises(ValueError, match="its input shape is not known"):
         trial_data(Sequential([layers.Dense(2)]), 3)
     K.clear_session()
+
+
+def test_a_page_is_written_with_the_profile_of_the_run(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, int]] = []
+
+    def page(function: Function, path: str, profile: Any) -> None:
+        (times,) = profile.functions
+        asked.append((function.name, path, times.calls))
+
+    monkeypatch.setattr(Function, "report", page, raising=False)
+    path = str(tmp_path / "page.html")
+    assert cli.main(["report", str(saved), "--out", path, "--function", "test", "--batches", "3"]) == 0
+    assert asked == [("test_function", path, 2)]
