@@ -150,9 +150,12 @@ class Kernel:
         """The kernel's optimised LLVM IR, as text."""
         return self._build(self.symbol)
 
-    def assembly(self) -> str:
-        """The kernel's assembly for this machine's processor, as text."""
-        return TARGET.machine().emit_assembly(_parse(self._build(self.symbol)))
+    def assembly(self, code: str | None = None) -> str:
+        """The kernel's assembly for this machine's processor, as text.
+
+        `code` is what `llvm()` returned, for those who have it: it takes long to make.
+        """
+        return TARGET.machine().emit_assembly(_parse(code or self.llvm()))
 
     def source(self) -> str:
         """The Python source that the kernel was made from."""

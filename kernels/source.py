@@ -35,7 +35,7 @@ class KernelSource:
     @cached_property
     def assembly(self) -> str:
         """Its assembly for this processor."""
-        return self.kernel.assembly()
+        return self.kernel.assembly(self.llvm)
 
     @property
     def vector_bits(self) -> int:

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-import networkx
 import numpy as np
 
 from symgraph.compiler.collect import collect, pass_facts
@@ -16,6 +15,7 @@ from symgraph.compiler.debugging import Debugging
 from symgraph.compiler.feeds import as_feed, as_feeds, label
 from symgraph.compiler.guard import as_guard
 from symgraph.compiler.observe import Observer
+from symgraph.compiler.pictures import Pictures
 from symgraph.compiler.program import Program
 from symgraph.compiler.variant import Compilation, Variant, recent
 from symgraph.graph.leaves import Variable, as_tensor, free_sizes
@@ -26,7 +26,6 @@ from symgraph.inspection.arena import MemoryMap, memory_map
 from symgraph.inspection.cost import Costs, costs
 from symgraph.inspection.explain import explain, find
 from symgraph.inspection.facts import Facts
-from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
 from symgraph.inspection.passes import Passes
 from symgraph.kernels.jit import Kernel
@@ -35,7 +34,7 @@ from symgraph.kernels.source import KernelSource
 _MOST_SPECIALISATIONS = 32
 
 
-class Function(Debugging):
+class Function(Debugging, Pictures):
     """Outputs and updates of a graph as a callable.
 
     ``f(a, b)`` and ``f([a, b])`` feed the inputs in order and return a list of arrays (one array where a
@@ -177,11 +176,6 @@ class Function(Debugging):
         """The Program for inputs of these shapes; the most recent one where none are given."""
         variant = self._latest()
         return variant.program(tuple(tuple(s) for s in shapes)) if shapes else variant.latest()
-
-    @property
-    def graph(self) -> networkx.DiGraph:
-        """The rewritten graph as a networkx graph: one node per op, with its type, layer and origin."""
-        return to_networkx(self._latest().lowered.nodes)
 
     def listing(self) -> str:
         """One row a kernel of the latest Program; the rewritten graph where none was planned yet."""

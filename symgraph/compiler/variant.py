@@ -181,6 +181,11 @@ class Variant:
             return f"{threads} threads, with shapes {text}"
         return f"new shapes {text}"
 
+    @property
+    def programs(self) -> list[Program]:
+        """The Programs that are kept, the one used last at the end."""
+        return list(self._programs.values())
+
     def latest(self) -> Program:
         """The Program that was planned or used last."""
         if self.newest is None:

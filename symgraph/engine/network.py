@@ -15,6 +15,7 @@ from symgraph.engine.layer_losses import inputs_key
 from symgraph.engine.network_config import network_config, rebuild
 from symgraph.engine.network_files import NetworkFiles
 from symgraph.engine.network_map import map_network
+from symgraph.engine.network_picture import NetworkPictures
 from symgraph.engine.network_run import compute_shapes, run_network
 from symgraph.engine.node import Node, Shape, node_key, previous_mask
 from symgraph.graph.leaves import Variable
@@ -26,7 +27,7 @@ from symgraph.utils.old_arguments import old_arguments
 __all__ = ["Network", "get_source_inputs"]
 
 
-class Network(NetworkFiles, Layer):
+class Network(NetworkFiles, NetworkPictures, Layer):
     """Layers joined to a graph without cycles. `Model` adds training to it.
 
     `Network(inputs, outputs, name=None)` takes what lies between two sets of tensors. A subclass that calls

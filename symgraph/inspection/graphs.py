@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import fields
 
 import networkx
 
-from symgraph.graph.tensor import Tensor
+from symgraph.inspection.facts import Facts, NodeFacts
 
 
-def to_networkx(nodes: Iterable[Tensor]) -> networkx.DiGraph:
-    """One networkx node per tensor, keyed by position in `nodes`.
+def to_networkx(facts: Facts) -> networkx.DiGraph:
+    """One networkx node for each node of a graph, by its id, with the fields of `NodeFacts` as attributes.
 
-    Edges carry the place of the input they feed.
-
-    Node attributes: op, type, layer, name, origins (text). Edge attribute: position.
+    Edges carry the place (`position`) of the input that they feed, the first one where there are several;
+    `positions` has all. Graph attributes: `name`, `inputs`, `outputs` (ids).
     """
-    graph = networkx.DiGraph()
-    number: dict[int, int] = {}
-    for index, node in enumerate(nodes):
-        number[id(node)] = index
-        graph.add_node(
-            index,
-            op=str(node.op),
-            type=str(node.type),
-            layer=node.layer,
-            name=node.name,
-            origins=tuple(str(o) for o in node.origins),
-        )
-        for position, value in enumerate(node.inputs):
-            graph.add_edge(number[id(value)], index, position=position)
+    names = [field.name for field in fields(NodeFacts)]
+    graph = networkx.DiGraph(
+        name=facts.name, inputs=tuple(i.id for i in facts.inputs), outputs=tuple(facts.outputs)
+    )
+    for node in facts.nodes:
+        graph.add_node(node.id, **{name: getattr(node, name) for name in names})
+    for node in facts.nodes:
+        for position, source in enumerate(node.inputs):
+            if source not in graph:
+                continue
+            if graph.has_edge(source, node.id):
+                graph.edges[source, node.id]["positions"] += (position,)
+            else:
+                graph.add_edge(source, node.id, position=position, positions=(position,))
     return graph

@@ -13,6 +13,7 @@ from symgraph.utils.h5_dict import h5dict
 from symgraph.utils.layer_utils import convert_all_kernels_in_model, get_source_inputs, print_summary
 from symgraph.utils.np_utils import normalize, to_categorical
 from symgraph.utils.plot_utils import plot_history
+from symgraph.utils.vis_utils import plot_model
 
 __all__ = [
     "CustomObjectScope",
@@ -26,6 +27,7 @@ __all__ = [
     "h5dict",
     "normalize",
     "plot_history",
+    "plot_model",
     "print_summary",
     "serialize_keras_object",
     "to_categorical",
