@@ -26,7 +26,7 @@ NOT_YET = {
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "utils": """
-        GeneratorEnqueuer HDF5Matrix OrderedEnqueuer Sequence plot_model
+        GeneratorEnqueuer HDF5Matrix OrderedEnqueuer Sequence
     """,
     "utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer Sequence SequenceEnqueuer",
     "utils.io_utils": "HDF5Matrix",
