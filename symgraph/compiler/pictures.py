@@ -129,8 +129,12 @@ class Pictures:
         for times in measured:
             if times.facts.name == self.name and times.facts.lower_seconds in own:
                 return own[times.facts.lower_seconds], times
-        known = ", ".join(dict.fromkeys(t.facts.name for t in measured)) or "no Function"
-        raise ValueError(f"report: expected a profile of {self.name!r}, got one of {known}")
+        known = list(dict.fromkeys(t.facts.name for t in measured))
+        other = " (another one of this name)" if self.name in known else ""
+        calls = ", ".join(known) or "nothing"
+        raise ValueError(
+            f"report: expected a profile with calls of {self.name!r}, got calls of {calls}{other}"
+        )
 
     def _repr_svg_(self) -> str:
         """The graph in notebooks."""

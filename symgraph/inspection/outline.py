@@ -390,7 +390,9 @@ def limited(whole: Sketch, most: int = MOST_BOXES) -> Sketch:
         kinds = Counter(by_key[key].kind for key in keys)
         first, last = by_key[keys[0]].title, by_key[keys[-1]].title
         kind = min(kinds, key=lambda k: (-kinds[k], k))
-        boxes.append(Box(chunk[keys[0]], f"{first} to {last}", (f"{len(keys)} boxes",), kind))
+        href = by_key[keys[0]].link
+        title, lines = f"{first} to {last}", (f"{len(keys)} boxes",)
+        boxes.append(Box(chunk[keys[0]], title, lines, kind, link=href, also=tuple(keys)))
     arrows = dict.fromkeys((chunk[s], chunk[t]) for s, t in whole.arrows if chunk[s] != chunk[t])
     return Sketch(tuple(boxes), tuple(arrows), (), whole.title)
 

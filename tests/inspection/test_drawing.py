@@ -132,6 +132,7 @@ def test_more_boxes_than_can_be_drawn_are_put_together():
     drawn = sketch(Outline(facts(nodes)))
     assert len(drawn.boxes) <= 260
     assert sum(int(re.match(r"\d+", box.lines[0])[0]) for box in drawn.boxes) == 6000
+    assert [key for box in drawn.boxes for key in box.also] == [f"l{i}" for i in range(6000)]
 
 
 @pytest.mark.parametrize("rankdir", ["TB", "BT", "LR", "RL"])

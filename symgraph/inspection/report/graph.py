@@ -57,7 +57,9 @@ def graph(numbers: Numbers) -> str:
     left = element("div", drawing, class_="overview", tabindex="0")
     paged = _paged(numbers)
     first = next((c.key for c, _ in numbers.ranked()), "")
-    also = {key: box for box in overview.boxes for key in (box.key, *box.also) if box.also}
+    # Boxes of very large graphs stand for others that are not alike.
+    folded = [box for box in overview.boxes if box.also and box.key in numbers.outline.clusters]
+    also = {key: box for box in folded for key in (box.key, *box.also)}
     pages = "".join(_page(numbers, c, c.key == first, also.get(c.key)) for c in paged)
     hint = '<p class="hint">Choose a layer in the graph: what is inside shows here.</p>'
     right = element("div", hint + pages, class_="inside", id="inside")
@@ -132,7 +134,7 @@ def _classed(
     lines = box.lines
     share = numbers.share(measure)
     if share is not None and measure.seconds:
-        together = f"all {1 + len(box.also)}: " if box.also else ""
+        together = "all: " if box.also else ""
         lines = (*lines, f"{together}{seconds_text(measure.seconds)}, {percent(share)}")
     return replace(box, classes=classes, lines=lines)
 
