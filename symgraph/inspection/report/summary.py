@@ -63,7 +63,7 @@ def _tiles(numbers: Numbers) -> list[str]:
                 "a call", seconds_text(seconds), f"{1 / seconds:,.4g} calls a second, mean of {times.calls}"
             ),
             _tile("first call", seconds_text(times.first_seconds), "cold, not in the mean"),
-            _tile("coverage", percent(times.coverage), "of wall time is in rows"),
+            _tile("coverage", f"{100 * times.coverage:.1f} %", "of wall time is in rows"),
             _overhead(numbers),
             _tile(
                 "speed",
@@ -135,6 +135,10 @@ def _phases(numbers: Numbers) -> str:
     return element("div", f"<h3>{title}</h3>" + table(("phase", "share", "a call"), rows, (2,)))
 
 
+def _compiled_text(seconds: float, count: int) -> str:
+    return f"{seconds_text(seconds)}: {plural(count, 'kernel')}" if count else "no kernel"
+
+
 def _compile_time(numbers: Numbers) -> str:
     made = numbers.material.compilations
     lower = sum(c.seconds for c in made if c.what == "lower")
@@ -148,7 +152,7 @@ def _compile_time(numbers: Numbers) -> str:
         (
             "compiling",
             bar(kernels / whole),
-            text(f"{seconds_text(kernels)}: {plural(compiled, 'kernel')}; {loaded} came from the disk"),
+            text(f"{_compiled_text(kernels, compiled)}; {loaded} came from the disk"),
         ),
     ]
     return element(
