@@ -76,6 +76,15 @@ class TensorBoard(Callback):
         self.embeddings_metadata = embeddings_metadata or {}
         self.embeddings_data = embeddings_data
         self.batch_size = batch_size
+        if update_freq not in ("batch", "epoch") and not (isinstance(update_freq, int) and update_freq > 0):
+            raise ValueError(
+                f"TensorBoard: expected update_freq of 'batch', 'epoch' or a number, got {update_freq!r}"
+            )
+        if batch_size < 1 or histogram_freq < 0:
+            raise ValueError(
+                f"TensorBoard: expected batch_size of at least 1 and histogram_freq of at least 0, "
+                f"got {batch_size} and {histogram_freq}"
+            )
         self.update_freq: Any = 1 if update_freq == "batch" else update_freq
         self.samples_seen = 0
         self.samples_seen_at_last_write = 0

@@ -68,11 +68,13 @@ def lower(
     outputs: Sequence[Tensor],
     updates: Sequence[Update],
     givens: Mapping[Tensor, object],
+    defaults: int = 0,
 ) -> Lowered:
     """Lower a computation.
 
-    Given values see what is fed, but not each other. ValueError where a placeholder that is needed, or the
-    only one that tells a size, is not among `inputs`.
+    The last `defaults` updates fall away where nothing that is left reads their variable: random numbers that
+    are not drawn do not advance. Given values see what is fed, but not each other. ValueError where a
+    placeholder that is needed, or the only one that tells a size, is not among `inputs`.
     """
     start = time.perf_counter()
     fed = [_as_placeholder(tensor) for tensor in inputs]
@@ -82,6 +84,7 @@ def lower(
     _check_inputs(roots, fed)
     _check_sizes(roots, fed, given)
     rewritten, records = run_passes(roots)
+    updates, rewritten = _needed_updates(updates, rewritten, len(outputs), defaults)
     results = tuple(rewritten[: len(outputs)])
     changed = tuple(
         (variable, value) for (variable, _), value in zip(updates, rewritten[len(outputs) :], strict=True)
@@ -100,6 +103,18 @@ def lower(
         tuple(roots),
         Wanted(tuple(inputs), tuple(outputs), tuple(updates), givens),
     )
+
+
+def _needed_updates(
+    updates: Sequence[Update], roots: Sequence[Tensor], outputs: int, defaults: int
+) -> tuple[list[Update], list[Tensor]]:
+    """Updates and rewritten roots (outputs, then new values) without the defaults of what is not read."""
+    explicit = len(updates) - defaults
+    left = topological(roots[: outputs + explicit])
+    read = {id(node.op.storage) for node in left if isinstance(node.op, VariableRead)}
+    stays = [n < explicit or id(v.storage) in read for n, (v, _) in enumerate(updates)]
+    values = [value for value, stay in zip(roots[outputs:], stays, strict=True) if stay]
+    return [u for u, stay in zip(updates, stays, strict=True) if stay], [*roots[:outputs], *values]
 
 
 def _as_placeholder(tensor: Tensor) -> Tensor:

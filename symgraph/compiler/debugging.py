@@ -61,6 +61,8 @@ class Debugging:
         ValueError
             Nothing is called that; the message lists what comes close.
         """
+        # Layers, which this floor does not know, stand for their names.
+        names = tuple(n if isinstance(n, (str, Tensor)) else str(getattr(n, "name", n)) for n in names)
         own = Fetch(names, over=self._observers.remove)
         own.check(self._latest())
         self._observers.append(own)

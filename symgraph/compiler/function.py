@@ -89,6 +89,7 @@ class Function(Debugging, Pictures):
         self.givens = dict(givens or {})
         _check_givens(self.name, self.inputs, self.givens)
         checked = _checked_updates(updates)
+        self._explicit = len(checked)
         self.updates = tuple(_with_defaults(checked, [*self.outputs, *self._given_values()]))
         self._sparse = any(t.sparse for t in self.inputs)
         # What the graph is fed with: the inputs, and for a sparse one all that it is made of.
@@ -196,11 +197,13 @@ class Function(Debugging, Pictures):
     @property
     def memory(self) -> MemoryMap:
         """The arena of the latest Program: its pieces, its peak, and who holds it."""
+        self._latest().latest()
         return memory_map(self.facts())
 
     @property
     def cost(self) -> Costs:
         """Floating-point operations and bytes of the latest Program, node by node."""
+        self._latest().latest()
         return costs(self.facts())
 
     @property
@@ -208,21 +211,23 @@ class Function(Debugging, Pictures):
         """Every lowering and planning so far, with its reason."""
         return list(self._compilations)
 
-    def explain(self, name: str | int) -> str:
+    def explain(self, name: Any) -> str:
         """What a node (by id or name), layer, row or kernel became in the latest Program.
+
+        `name` is a text or number, or a named tensor or layer.
 
         Raises
         ------
         ValueError
             Nothing is called that; the message lists what comes close.
         """
-        return explain(self.facts(), str(name))
+        return explain(self.facts(), _called(name))
 
-    def source(self, name: str | int) -> list[KernelSource]:
+    def source(self, name: Any) -> list[KernelSource]:
         """The kernels of what `name` stands for (see `explain`): Python, LLVM IR and assembly of each."""
         facts = self.facts()
         program = self._latest().latest()
-        numbers = sorted({number for node in find(facts, str(name)) for number in node.rows})
+        numbers = sorted({number for node in find(facts, _called(name)) for number in node.rows})
         kernels = dict.fromkeys(program.rows[number].kernel for number in numbers)
         return [KernelSource(kernel) for kernel in kernels if isinstance(kernel, Kernel)]
 
@@ -271,8 +276,9 @@ class Function(Debugging, Pictures):
                 givens = {old: new for old, new in self.givens.items() if old not in fed} | dict(static)
                 left = [t for t in inputs if t not in static]
                 updates = _with_defaults(self.updates, outputs) if update else []
-                lowered = lower(left, outputs, updates, givens)
-                lock = self._lock if updates else None
+                defaults = max(len(updates) - self._explicit, 0)
+                lowered = lower(left, outputs, updates, givens, defaults)
+                lock = self._lock if lowered.updates else None
                 variant = Variant(
                     self.name, reason, lowered, lock, self._compilations, self._observers, self.known
                 )
@@ -309,6 +315,11 @@ class Function(Debugging, Pictures):
         raise ValueError(
             f"{self.name}: no node is called {key!r}; there are {', '.join(names) or 'no names'}"
         )
+
+
+def _called(thing: Any) -> str:
+    """The name of a tensor or a layer, or what is a name already."""
+    return str(getattr(thing, "name", None) or thing)
 
 
 def _names(fed: Sequence[Tensor], fetched: Sequence[Tensor]) -> str:

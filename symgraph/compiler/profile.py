@@ -67,17 +67,13 @@ class Profile:
     most_events : int
         How many tiles are noted at most, for each Program.
 
-    Attributes
-    ----------
-    seconds : float
-        From the beginning to the end of the profile.
     """
 
     def __init__(self, trace: tuple[int, int] | None = None, most_events: int = _MOST_EVENTS) -> None:
         if trace is not None and not _is_window(trace):
             raise ValueError(f"profile: expected trace=(calls to let pass, calls to note), got {trace!r}")
         self.trace = trace
-        self.seconds = 0.0
+        self._seconds = 0.0
         self._most_events = most_events
         self._records: dict[int, _Record] = {}
         self._token: Token[Recorder | None] | None = None
@@ -99,7 +95,12 @@ class Profile:
         assert self._token is not None
         RECORDER.reset(self._token)
         self._token = None
-        self.seconds += time.perf_counter() - self._entered
+        self._seconds += time.perf_counter() - self._entered
+
+    @property
+    def seconds(self) -> float:
+        """How long the profile has run."""
+        return self._seconds + (time.perf_counter() - self._entered if self._token is not None else 0.0)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -111,7 +112,7 @@ class Profile:
             yield
         finally:
             RECORDER.reset(token)
-            self.seconds += time.perf_counter() - start
+            self._seconds += time.perf_counter() - start
 
     def _begin(self) -> None:
         """Read the clocks, the first time."""

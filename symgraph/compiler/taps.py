@@ -106,6 +106,11 @@ class Tap:
     """
 
     def __init__(self, name: str | Tensor, callback: Callback, lenient: bool = False) -> None:
+        if not callable(callback):
+            raise TypeError(f"tap: expected a function for {name!r}, got {callback!r}")
+        if not isinstance(name, (str, Tensor)):
+            # A layer, which this floor does not know.
+            name = str(getattr(name, "name", name))
         self.name = name if isinstance(name, str) else name.name or repr(name)
         self.found = False
         self._wanted = name

@@ -118,6 +118,8 @@ class Model(CompiledNetwork):
             epochs = kwargs.pop("nb_epoch")
         if kwargs:
             raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
+        if taps is not None and not isinstance(taps, Mapping):
+            raise TypeError(f"fit: expected taps as a dictionary of names to functions, got {taps!r}")
         self._check_compiled()
         batch_size = _checked_batch_size(batch_size, steps_per_epoch, "steps_per_epoch")
         _check_epochs(epochs, initial_epoch, validation_steps)

@@ -38,7 +38,8 @@ class Costs:
             for node in self.nodes
         ]
         head = ("node", "op", "layer", "FLOPs", "bytes", "FLOPs/byte", "counted as")
-        total = f"{count_text(self.flops)}FLOPs, {byte_text(self.bytes)}".replace("  ", " ")
+        unit = "FLOPs" if self.flops >= 1000 else " FLOPs"
+        total = f"{count_text(self.flops)}{unit}, {byte_text(self.bytes)}"
         return "\n".join([*table(head, rows, right=(3, 4, 5)), f"in all {total}"])
 
     __repr__ = __str__

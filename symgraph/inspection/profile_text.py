@@ -37,7 +37,11 @@ def profile_table(profile: ProfileFacts, by: str, most: int | None = None) -> st
 def _head(profile: ProfileFacts) -> Iterator[str]:
     count = len(profile.functions)
     if not count:
-        yield "no Function was called while this profile ran"
+        yield (
+            "nothing was timed: no Function was called while this profile ran, or only ones that are looked "
+            "into (taps, nan_guard), that another profile inside of this one took, or that other threads "
+            "called"
+        )
         return
     share = profile.inside / profile.seconds if profile.seconds else 0.0
     yield (

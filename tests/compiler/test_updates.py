@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from symgraph import backend as K
+from symgraph.compiler.compile import variables_of
 from symgraph.compiler.function import Function
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.leaves import Variable, constant, placeholder
@@ -81,3 +83,28 @@ def test_an_error_leaves_every_variable_as_it_was() -> None:
     with pytest.raises(ValueError, match="out of range"):
         f(np.int32([0, 3]))
     assert not v.get_value().any() and not w.get_value().any()
+
+
+def test_random_numbers_that_are_not_drawn_do_not_advance() -> None:
+    """Testing in between changes nothing in training: dropout is not drawn there."""
+    x = K.placeholder((50,))
+    y = K.in_train_phase(K.dropout(x, 0.5, seed=1), x)
+    train = K.function([x, K.learning_phase()], y)
+    ones = np.ones(50, "float32")
+    first = [train([ones, 1]) for _ in range(3)]
+
+    again = K.in_train_phase(K.dropout(x, 0.5, seed=1), x)
+    both = K.function([x, K.learning_phase()], again)
+    found = []
+    for _ in range(3):
+        found.append(both([ones, 1]))
+        np.testing.assert_array_equal(both([ones, 0]), ones)
+    np.testing.assert_array_equal(found, first)
+
+
+def test_a_default_update_that_is_asked_for_is_done() -> None:
+    y = K.random_uniform((3,), seed=1)
+    (state,) = [v for v in variables_of([y]) if v.default_update is not None]
+    before = state.get_value()
+    K.function([], [], updates=[(state, state.default_update)])([])
+    assert (state.get_value() != before).any()

@@ -175,3 +175,25 @@ def test_compilations_say_why() -> None:
     phase = K.function([x, K.learning_phase()], K.in_train_phase(x, x * 2.0))
     phase([np.ones((1, 3)), 1])
     assert any("keras_learning_phase = 1" in c.reason for c in phase.compilations)
+
+
+def test_costs_and_memory_wait_for_a_program() -> None:
+    x = K.placeholder((None, 3), name="x")
+    function = K.function([x], x * 2.0 + 1.0)
+    for look in (lambda: function.cost, lambda: function.memory):
+        with pytest.raises(ValueError, match="no Program was planned yet"):
+            look()
+    function(np.ones((2, 3)))
+    assert "in all 12 FLOPs" in str(function.cost)
+
+
+def test_tensors_and_layers_stand_for_their_names() -> None:
+    model = Sequential([layers.Dense(2, input_shape=(3,), name="only")])
+    model.predict(np.ones((1, 3)))
+    function = model.predict_function
+    assert function.explain(model.layers[0]) == function.explain("only")
+    assert function.explain(model.layers[0].kernel) == function.explain("only/kernel:0")
+    fetched = function.fetch(model.layers[0])
+    expected = model.predict(np.ones((1, 3)))
+    np.testing.assert_array_equal(fetched["only"], expected)
+    assert function.source(model.layers[0])[0].name == function.source("only")[0].name

@@ -114,3 +114,13 @@ def test_profiles_end_with_their_block_and_do_not_nest_in_themselves() -> None:
     assert profile.functions[0].calls == 1
     with profile, pytest.raises(RuntimeError, match="running already"), profile:
         pass
+
+
+def test_a_running_profile_tells_the_time_so_far() -> None:
+    x = K.placeholder((3,))
+    function = K.function([x], x + 1.0)
+    with symgraph.profile() as profile:
+        function([np.ones(3)])
+        first = profile.seconds
+        assert 0 < first < profile.seconds
+    assert profile.seconds == profile.seconds > first

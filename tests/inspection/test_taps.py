@@ -260,3 +260,19 @@ def test_values_are_copies() -> None:
     f([data])
     kept[0][:] = 7
     np.testing.assert_array_equal(data, [0, 1, 2])
+
+
+def test_wrong_taps_are_refused_before_training() -> None:
+    model = Sequential([L.Dense(2, input_shape=(3,), name="only")])
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    data = np.ones((4, 3)), np.ones((4, 2))
+    with pytest.raises(TypeError, match="expected taps as a dictionary"):
+        model.fit(*data, taps=["only"], verbose=0)
+    with pytest.raises(TypeError, match="expected a function for 'only', got 3"):
+        model.fit(*data, taps={"only": 3}, verbose=0)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    seen: list[str] = []
+    model.fit(*data, taps={model.layers[0]: lambda name, value, info: seen.append(name)}, verbose=0)
+    assert seen == ["only"]
