@@ -30,6 +30,7 @@ from symgraph.inspection.rules import rule
 from symgraph.kernels.cache import cache_folder
 
 _OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam")
+_BATCH_SIZE, _BATCHES = 32, 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return doctor()
     try:
         if len(options.files) == 2:
+            _refuse_options_of_models(options)
             return comparison(options.files[0], options.files[1], options.fail_if)
         return report(options)
     except (ValueError, TypeError, OSError) as error:
@@ -59,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("--data", help="an .npz file with x and y, or arrays named as inputs and outputs are")
     tell.add_argument("--out", help="a file to write: .html for a page, .json for a profile")
     tell.add_argument("--function", choices=("train", "test", "predict"), help="default: train, if it can")
-    tell.add_argument("--batch-size", type=int, default=32)
-    tell.add_argument("--batches", type=int, default=10, help="how many are run")
+    tell.add_argument("--batch-size", type=int, help=f"default: {_BATCH_SIZE}")
+    tell.add_argument("--batches", type=int, help=f"how many are run, default: {_BATCHES}")
     tell.add_argument("--fail-if", action="append", default=[], metavar="RULE", help="such as 'time>+10%%'")
     return parser
 
@@ -75,7 +77,13 @@ def doctor(say: Callable[[str], None] = print) -> int:
 
 
 def comparison(a: str, b: str, rules: Sequence[str], say: Callable[[str], None] = print) -> int:
-    """Compare two saved profiles; 1 where a rule is broken."""
+    """Compare two saved profiles; 1 where a rule is broken.
+
+    Raises
+    ------
+    ValueError
+        A file or a rule is none, or cold times would be compared with warm ones.
+    """
     for text in rules:
         rule(text)
     found = compare(a, b)
@@ -84,6 +92,13 @@ def comparison(a: str, b: str, rules: Sequence[str], say: Callable[[str], None] 
     for line in broken:
         say(f"broken: {line}")
     return int(bool(broken))
+
+
+def _refuse_options_of_models(options: argparse.Namespace) -> None:
+    names = ("data", "out", "function", "batch_size", "batches")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)}: expected a model to run, got two profiles to compare")
 
 
 def report(options: argparse.Namespace, say: Callable[[str], None] = print) -> int:
@@ -96,17 +111,21 @@ def report(options: argparse.Namespace, say: Callable[[str], None] = print) -> i
     """
     if len(options.files) > 2:
         raise ValueError(f"expected a model or two profiles, got {len(options.files)} files")
+    if options.files[0].endswith((".json", ".json.gz")):
+        raise ValueError(f"{options.files[0]}: give a second profile to compare it with")
     if options.fail_if:
         raise ValueError("--fail-if: expected two profiles to compare")
     suffix = Path(options.out).suffix if options.out else ".txt"
     if suffix not in (".html", ".json", ".txt"):
         raise ValueError(f"--out: expected a name that ends in .html, .json or .txt, got {options.out!r}")
-    if options.batch_size < 1 or options.batches < 2:
+    batch_size = _BATCH_SIZE if options.batch_size is None else options.batch_size
+    batches = _BATCHES if options.batches is None else options.batches
+    if batch_size < 1 or batches < 2:
         raise ValueError("expected a --batch-size of at least 1 and at least 2 --batches")
     model = load_model(options.files[0])
-    data = trial_data(model, options.batch_size, options.data)
+    data = trial_data(model, batch_size, options.data)
     with Profile() as profile:
-        function = trial_run(model, data, options.function, options.batch_size, options.batches)
+        function = trial_run(model, data, options.function, batch_size, batches)
     if suffix == ".html":
         function.report(options.out, profile=profile)
     elif suffix == ".json":

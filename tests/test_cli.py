@@ -167,12 +167,79 @@ def test_data_of_a_file_are_taken(saved: Path, tmp_path: Path, capsys: pytest.Ca
         (["model.h5", "--batches", "1"], "at least 2 --batches"),
         (["model.h5", "--fail-if", "time>3"], "--fail-if: expected two profiles"),
         (["a.json", "b.json"], "a.json"),
+        (["a.json"], "a.json: give a second profile"),
+        (["a.json.gz", "--fail-if", "time>3"], "a.json.gz: give a second profile"),
+        (["a.json", "b.json", "--out", "c.html"], "--out: expected a model to run, got two profiles"),
+        (["a.json", "b.json", "--data", "x.npz"], "--data: expected a model to run, got two profiles"),
+        (["a.json", "b.json", "--function", "test"], "--function: expected a model to run, got two profiles"),
+        (["a.json", "b.json", "--batches", "10"], "--batches: expected a model to run, got two profiles"),
+        (["a.json", "b.json", "--batch-size", "32", "--out", "c"], "--out, --batch-size: expected a model"),
     ],
 )
 def test_wrong_reports_are_one_line(options: list[str], text: str, capsys: pytest.CaptureFixture) -> None:
     assert cli.main(["report", *options]) == 2
     captured = capsys.readouterr()
     assert text in captured.err and len(captured.err.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def profiled(saved: Path) -> dict[str, Any]:
+    path = saved.with_name("profile.json")
+    assert cli.main(["report", str(saved), "--out", str(path), "--function", "predict"]) == 0
+    return json.loads(path.read_text())  # type: ignore[no-any-return]
+
+
+def compared(folder: Path, a: Any, b: Any, *rules: str) -> int:
+    """The exit code for two files a.json and b.json with these data."""
+    for name, data in (("a", a), ("b", b)):
+        (folder / f"{name}.json").write_text(json.dumps(data))
+    options = [option for text in rules for option in ("--fail-if", text)]
+    return cli.main(["report", str(folder / "a.json"), str(folder / "b.json"), *options])
+
+
+def test_cold_times_give_no_verdict(
+    profiled: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (function,) = profiled["functions"]
+    cold = profiled | {"functions": [function | {"warm": False}]}
+    text = "the second has only its first call"
+    assert compared(tmp_path, profiled, cold) == 0
+    assert f"{text}: times cannot be compared" in capsys.readouterr().out
+    assert compared(tmp_path, profiled, cold, "rows>+0") == 0
+    capsys.readouterr()
+    assert compared(tmp_path, profiled, cold, "time>+10%") == 2
+    captured = capsys.readouterr()
+    assert f"time>+10%: predict_function: no verdict, {text}" in captured.err
+    assert "broken" not in captured.out
+
+
+def test_a_function_that_is_gone_breaks_rules(
+    profiled: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (function,) = profiled["functions"]
+    other = function | {"facts": function["facts"] | {"name": "other"}}
+    both = profiled | {"functions": [function, other]}
+    gone = profiled | {"functions": [other]}
+    assert compared(tmp_path, both, gone) == 0
+    capsys.readouterr()
+    assert compared(tmp_path, both, gone, "rows>+0") == 1
+    assert "broken: rows>+0: predict_function is only in the first" in capsys.readouterr().out
+
+
+def test_incomplete_profiles_are_one_line(
+    profiled: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (function,) = profiled["functions"]
+    for change, text in (
+        ({"functions": [None]}, "functions[0]: expected an object, got null"),
+        ({"functions": [function | {"facts": {}}]}, "functions[0].facts: name, shapes, threads"),
+        ({"functions": [function | {"row_seconds": [0.1]}]}, "functions[0].row_seconds: expected"),
+        ({"machine": {}}, "machine: processor, threads, versions missing"),
+    ):
+        assert compared(tmp_path, profiled, profiled | change) == 2
+        captured = capsys.readouterr()
+        assert f"b.json: incomplete profile: {text}" in captured.err
+        assert len(captured.err.splitlines()) == 1 and captured.out == ""
 
 
 def test_random_data_fit_models_of_all_kinds() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from symgraph.inspection.profiled import SCHEMA
 from symgraph.inspection.rules import QUANTITIES, change, rule
@@ -18,6 +19,46 @@ _MOST = 12
 # Unknown sizes are called after the inputs that they come from.
 _NAMED_SIZE = re.compile(r"\bN_\w+")
 _SLIGHT = 0.005  # of a call's time: changes of parts that are smaller are not shown
+
+# The fields that a comparison reads: of an object by name, of a list for each item, else the name of a check.
+_FIELDS: dict[str, Any] = {
+    "machine": {"processor": "text", "threads": "an integer", "versions": {"symgraph": "text"}},
+    "functions": [
+        {
+            "facts": {
+                "name": "text",
+                "shapes": "lists of integers, or null",
+                "threads": "an integer",
+                "arena_bytes": "an integer",
+                "nodes": [
+                    {
+                        "id": "text",
+                        "op": "text",
+                        "layer": "text or null",
+                        "phase": "text",
+                        "flops": "a number or null",
+                        "bytes": "a number or null",
+                        "rows": ["an integer"],
+                    }
+                ],
+                "rows": [{"row": "an integer", "node": "text", "kernel": "text"}],
+            },
+            "calls": "an integer",
+            "seconds": "a number",
+            "warm": "true or false",
+            "row_seconds": ["a number"],
+        }
+    ],
+}
+
+
+class _Source(Protocol):
+    """What gives a profile as JSON: `symgraph.profile()` does, and its facts."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | _Source
 
 
 @dataclass(frozen=True)
@@ -32,6 +73,8 @@ class FunctionComparison:
         Seconds a call before and after, the largest difference first.
     notes : list of str
         What changed: fusion, algorithms, bytes, arena.
+    warm : (bool, bool)
+        False for a profile that has only the Function's first call: caches were cold then.
     """
 
     name: str
@@ -40,6 +83,21 @@ class FunctionComparison:
     layers: list[tuple[str, float, float]]
     kernels: list[tuple[str, float, float]]
     notes: list[str]
+    warm: tuple[bool, bool] = (True, True)
+
+    @property
+    def cold(self) -> str:
+        """Which profile has only the first call, as text; empty where neither has."""
+        if all(self.warm):
+            return ""
+        if not any(self.warm):
+            return "both have only their first call"
+        return f"the {'second' if self.warm[0] else 'first'} has only its first call"
+
+    @property
+    def timed(self) -> bool:
+        """Whether times can be compared: both are warm, or both are cold."""
+        return self.warm[0] == self.warm[1]
 
 
 @dataclass(frozen=True)
@@ -50,22 +108,28 @@ class Comparison:
     only: list[str]
     machines: tuple[str, str]
 
-    def broken(self, rules: Sequence[str]) -> list[str]:
-        """A line for each Function that breaks a rule (see `symgraph.inspection.rules`).
+    def broken(self, rules: str | Sequence[str]) -> list[str]:
+        """A line for each Function that breaks a rule (see `symgraph.inspection.rules`), or is in one only.
 
         Raises
         ------
         ValueError
-            A rule is none.
+            A rule is none, or it is one for times where a cold call would be compared with warm ones.
         """
-        return [
-            f"{one.text}: {function.name}: {_quantity(one.quantity, before)} → "
-            f"{_quantity(one.quantity, after)} ({_percent(before, after)})"
-            for one in map(rule, rules)
-            for function in self.functions
-            for before, after in [(function.before[one.quantity], function.after[one.quantity])]
-            if one.breaks(before, after)
-        ]
+        found: list[str] = []
+        for one in map(rule, [rules] if isinstance(rules, str) else rules):
+            # Nobody can tell whether it would keep to the rule.
+            found += [f"{one.text}: {missing}" for missing in self.only]
+            for function in self.functions:
+                if one.quantity == "time" and not function.timed:
+                    raise ValueError(f"{one.text}: {function.name}: no verdict, {function.cold}")
+                before, after = function.before[one.quantity], function.after[one.quantity]
+                if one.breaks(before, after):
+                    found.append(
+                        f"{one.text}: {function.name}: {_quantity(one.quantity, before)} → "
+                        f"{_quantity(one.quantity, after)} ({_percent(before, after)})"
+                    )
+        return found
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -73,17 +137,17 @@ class Comparison:
     __repr__ = __str__
 
 
-def compare(a: Any, b: Any) -> Comparison:
-    """Compare two profiles: paths of saved ones, or what ``to_json`` gives.
+def compare(a: Source, b: Source) -> Comparison:
+    """Compare two profiles: paths of saved ones, profiles, or what their ``to_json`` gives.
 
     Functions are matched by name, several of one name in the order of their input shapes.
 
     Raises
     ------
     ValueError
-        One of them is no profile, or they have no Function in common.
+        One of them is no profile or lacks fields, or they have no Function in common.
     """
-    first, second = (_loaded(source) for source in (a, b))
+    first, second = _loaded(a, "first"), _loaded(b, "second")
     left, right = _by_name(first), _by_name(second)
     common = [name for name in left if name in right]
     if not common:
@@ -96,14 +160,85 @@ def compare(a: Any, b: Any) -> Comparison:
     return Comparison(functions, only, (_machine(first), _machine(second)))
 
 
-def _loaded(source: Any) -> dict[str, Any]:
-    data = read_json(source) if isinstance(source, str | os.PathLike) else source
-    where = os.fspath(source) if isinstance(source, str | os.PathLike) else "compare"
-    if not isinstance(data, dict) or data.get("kind") != "profile" or "functions" not in data:
+def _loaded(source: Any, which: str) -> dict[str, Any]:
+    if isinstance(source, str | os.PathLike):
+        where, data = os.fspath(source), read_json(source)
+    else:
+        where, data = f"compare: the {which}", _plain(source)
+    if not isinstance(data, dict) or data.get("kind") != "profile":
         raise ValueError(f"{where}: expected a profile that was saved as JSON")
     if data.get("schema") != SCHEMA:
         raise ValueError(f"{where}: expected a profile of schema {SCHEMA}, got {data.get('schema')!r}")
+    problem = next(_problems(data, _FIELDS, "the profile"), None) or next(_mismatches(data), None)
+    if problem is not None:
+        raise ValueError(f"{where}: incomplete profile: {problem}")
     return data
+
+
+def _plain(source: Any) -> Any:
+    """As read from a file: lists for tuples, else equal shapes would differ. None if it is no JSON."""
+    data = source.to_json() if hasattr(source, "to_json") else source
+    try:
+        return json.loads(json.dumps(data))
+    except (TypeError, ValueError):
+        return None
+
+
+def _problems(value: Any, fields: Any, where: str) -> Iterator[str]:
+    """What of `fields` (see `_FIELDS`) is missing, or something else."""
+    if isinstance(fields, str):
+        if not _is(fields, value):
+            yield f"{where}: expected {fields}, got {_short(value)}"
+    elif isinstance(fields, list):
+        if not isinstance(value, list):
+            yield f"{where}: expected a list, got {_short(value)}"
+            return
+        for number, item in enumerate(value):
+            yield from _problems(item, fields[0], f"{where}[{number}]")
+    elif not isinstance(value, dict):
+        yield f"{where}: expected an object, got {_short(value)}"
+    else:
+        missing = [name for name in fields if name not in value]
+        if missing:
+            yield f"{where}: {', '.join(missing)} missing"
+            return
+        for name, inner in fields.items():
+            yield from _problems(value[name], inner, name if where == "the profile" else f"{where}.{name}")
+
+
+def _is(kind: str, value: Any) -> bool:
+    """Whether `value` is what a check of `_FIELDS` names."""
+    if kind.endswith("null") and value is None:
+        return True
+    if kind == "true or false":
+        return isinstance(value, bool)
+    if kind.startswith("lists"):
+        return isinstance(value, list) and all(
+            isinstance(shape, list) and all(_is("an integer", size) for size in shape) for shape in value
+        )
+    if kind.startswith("text"):
+        return isinstance(value, str)
+    numbers = int if kind == "an integer" else int | float
+    return isinstance(value, numbers) and not isinstance(value, bool)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _mismatches(profile: Mapping[str, Any]) -> Iterator[str]:
+    """Where lists of a Function do not belong together."""
+    for number, function in enumerate(profile["functions"]):
+        where, facts, times = f"functions[{number}]", function["facts"], function["row_seconds"]
+        if len(times) != len(facts["rows"]):
+            yield f"{where}.row_seconds: expected {len(facts['rows'])}, one for each row, got {len(times)}"
+        nodes = {node["id"]: node for node in facts["nodes"]}
+        for row in facts["rows"]:
+            if row["node"] not in nodes:
+                yield f"{where}.facts.nodes: {row['node']} missing, which row {row['row']} belongs to"
+            elif not nodes[row["node"]]["rows"]:
+                yield f"{where}.facts.nodes: rows of {row['node']} missing, row {row['row']} is one"
 
 
 def _by_name(profile: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -152,7 +287,8 @@ def _machine(profile: Mapping[str, Any]) -> str:
 def _function(name: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> FunctionComparison:
     before, after = _totals(a), _totals(b)
     layers, kernels = (_pairs(a, b, by) for by in ("layer", "kernel"))
-    return FunctionComparison(name, before, after, layers, kernels, list(_notes(a, b, before, after)))
+    notes = list(_notes(a, b, before, after))
+    return FunctionComparison(name, before, after, layers, kernels, notes, (a["warm"], b["warm"]))
 
 
 def _totals(function: Mapping[str, Any]) -> dict[str, float]:
@@ -259,6 +395,8 @@ def _lines(found: Comparison) -> Iterator[str]:
     for function in found.functions:
         yield ""
         yield function.name
+        if function.cold:
+            yield function.cold + ("" if function.timed else ": times cannot be compared")
         rows = [
             (
                 quantity,

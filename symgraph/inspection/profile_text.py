@@ -68,7 +68,7 @@ def _threads(count: int) -> str:
 
 def _function_lines(times: FunctionTimes, machine: MachineFacts) -> Iterator[str]:
     yield _title(times)
-    if times.calls:
+    if times.warm and times.calls:
         each = time_text(times.seconds / times.calls)
         yield f"  warm  {times.calls} call{'s' if times.calls > 1 else ''}, {each} each"
     yield f"  cold  the first call, {time_text(times.first_seconds)}{_cold_note(times)}"

@@ -176,3 +176,117 @@ def test_layers_of_a_model_made_anew_are_paired() -> None:
     assert function.before["flops"] < function.after["flops"]
     assert all(before > 0 and after > 0 for _, before, after in function.layers)
     assert not any(note.startswith(("new work", "work is gone", "lost")) for note in function.notes)
+
+
+def test_one_rule_may_be_a_plain_string(base: dict[str, Any]) -> None:
+    slow = changed(base, seconds=2 * base["functions"][0]["seconds"])
+    found = compare(base, slow)
+    assert found.broken("time>+10%") == found.broken(["time>+10%"])
+    assert len(found.broken("time>+10%")) == 1
+
+
+def test_profiles_themselves_are_compared(tmp_path: Path) -> None:
+    """A profile and its file are the same: tuples and lists of shapes are no difference."""
+    x = K.placeholder((None, 3))
+    f = K.function([x], K.exp(x), name="f")
+    with symgraph.profile() as profile:
+        for _ in range(3):
+            f([np.ones((5, 3))])
+    profile.save(tmp_path / "a.json")
+    for other in (profile, profile.facts(), profile.to_json()):
+        (function,) = compare(tmp_path / "a.json", other).functions
+        assert function.after["flops"] == 5 * 3
+        assert function.notes == []
+
+
+@pytest.mark.parametrize(
+    ("warm", "text"),
+    [
+        ((True, False), "the second has only its first call"),
+        ((False, True), "the first has only its first call"),
+    ],
+)
+def test_times_of_first_calls_give_no_verdict(
+    base: dict[str, Any], warm: tuple[bool, bool], text: str
+) -> None:
+    found = compare(*(changed(base, warm=one) for one in warm))
+    assert f"{text}: times cannot be compared" in str(found)
+    for sign in "<>":
+        with pytest.raises(ValueError, match=f"f: no verdict, {text}"):
+            found.broken(["rows>+0", f"time{sign}+10%"])
+    assert found.broken("rows>+0") == []
+    assert len(found.broken("rows>0")) == 1
+
+
+def test_first_calls_are_compared_with_each_other(base: dict[str, Any]) -> None:
+    cold = changed(base, warm=False)
+    found = compare(cold, changed(cold, seconds=2 * base["functions"][0]["seconds"]))
+    assert "both have only their first call" in str(found)
+    assert len(found.broken("time>+10%")) == 1
+    assert "first call" not in str(compare(base, base))
+
+
+def test_a_function_in_one_profile_only_breaks_rules(base: dict[str, Any]) -> None:
+    more = copy.deepcopy(base)
+    more["functions"] += changed(base, name="g")["functions"]
+    assert compare(more, base).broken(["rows>+0", "time>+10%"]) == [
+        "rows>+0: g is only in the first",
+        "time>+10%: g is only in the first",
+    ]
+    assert compare(base, more).broken("rows>+0") == ["rows>+0: g is only in the second"]
+    assert compare(base, more).broken([]) == []
+
+
+def without(profile: dict[str, Any], *path: str | int) -> dict[str, Any]:
+    """A copy without the field at the end of `path`."""
+    other = copy.deepcopy(profile)
+    inner: Any = other
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    return other
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (("functions",), "the profile: functions missing"),
+        (("machine",), "the profile: machine missing"),
+        (("machine", "versions", "symgraph"), "machine.versions: symgraph missing"),
+        (("functions", 0, "facts"), "functions[0]: facts missing"),
+        (("functions", 0, "warm"), "functions[0]: warm missing"),
+        (("functions", 0, "facts", "shapes"), "functions[0].facts: shapes missing"),
+        (("functions", 0, "facts", "rows", 0, "kernel"), "functions[0].facts.rows[0]: kernel missing"),
+        (("functions", 0, "facts", "nodes", 1, "bytes"), "functions[0].facts.nodes[1]: bytes missing"),
+    ],
+)
+def test_what_a_profile_lacks_is_named(base: dict[str, Any], path: tuple[str | int, ...], text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        compare(base, without(base, *path))
+    assert str(caught.value) == f"compare: the second: incomplete profile: {text}"
+
+
+def test_what_is_wrong_in_a_profile_is_named(base: dict[str, Any]) -> None:
+    rows = len(base["functions"][0]["facts"]["rows"])
+    cases = [
+        (base | {"functions": [None]}, "functions[0]: expected an object, got null"),
+        (base | {"functions": {}}, "functions: expected a list, got {}"),
+        (changed(base, calls="3"), 'functions[0].calls: expected an integer, got "3"'),
+        (changed(base, seconds=True), "functions[0].seconds: expected a number, got true"),
+        (
+            changed(base, shapes=[3]),
+            "functions[0].facts.shapes: expected lists of integers, or null, got [3]",
+        ),
+        (
+            changed(base, row_seconds=[]),
+            f"functions[0].row_seconds: expected {rows}, one for each row, got 0",
+        ),
+        (changed(base, nodes=[]), "missing, which row 0 belongs to"),
+    ]
+    for profile, text in cases:
+        with pytest.raises(ValueError) as caught:
+            compare(profile, base)
+        assert str(caught.value).startswith("compare: the first: incomplete profile: ")
+        assert str(caught.value).endswith(text)
+    with pytest.raises(ValueError, match="the first: expected a profile that was saved"):
+        compare({"kind": "profile", "functions": {1, 2}}, base)
