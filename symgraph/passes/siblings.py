@@ -21,6 +21,9 @@ from symgraph.graph.tensor import Tensor, consumers, topological
 _MOST_RESULTS = 4
 _MOST_STEPS = 40
 _MOST_INPUTS = 12
+# How many families that share a tensor are looked at for one more member, the youngest: a tensor that all
+# nodes of a long chain read would else make every pair of them be tried.
+_MOST_FAMILIES = 8
 
 
 def join_siblings(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
@@ -37,7 +40,8 @@ def join_siblings(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
         axes, whole = _reduction(node).axes, [id(i) for i in node.inputs if i.shape == shape]
         places = [open_.setdefault((axes, shape, key), {}) for key in whole]
         known = {first: family for place in places for first, family in place.items()}
-        found = next((first for first in sorted(known) if families.may_join(known[first], node)), None)
+        near = sorted(known)[-_MOST_FAMILIES:]
+        found = next((first for first in near if families.may_join(known[first], node)), None)
         if found is None:
             found, family = number, [node]
         else:
@@ -78,6 +82,7 @@ class _Families:
 
     def __init__(self, order: Sequence[Tensor]) -> None:
         self._readers = consumers(order)
+        self._place = {id(node): place for place, node in enumerate(order)}
         self._family: dict[int, list[Tensor]] = {}
 
     def of(self, node: Tensor) -> list[Tensor]:
@@ -100,13 +105,15 @@ class _Families:
     def _leads(self, starts: Sequence[Tensor], target: Tensor) -> bool:
         """Whether `target`, or what it is joined with, depends on one of `starts`."""
         goals = {id(n) for n in self.of(target)}
+        last = max(self._place[goal] for goal in goals)
         stack, seen = list(starts), {id(n) for n in starts}
         while stack:
             for reader in self._readers.get(id(stack.pop()), ()):
                 for node in self.of(reader):
                     if id(node) in goals:
                         return True
-                    if id(node) not in seen:
+                    # Beyond the last goal nothing leads back to it, but for what nodes there are joined with.
+                    if id(node) not in seen and self._place[id(node)] < last:
                         seen.add(id(node))
                         stack.append(node)
         return False

@@ -39,3 +39,25 @@ def test_the_first_family_that_shares_a_tensor_is_joined() -> None:
     expected = [(a * b).sum(), (a * a).sum(), (b * b).sum(), np.exp(b).sum()]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert [node.kind for node in function.facts().nodes if node.role == "op"] == ["siblings"]
+
+
+def test_a_tensor_that_a_whole_chain_reads_does_not_make_every_pair_be_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = 0
+    leads = siblings._Families._leads
+
+    def counted(*arguments: object) -> bool:
+        nonlocal asked
+        asked += 1
+        return leads(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(siblings._Families, "_leads", counted)
+    x = t = K.placeholder((4,))
+    for _ in range(60):
+        t = K.sum(t * 0.2, keepdims=True) + x
+    value = expected = np.ones(4)
+    for _ in range(60):
+        expected = (expected * 0.2).sum(keepdims=True) + value
+    np.testing.assert_allclose(K.function([x], t)(value), expected, rtol=1e-4)
+    assert asked <= 2 * 8 * 60
