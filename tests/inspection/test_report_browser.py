@@ -7,7 +7,7 @@ import pytest
 
 import symgraph
 from symgraph import layers
-from symgraph.models import Model
+from symgraph.models import Model, mnist_cnn
 from tests.inspection.browser import Browser, browser, missing
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "-")
@@ -16,19 +16,8 @@ ESCAPE, ENTER = "\ue00c", "\ue007"
 
 
 def convolutions():
-    model = symgraph.Sequential(
-        [
-            layers.Conv2D(8, 3, activation="relu", input_shape=(14, 14, 1)),
-            layers.Conv2D(8, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Dropout(0.25),
-            layers.Flatten(),
-            layers.Dense(16, activation="relu"),
-            layers.Dense(10, activation="softmax", name="digits"),
-        ]
-    )
-    model.compile("adadelta", "categorical_crossentropy", metrics=["accuracy"])
-    return model, np.random.rand(32, 14, 14, 1), np.eye(10)[np.arange(32) % 10], "digits"
+    model = mnist_cnn.build((28, 28, 1))
+    return model, np.random.rand(32, 28, 28, 1), np.eye(10)[np.arange(32) % 10], model.layers[1].name
 
 
 def residual():
@@ -80,6 +69,11 @@ def report(request, tmp_path_factory):
     return path, layer
 
 
+def anchor(layer: str) -> str:
+    """Where a layer is in the page: what is no letter or digit is written by its code."""
+    return "#layer-" + "".join(c if c.isalnum() else f"-{ord(c):x}-" for c in layer)
+
+
 def target(window: Browser) -> str:
     return window.run("return location.hash")
 
@@ -100,14 +94,14 @@ def test_with_scripts(window, report):
     found = window.run("return [...document.querySelectorAll('#found a')].map(a => a.textContent)")
     assert found and all(layer in text for text in found)
     window.press(ENTER)
-    assert target(window) == f"#layer-{layer}"
-    assert window.shown(f"#layer-{layer} .drawing")
+    assert target(window) == anchor(layer)
+    assert window.shown(f"{anchor(layer)} .drawing")
 
     # A click on a node of the drawing shows its page, Escape closes it.
-    window.click(f"#layer-{layer} .drawing a[href^='#n']")
+    window.click(f"{anchor(layer)} .drawing a[href^='#n']")
     page = target(window)
     assert page.startswith("#n") and window.shown(page)
-    assert window.shown(f"#layer-{layer}"), "the layer stays open"
+    assert window.shown(anchor(layer)), "the layer stays open"
     window.press(ESCAPE)
     assert not window.shown(page)
 
@@ -142,9 +136,9 @@ def test_without_scripts(window, report):
     assert not window.shown("#search")
 
     # Links open layers and nodes; colours are chosen.
-    window.click(f".overview a[href='#layer-{layer}']")
-    assert window.shown(f"#layer-{layer} .drawing")
-    window.click(f"#layer-{layer} .drawing a[href^='#n']")
+    window.click(f".overview a[href='{anchor(layer)}']")
+    assert window.shown(f"{anchor(layer)} .drawing")
+    window.click(f"{anchor(layer)} .drawing a[href^='#n']")
     page = target(window)
     assert window.shown(page)
     window.click(f"{page} .close")
