@@ -13,11 +13,13 @@ from symgraph.utils.h5_dict import h5dict
 from symgraph.utils.layer_utils import convert_all_kernels_in_model, get_source_inputs, print_summary
 from symgraph.utils.np_utils import normalize, to_categorical
 from symgraph.utils.plot_utils import plot_history
+from symgraph.utils.sequence import Sequence
 from symgraph.utils.vis_utils import plot_model
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
+    "Sequence",
     "convert_all_kernels_in_model",
     "custom_object_scope",
     "deserialize_keras_object",

@@ -11,7 +11,7 @@ import http.client
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections import abc
 from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError, URLError
@@ -20,6 +20,9 @@ from urllib.request import urlopen
 from symgraph.utils.archive import UNPACKING, unpack
 from symgraph.utils.io_utils import atomic_path, remove_stale
 from symgraph.utils.progbar import Progbar
+from symgraph.utils.sequence import Sequence
+
+__all__ = ["Sequence", "get_file", "validate_file"]
 
 _CHUNK = 1 << 18
 _TIMEOUT = 60.0  # seconds without a byte from the server
@@ -34,7 +37,7 @@ def get_file(
     cache_subdir: str = "datasets",
     hash_algorithm: str = "auto",
     extract: bool = False,
-    archive_format: str | Sequence[str] | None = "auto",
+    archive_format: str | abc.Sequence[str] | None = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> str:
     """Download a file unless it is in the cache, check it, and give its path.
@@ -97,7 +100,7 @@ def get_file(
     return _unpacked(path, untar, formats if extract else [])
 
 
-def _unpacked(path: Path, untar: bool, formats: Sequence[str]) -> str:
+def _unpacked(path: Path, untar: bool, formats: abc.Sequence[str]) -> str:
     """Unpack `path` beside itself as asked; the path that `get_file` returns."""
     if untar:
         unpacked = path.with_name(path.name.removesuffix(".tar.gz"))
@@ -160,7 +163,7 @@ def _algorithm_of(file_hash: str, algorithm: str) -> str:
     )
 
 
-def _formats(archive_format: str | Sequence[str] | None) -> list[str]:
+def _formats(archive_format: str | abc.Sequence[str] | None) -> list[str]:
     if archive_format == "auto":
         return ["tar", "zip"]
     formats = [archive_format] if isinstance(archive_format, str) else list(archive_format or ())

@@ -26,9 +26,9 @@ NOT_YET = {
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "utils": """
-        GeneratorEnqueuer HDF5Matrix OrderedEnqueuer Sequence
+        GeneratorEnqueuer HDF5Matrix OrderedEnqueuer
     """,
-    "utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer Sequence SequenceEnqueuer",
+    "utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer SequenceEnqueuer",
     "utils.io_utils": "HDF5Matrix",
 }
 
