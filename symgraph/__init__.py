@@ -24,6 +24,7 @@ _MODULES = (
     "metrics",
     "models",
     "optimizers",
+    "preprocessing",
     "regularizers",
     "utils",
 )

@@ -1,6 +1,8 @@
 """Reads names, parameters and defaults of Keras' public API from its sources, without running them.
 
-``python -m tests.api.read_keras FOLDER`` writes keras_2_2_4.json; FOLDER is the folder `keras` of the wheel.
+``python -m tests.api.read_keras FOLDER PREPROCESSING`` writes keras_2_2_4.json; FOLDER is the folder `keras`
+of its wheel, PREPROCESSING the folder `keras_preprocessing` of the wheel (1.0.5) from which Keras takes its tools
+for pictures, sequences and texts.
 """
 
 from __future__ import annotations
@@ -19,6 +21,13 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "backend": ("backend.tensorflow_backend", ("backend.common",)),
     "callbacks": ("callbacks", ()),
     "constraints": ("constraints", ()),
+    "datasets.boston_housing": ("datasets.boston_housing", ()),
+    "datasets.cifar10": ("datasets.cifar10", ()),
+    "datasets.cifar100": ("datasets.cifar100", ()),
+    "datasets.fashion_mnist": ("datasets.fashion_mnist", ()),
+    "datasets.imdb": ("datasets.imdb", ()),
+    "datasets.mnist": ("datasets.mnist", ()),
+    "datasets.reuters": ("datasets.reuters", ()),
     "engine.base_layer": ("engine.base_layer", ()),
     "engine.network": ("engine.network", ()),
     "engine.sequential": ("engine.sequential", ()),
@@ -29,6 +38,9 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "metrics": ("metrics", ("losses",)),
     "models": ("models", ("engine",)),
     "optimizers": ("optimizers", ()),
+    "preprocessing.image": ("preprocessing.image", ("keras_preprocessing.",)),
+    "preprocessing.sequence": ("preprocessing.sequence", ("keras_preprocessing.",)),
+    "preprocessing.text": ("preprocessing.text", ("keras_preprocessing.",)),
     "regularizers": ("regularizers", ()),
     "utils": ("utils", ("utils",)),
     "utils.conv_utils": ("utils.conv_utils", ()),
@@ -39,19 +51,25 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "utils.np_utils": ("utils.np_utils", ()),
 }
 
+# The package whose functions and classes Keras wraps or passes on.
+OUTSIDE = "keras_preprocessing"
+
 Definition = ast.FunctionDef | ast.ClassDef
 
 
 class Source:
-    """The modules of a package, parsed."""
+    """The modules of a package, and of the one that it wraps (``keras_preprocessing.*``), parsed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, outside: Path) -> None:
         self.folder = folder
+        self.outside = outside
         self.trees: dict[str, ast.Module] = {}
         self.known: dict[str, dict[str, tuple[str, Definition]]] = {}
 
     def path(self, module: str) -> Path:
-        whole = self.folder.joinpath(*module.split(".")) if module else self.folder
+        first, _, rest = module.partition(".")
+        top, inside = (self.outside, rest) if first == OUTSIDE else (self.folder, module)
+        whole = top.joinpath(*inside.split(".")) if inside else top
         return whole / "__init__.py" if whole.is_dir() else whole.with_suffix(".py")
 
     def tree(self, module: str) -> ast.Module:
@@ -81,11 +99,26 @@ class Source:
             if isinstance(node, ast.ImportFrom) and self.target(module, node) is not None:
                 for name, known in self._imported(str(self.target(module, node)), node).items():
                     found.setdefault(name, known)
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in found:
+            elif isinstance(node, ast.Assign) and (known_value := self.value(module, node.value)):
                 for name in node.targets:
                     if isinstance(name, ast.Name):
-                        found[name.id] = found[node.value.id]
+                        found[name.id] = known_value
         return found
+
+    def value(self, module: str, node: ast.expr) -> tuple[str, Definition] | None:
+        """What ``name``, or ``wrapped.name`` of a module of the wrapped package, stands for in a module."""
+        if isinstance(node, ast.Name):
+            return self.names(module).get(node.id)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id in self._wrapped(module):
+                return self.names(f"{OUTSIDE}.{node.value.id}").get(node.attr)
+            return None if module.startswith("preprocessing.") else self.names(module).get(node.attr)
+        return None
+
+    def _wrapped(self, module: str) -> set[str]:
+        """The modules of the wrapped package that a module imports."""
+        imports = [node for node in self.tree(module).body if isinstance(node, ast.ImportFrom)]
+        return {a.name for node in imports if node.module == OUTSIDE and not node.level for a in node.names}
 
     def _imported(self, target: str, node: ast.ImportFrom) -> dict[str, tuple[str, Definition]]:
         if not self.path(target).exists() or target in ("backend", ""):
@@ -107,14 +140,13 @@ def signature(function: ast.FunctionDef, bound: bool) -> str:
 
 
 def members(source: Source, module: str, node: ast.ClassDef) -> dict[str, str]:
-    """Public methods and properties of a class: its own, those of hidden bases, and any `__init__`."""
+    """Public methods and properties of a class: its own, those of hidden or wrapped bases, any `__init__`."""
     found: dict[str, str] = {}
     for base in reversed(node.bases):
-        name = base.id if isinstance(base, ast.Name) else getattr(base, "attr", "")
-        home, known = source.names(module).get(name, ("", None))
+        home, known = source.value(module, base) or ("", None)
         if isinstance(known, ast.ClassDef):
             inherited = members(source, home, known)
-            hidden = name.startswith("_")
+            hidden = known.name.startswith("_") or home.startswith(OUTSIDE)
             found |= {key: value for key, value in inherited.items() if hidden or key == "__init__"}
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and (item.name == "__init__" or not item.name.startswith("_")):
@@ -126,9 +158,9 @@ def members(source: Source, module: str, node: ast.ClassDef) -> dict[str, str]:
     return found
 
 
-def read(folder: Path) -> dict[str, dict[str, Any]]:
+def read(folder: Path, outside: Path) -> dict[str, dict[str, Any]]:
     """{module: {name: signature of a function, or {method: signature or "property"} of a class}}."""
-    source = Source(folder)
+    source = Source(folder, outside)
     facts: dict[str, dict[str, Any]] = {}
     for public, (module, passed_on) in MODULES.items():
         names = dict(source.names(module))
@@ -149,4 +181,5 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    FACTS.write_text(json.dumps(read(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")
+    facts = read(Path(sys.argv[1]), Path(sys.argv[2]))
+    FACTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

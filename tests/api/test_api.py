@@ -23,8 +23,15 @@ KERAS: dict[str, dict[str, Any]] = json.loads(FACTS.read_text(encoding="utf-8"))
 
 # Work in progress. An entry that exists fails `test_what_is_not_yet_there_is_not_there`: take it out then.
 NOT_YET = {
+    "datasets": "boston_housing cifar10 cifar100 fashion_mnist imdb reuters",
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
+    "preprocessing": "sequence text",
+    "preprocessing.image": """
+        DirectoryIterator ImageDataGenerator Iterator NumpyArrayIterator apply_affine_transform
+        apply_brightness_shift apply_channel_shift array_to_img img_to_array load_img random_brightness
+        random_channel_shift random_rotation random_shear random_shift random_zoom save_img
+    """,
     "utils": """
         GeneratorEnqueuer HDF5Matrix OrderedEnqueuer
     """,

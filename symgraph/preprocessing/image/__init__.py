@@ -1,0 +1,1 @@
+"""Pictures: reading, random transforms, and batches from arrays, folders and tables."""
