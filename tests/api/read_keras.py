@@ -1,8 +1,8 @@
 """Reads names, parameters and defaults of Keras' public API from its sources, without running them.
 
 ``python -m tests.api.read_keras FOLDER PREPROCESSING`` writes keras_2_2_4.json; FOLDER is the folder `keras`
-of its wheel, PREPROCESSING the folder `keras_preprocessing` of the wheel (1.0.5) from which Keras takes its tools
-for pictures, sequences and texts.
+of its wheel, PREPROCESSING the folder `keras_preprocessing` of the wheel (1.0.5) from which Keras takes its
+tools for pictures, sequences and texts.
 """
 
 from __future__ import annotations

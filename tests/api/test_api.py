@@ -26,7 +26,6 @@ NOT_YET = {
     "datasets": "boston_housing cifar10 cifar100 fashion_mnist imdb reuters",
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
-    "preprocessing": "sequence text",
     "preprocessing.image": """
         DirectoryIterator ImageDataGenerator Iterator NumpyArrayIterator apply_affine_transform
         apply_brightness_shift apply_channel_shift array_to_img img_to_array load_img random_brightness
