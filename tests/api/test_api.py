@@ -27,9 +27,8 @@ NOT_YET = {
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "preprocessing.image": """
-        DirectoryIterator ImageDataGenerator Iterator NumpyArrayIterator apply_affine_transform
-        apply_brightness_shift apply_channel_shift array_to_img img_to_array load_img random_brightness
-        random_channel_shift random_rotation random_shear random_shift random_zoom save_img
+        ImageDataGenerator apply_affine_transform apply_brightness_shift apply_channel_shift
+        random_brightness random_channel_shift random_rotation random_shear random_shift random_zoom
     """,
     "utils": """
         GeneratorEnqueuer HDF5Matrix OrderedEnqueuer

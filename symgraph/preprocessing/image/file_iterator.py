@@ -1,0 +1,154 @@
+"""`FileIterator`: what iterators over picture files share: reading with threads, labels, unreadable files."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symgraph.kernels.threads import get_num_threads, most_threads
+from symgraph.preprocessing.image.iterator import Indices, Iterator
+from symgraph.preprocessing.image.pictures import COLOR_MODES, load_img
+
+Failures = dict[int, OSError | ValueError]
+
+
+class FileIterator(Iterator):
+    """Base class of iterators over picture files.
+
+    A subclass sets the attributes below. Files are read by as many threads as kernels use
+    (`symgraph.set_num_threads`); they end with the iterator.
+    """
+
+    directory: str
+    filenames: list[str]
+    """Relative to `directory`, in the order of the samples."""
+    classes: NDArray[np.int32]
+    """The number of the class of each sample."""
+    class_mode: str | None
+    class_indices: dict[Any, int]
+    """The number of each class."""
+    num_classes: int
+    samples: int
+    """How many samples there are."""
+    dtype: str
+
+    on_error: str = "raise"
+    skipped: set[str]
+    """Names of files that could not be read and were left out."""
+    _readers: ThreadPoolExecutor | None = None
+
+    def _set_on_error(self, on_error: str) -> None:
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
+        self.on_error = on_error
+        self.skipped = set()
+
+    def _refuse_empty(self) -> None:
+        if self.n == 0:
+            raise ValueError(self._why_empty())
+
+    def _why_empty(self) -> str:
+        return f"No pictures were found in {self.directory!r}"
+
+    def _get_batches_of_transformed_samples(self, index_array: Indices) -> Any:
+        indices, pictures = self._pictures(np.asarray(index_array))
+        x = self._transform(pictures, indices, self.dtype)
+        if self.class_mode is None:
+            return x
+        return x, self._targets(indices, x)
+
+    def _targets(self, indices: Indices, x: NDArray[Any]) -> NDArray[Any]:
+        if self.class_mode == "input":
+            return x.copy()
+        labels = self.classes[indices]
+        if self.class_mode == "sparse":
+            return labels
+        if self.class_mode == "binary":
+            return labels.astype(self.dtype)
+        return np.equal(labels[:, None], np.arange(self.num_classes)).astype(self.dtype)
+
+    def _pictures(self, indices: Indices) -> tuple[Indices, NDArray[np.uint8]]:
+        """The pictures of samples, in the layout of the iterator, and which samples they are."""
+        pictures, failures = self._read(indices)
+        if not failures:
+            return indices, pictures
+        if self.on_error == "raise":
+            raise failures[min(failures)]
+        self._tell(indices, failures)
+        good = [place for place in range(len(indices)) if place not in failures]
+        if good:
+            return indices[good], pictures[good]
+        return self._next_readable(indices)
+
+    def _next_readable(self, indices: Indices) -> tuple[Indices, NDArray[np.uint8]]:
+        """One sample for a batch that lost all of its own: the next readable one of the data set."""
+        for step in range(1, self.n):
+            one = np.array([(indices[-1] + step) % self.n])
+            pictures, failures = self._read(one)
+            if not failures:
+                return one, pictures
+            self._tell(one, failures)
+        raise ValueError(f"None of the {self.n} pictures in {self.directory!r} can be read")
+
+    def _tell(self, indices: Indices, failures: Failures) -> None:
+        """Warn of files, once for each."""
+        for place, error in sorted(failures.items()):
+            name = self.filenames[indices[place]]
+            with self.lock:
+                known = name in self.skipped
+                self.skipped.add(name)
+            if not known:
+                warnings.warn(f"Left out of the data: {error}", stacklevel=2)
+
+    def _read(self, indices: Indices) -> tuple[NDArray[np.uint8], Failures]:
+        """Read files with all threads: the pictures, and by place in `indices` what went wrong."""
+        height, width = self.target_size
+        pictures = np.empty((len(indices), height, width, COLOR_MODES[self.color_mode][1]), np.uint8)
+        failures: Failures = {}
+        places = itertools.count()
+
+        def work() -> None:
+            while (place := next(places)) < len(indices):
+                try:
+                    pictures[place] = self._read_one(int(indices[place]))
+                except (OSError, ValueError) as error:
+                    failures[place] = error
+
+        helpers = min(get_num_threads(), len(indices)) - 1
+        others = [self._executor().submit(work) for _ in range(helpers)]
+        try:
+            work()
+        finally:
+            # One that has not begun would find nothing left to do.
+            running = [other for other in others if not other.cancel()]
+        for other in running:
+            other.result()
+        return pictures if self.data_format == "channels_last" else pictures.transpose(0, 3, 1, 2), failures
+
+    def _read_one(self, index: int) -> NDArray[np.uint8]:
+        """The picture of a sample: height, width, channels."""
+        picture = load_img(
+            os.path.join(self.directory, self.filenames[index]),
+            color_mode=self.color_mode,
+            target_size=self.target_size,
+            interpolation=self.interpolation,
+        )
+        pixels: NDArray[np.uint8] = np.asarray(picture)
+        return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+    def _executor(self) -> ThreadPoolExecutor:
+        """Helping threads. They know their executor weakly and end when it goes away with the iterator."""
+        with self.lock:
+            if self._readers is None:
+                self._readers = ThreadPoolExecutor(max(1, most_threads() - 1), "symgraph-pictures")
+            return self._readers
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but locks and threads."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_readers"}
