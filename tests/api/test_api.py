@@ -26,10 +26,7 @@ NOT_YET = {
     "datasets": "boston_housing cifar10 cifar100 fashion_mnist imdb reuters",
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
-    "preprocessing.image": """
-        ImageDataGenerator apply_affine_transform apply_brightness_shift apply_channel_shift
-        random_brightness random_channel_shift random_rotation random_shear random_shift random_zoom
-    """,
+    "preprocessing.image": "ImageDataGenerator.flow_from_dataframe",
     "utils": """
         GeneratorEnqueuer HDF5Matrix OrderedEnqueuer
     """,

@@ -1,0 +1,445 @@
+"""`ImageDataGenerator`: random transforms and normalisation of pictures, one by one or a batch at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph import globals as settings
+from symgraph.kernels.warp import FILL_MODES, warp
+from symgraph.preprocessing.image.flows import Flows
+from symgraph.preprocessing.image.transforms import (
+    affine_matrix,
+    apply_affine_transform,
+    apply_channel_shift,
+    brightened,
+    flip_axis,
+)
+
+_STEPS = ("get_random_transform", "apply_transform", "random_transform", "standardize")
+# Samples whose sums are taken at once while a generator is fitted.
+_CHUNK = 256
+
+
+class ImageDataGenerator(Flows):
+    """Random transforms and normalisation of pictures. The arguments are those of Keras 2.2.4.
+
+    Parameters
+    ----------
+    featurewise_center, featurewise_std_normalization : bool
+        Subtract the mean, divide by the standard deviation of each channel over the data given to `fit`.
+    samplewise_center, samplewise_std_normalization : bool
+        The same with mean and standard deviation of each picture by itself.
+    zca_whitening : bool
+        Decorrelate all values of a picture, with what `fit` found; `zca_epsilon` keeps small parts small.
+    rotation_range : float
+        Most degrees to rotate by, either way.
+    width_shift_range, height_shift_range : float, int or list
+        A float below 1 is the largest part of the width (height), from 1 on pixels; an int n stands for the
+        whole numbers of pixels below n, a list for its own numbers (parts, if all are below 1), either way.
+    brightness_range : two floats, optional
+        Factors of brightness; see `apply_brightness_shift`.
+    shear_range : float
+        Most degrees to shear by, either way.
+    zoom_range : float or two floats
+        Factors for rows and for columns lie between the two; z stands for (1 - z, 1 + z).
+    channel_shift_range : float
+        Most that is added to all values, either way.
+    fill_mode : {'nearest', 'constant', 'reflect', 'wrap'}
+        What is put where a picture ends; `cval` is the constant.
+    horizontal_flip, vertical_flip : bool
+        Mirror every second picture, at random.
+    rescale : float, optional
+        What values are multiplied by, after `preprocessing_function`.
+    preprocessing_function : callable, optional
+        Takes a transformed picture, and returns one of the same shape.
+    data_format : {'channels_last', 'channels_first'}, optional
+    validation_split : float
+        The part of the data that ``subset="validation"`` stands for.
+    dtype : str, optional
+        Of the batches; `floatx()` without it.
+
+    Raises
+    ------
+    ValueError
+        An argument that means nothing; it is named.
+    """
+
+    def __init__(
+        self,
+        featurewise_center: bool = False,
+        samplewise_center: bool = False,
+        featurewise_std_normalization: bool = False,
+        samplewise_std_normalization: bool = False,
+        zca_whitening: bool = False,
+        zca_epsilon: float = 1e-6,
+        rotation_range: float = 0,
+        width_shift_range: Any = 0.0,
+        height_shift_range: Any = 0.0,
+        brightness_range: Sequence[float] | None = None,
+        shear_range: float = 0.0,
+        zoom_range: float | Sequence[float] = 0.0,
+        channel_shift_range: float = 0.0,
+        fill_mode: str = "nearest",
+        cval: float = 0.0,
+        horizontal_flip: bool = False,
+        vertical_flip: bool = False,
+        rescale: float | None = None,
+        preprocessing_function: Callable[[np.ndarray], np.ndarray] | None = None,
+        data_format: str | None = None,
+        validation_split: float = 0.0,
+        dtype: Any = None,
+    ) -> None:
+        self.featurewise_center = featurewise_center
+        self.samplewise_center = samplewise_center
+        self.featurewise_std_normalization = featurewise_std_normalization
+        self.samplewise_std_normalization = samplewise_std_normalization
+        self.zca_whitening = zca_whitening
+        self.zca_epsilon = zca_epsilon
+        self.rotation_range = rotation_range
+        self.width_shift_range = width_shift_range
+        self.height_shift_range = height_shift_range
+        self.brightness_range = brightness_range
+        self.shear_range = shear_range
+        self.zoom_range = _zoom_range(zoom_range)
+        self.channel_shift_range = channel_shift_range
+        self.fill_mode = fill_mode
+        self.cval = cval
+        self.horizontal_flip = horizontal_flip
+        self.vertical_flip = vertical_flip
+        self.rescale = rescale
+        self.preprocessing_function = preprocessing_function
+        self.data_format = settings.image_data_format() if data_format is None else data_format
+        self.dtype = settings.floatx() if dtype is None else dtype
+        if self.data_format not in {"channels_last", "channels_first"}:
+            raise ValueError(
+                '`data_format` should be `"channels_last"` (channel after row and column) or '
+                f'`"channels_first"` (channel before row and column). Received: {data_format}'
+            )
+        first = self.data_format == "channels_first"
+        self.channel_axis, self.row_axis, self.col_axis = (1, 2, 3) if first else (3, 1, 2)
+        if validation_split and not 0 < validation_split < 1:
+            raise ValueError(
+                f"`validation_split` must be strictly between 0 and 1.  Received: {validation_split}"
+            )
+        self._validation_split = validation_split
+        self.mean: np.ndarray | None = None
+        self.std: np.ndarray | None = None
+        self.principal_components: np.ndarray | None = None
+        self._check_ranges()
+        self._settle_normalisation()
+
+    def _check_ranges(self) -> None:
+        """Refuse ranges that would fail, or mean nothing, when numbers are drawn."""
+        for name in ("rotation_range", "shear_range", "channel_shift_range"):
+            if not np.isscalar(getattr(self, name)) or not np.isfinite(float(getattr(self, name))):
+                raise ValueError(f"`{name}` should be a float. Received: {getattr(self, name)}")
+        for name in ("width_shift_range", "height_shift_range"):
+            value = np.asarray(getattr(self, name))
+            if value.ndim > 1 or value.dtype.kind not in "iufb" or not np.isfinite(value).all():
+                raise ValueError(
+                    f"`{name}` should be a float, an int or a 1-D array-like. Received: {getattr(self, name)}"
+                )
+        if self.fill_mode not in FILL_MODES:
+            raise ValueError(
+                f"`fill_mode` should be one of {', '.join(FILL_MODES)}. Received: {self.fill_mode}"
+            )
+        _check_brightness_range(self.brightness_range)
+
+    def _settle_normalisation(self) -> None:
+        """Switch on what other switches need, with Keras' warnings."""
+        said = "This ImageDataGenerator specifies "
+        asked_for_std = self.featurewise_std_normalization
+        if self.zca_whitening:
+            if not self.featurewise_center:
+                self.featurewise_center = True
+                warnings.warn(
+                    said + "`zca_whitening`, which overrides setting of `featurewise_center`.", stacklevel=3
+                )
+            if self.featurewise_std_normalization:
+                self.featurewise_std_normalization = False
+                warnings.warn(
+                    said + "`zca_whitening` which overrides setting of`featurewise_std_normalization`.",
+                    stacklevel=3,
+                )
+        for wanted, name in (
+            (asked_for_std, "featurewise"),
+            (self.samplewise_std_normalization, "samplewise"),
+        ):
+            if wanted and not getattr(self, f"{name}_center"):
+                setattr(self, f"{name}_center", True)
+                warnings.warn(
+                    said + f"`{name}_std_normalization`, which overrides setting of `{name}_center`.",
+                    stacklevel=3,
+                )
+
+    def get_random_transform(self, img_shape: Sequence[int], seed: int | None = None) -> dict[str, Any]:
+        """Draw the parameters of a transform for a picture of `img_shape`.
+
+        With a seed the numbers are those that Keras draws after ``np.random.seed(seed)``, and the state of
+        ``np.random`` is left alone; without one they come from ``np.random``.
+        """
+        return self._draw(img_shape, np.random if seed is None else np.random.RandomState(seed))
+
+    def _draw(self, img_shape: Sequence[int], rng: Any) -> dict[str, Any]:
+        """Parameters drawn from `rng`, in Keras' order."""
+        rows, columns = img_shape[self.row_axis - 1], img_shape[self.col_axis - 1]
+        theta: float = rng.uniform(-self.rotation_range, self.rotation_range) if self.rotation_range else 0
+        tx = _draw_shift(self.height_shift_range, rows, rng)
+        ty = _draw_shift(self.width_shift_range, columns, rng)
+        shear: float = rng.uniform(-self.shear_range, self.shear_range) if self.shear_range else 0
+        zx, zy = 1.0, 1.0
+        if self.zoom_range[0] != 1 or self.zoom_range[1] != 1:
+            zx, zy = rng.uniform(self.zoom_range[0], self.zoom_range[1], 2)
+        flip_horizontal = (rng.random_sample() < 0.5) * self.horizontal_flip
+        flip_vertical = (rng.random_sample() < 0.5) * self.vertical_flip
+        intensity = None
+        if self.channel_shift_range != 0:
+            intensity = rng.uniform(-self.channel_shift_range, self.channel_shift_range)
+        brightness = None
+        if self.brightness_range is not None:
+            _check_brightness_range(self.brightness_range)
+            brightness = rng.uniform(self.brightness_range[0], self.brightness_range[1])
+        return {
+            "theta": theta,
+            "tx": tx,
+            "ty": ty,
+            "shear": shear,
+            "zx": zx,
+            "zy": zy,
+            "flip_horizontal": flip_horizontal,
+            "flip_vertical": flip_vertical,
+            "channel_shift_intensity": intensity,
+            "brightness": brightness,
+        }
+
+    def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
+        """Transform one picture by given parameters; those that are left out do nothing.
+
+        Parameters
+        ----------
+        x : array of rank 3
+        transform_parameters : mapping
+            ``theta``, ``shear`` in degrees, ``tx``, ``ty`` in pixels, factors ``zx``, ``zy``; then, in this
+            order, ``channel_shift_intensity``, ``flip_horizontal``, ``flip_vertical`` and ``brightness``.
+        """
+        row_axis, col_axis, channel_axis = self.row_axis - 1, self.col_axis - 1, self.channel_axis - 1
+        get = transform_parameters.get
+        x = apply_affine_transform(
+            x, **_moves(transform_parameters), row_axis=row_axis, col_axis=col_axis,
+            channel_axis=channel_axis, fill_mode=self.fill_mode, cval=self.cval,
+        )  # fmt: skip
+        if get("channel_shift_intensity") is not None:
+            x = apply_channel_shift(x, transform_parameters["channel_shift_intensity"], channel_axis)
+        if get("flip_horizontal", False):
+            x = flip_axis(x, col_axis)
+        if get("flip_vertical", False):
+            x = flip_axis(x, row_axis)
+        if get("brightness") is not None:
+            x = brightened(x, transform_parameters["brightness"], self.data_format == "channels_first")
+        return x
+
+    def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """Transform one picture [rows, columns, channels] at random; see `get_random_transform`."""
+        return self.apply_transform(x, self.get_random_transform(x.shape, seed))
+
+    def standardize(self, x: np.ndarray) -> np.ndarray:
+        """Normalise a picture or a batch: a new array.
+
+        In this order: `preprocessing_function`, `rescale`, samplewise, featurewise and ZCA.
+        """
+        x = np.asarray(x)
+        if self.preprocessing_function:
+            x = self._preprocessed(x)
+        if self.rescale or x.dtype.kind != "f":
+            x = np.multiply(x, self.rescale or 1, dtype=x.dtype if x.dtype.kind == "f" else self.dtype)
+        else:
+            x = x.copy()
+        return self._normalised(x)
+
+    def _preprocessed(self, x: np.ndarray) -> np.ndarray:
+        """What `preprocessing_function` makes of a picture, or of each of a batch."""
+        assert self.preprocessing_function is not None
+        if x.ndim == 4 and len(x):
+            return np.stack([self.preprocessing_function(picture) for picture in x])
+        return np.asarray(self.preprocessing_function(x))
+
+    def _normalised(self, x: np.ndarray) -> np.ndarray:
+        """Normalise a picture or a batch of floats, in place where that can be."""
+        axes = tuple(range(x.ndim))[-3:]
+        if self.samplewise_center:
+            x -= np.mean(x, axis=axes, keepdims=True)
+        if self.samplewise_std_normalization:
+            x /= np.std(x, axis=axes, keepdims=True) + 1e-6
+        if self.featurewise_center:
+            if self.mean is None:
+                _warn_unfit("featurewise_center")
+            else:
+                x -= self.mean
+        if self.featurewise_std_normalization:
+            if self.std is None:
+                _warn_unfit("featurewise_std_normalization")
+            else:
+                x /= self.std + 1e-6
+        if self.zca_whitening:
+            if self.principal_components is None:
+                _warn_unfit("zca_whitening")
+            else:
+                flat = x.reshape(-1, int(np.prod(x.shape[-3:])))
+                x = np.dot(flat, self.principal_components).reshape(x.shape)
+        return x
+
+    def _batch(self, pictures: np.ndarray | Sequence[np.ndarray], seeds: Sequence[int]) -> np.ndarray:
+        """Pictures of one shape, each transformed by its seed and normalised, in the generator's dtype.
+
+        What ``standardize(random_transform(x, seed))`` makes of each, all of them in one run of the kernel;
+        one by one where a subclass has its own way for a step.
+        """
+        if any(
+            getattr(getattr(self, n), "__func__", None) is not vars(ImageDataGenerator)[n] for n in _STEPS
+        ):
+            made = [
+                self.standardize(self.random_transform(np.asarray(x, self.dtype), seed))
+                for x, seed in zip(pictures, seeds, strict=True)
+            ]
+            return np.stack(made).astype(self.dtype, copy=False)
+        stacked = pictures if isinstance(pictures, np.ndarray) else np.stack(pictures)
+        parameters = [self.get_random_transform(stacked.shape[1:], seed) for seed in seeds]
+        folded = not self.preprocessing_function and isinstance(self.rescale, (int, float))
+        x = self._transformed(stacked, parameters, float(self.rescale or 1) if folded else 1.0)
+        x = self.standardize(x) if not folded else self._normalised(x)
+        return x.astype(self.dtype, copy=False)
+
+    def _transformed(
+        self, pictures: np.ndarray, parameters: Sequence[Mapping[str, Any]], scale: float = 1.0
+    ) -> np.ndarray:
+        """`apply_transform` of a batch with the parameters of each sample, times `scale`, in the kernel."""
+        rows, columns = pictures.shape[self.row_axis], pictures.shape[self.col_axis]
+        matrices = np.empty((len(pictures), 2, 3))
+        for matrix, given in zip(matrices, parameters, strict=True):
+            found = affine_matrix(rows, columns, **_moves(given))
+            matrix[...] = np.eye(2, 3) if found is None else found
+
+        def each(name: str) -> np.ndarray:
+            return np.array([given[name] for given in parameters], np.float64)
+
+        if pictures.dtype.name not in ("uint8", "float32", "float64"):
+            pictures = pictures.astype(np.float64)
+        return warp(
+            pictures,
+            matrices,
+            mirrored=each("flip_horizontal"),
+            flipped=each("flip_vertical"),
+            channel_shifts=each("channel_shift_intensity"),
+            brightness=each("brightness"),
+            scale=scale,
+            fill_mode=self.fill_mode,
+            cval=self.cval,
+            channels_first=self.data_format == "channels_first",
+            dtype="float64" if np.dtype(self.dtype) == np.float64 else "float32",
+        )
+
+    def fit(self, x: np.ndarray, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
+        """Find mean, standard deviation and principal components, for whichever of them is switched on.
+
+        Parameters
+        ----------
+        x : array [samples, rows, columns, channels]
+            In the order of `data_format`.
+        augment : bool
+            Fit to transformed pictures, `rounds` of each.
+        seed : int, optional
+            Of the transforms.
+
+        Raises
+        ------
+        ValueError
+            `x` has another rank.
+        """
+        x = np.array(x, dtype=self.dtype)
+        if x.ndim != 4:
+            raise ValueError(f"Input to `.fit()` should have rank 4. Got array with shape: {x.shape}")
+        channels = x.shape[self.channel_axis]
+        if channels not in {1, 3, 4}:
+            warnings.warn(
+                "Expected input to be images (as Numpy array) following the data format convention "
+                f'"{self.data_format}" (channels on axis {self.channel_axis}), i.e. expected either 1, 3 or '
+                f"4 channels on axis {self.channel_axis}. However, it was passed an array with shape {x.shape} "
+                f"({channels} channels).",
+                stacklevel=2,
+            )
+        if augment:
+            rng = np.random if seed is None else np.random.RandomState(seed)
+            x = np.concatenate([x] * rounds)
+            x = self._transformed(x, [self._draw(x.shape[1:], rng) for _ in x]).astype(x.dtype, copy=False)
+        shape = [1, 1, 1]
+        shape[self.channel_axis - 1] = channels
+        axes = (0, self.row_axis, self.col_axis)
+        if self.featurewise_center:
+            self.mean = _mean(x, axes).reshape(shape).astype(x.dtype)
+            x -= self.mean
+        if self.featurewise_std_normalization:
+            variance = _mean(x, axes, 2) - _mean(x, axes) ** 2
+            self.std = np.sqrt(np.maximum(variance, 0)).reshape(shape).astype(x.dtype)
+            x /= self.std + 1e-6
+        if self.zca_whitening:
+            flat = x.reshape(len(x), -1).astype(np.float64)
+            values, vectors = np.linalg.eigh(np.dot(flat.T, flat) / len(flat))
+            scaled = vectors / np.sqrt(np.maximum(values, 0) + self.zca_epsilon)
+            self.principal_components = np.dot(scaled, vectors.T).astype(x.dtype)
+
+
+def _mean(x: np.ndarray, axes: tuple[int, ...], power: int = 1) -> np.ndarray:
+    """The mean of powers over samples, rows and columns, summed up in float64 by chunks of samples."""
+    total = np.zeros(1)
+    for start in range(0, len(x), _CHUNK):
+        total = total + np.sum(x[start : start + _CHUNK].astype(np.float64) ** power, axis=axes)
+    return total / np.prod([x.shape[axis] for axis in axes])
+
+
+def _zoom_range(zoom_range: Any) -> list[float]:
+    """The least and the largest factor that an argument stands for."""
+    if np.ndim(zoom_range) == 0:
+        return [1 - zoom_range, 1 + zoom_range]
+    if len(zoom_range) != 2:
+        raise ValueError(
+            f"`zoom_range` should be a float or a tuple or list of two floats. Received: {zoom_range}"
+        )
+    return [zoom_range[0], zoom_range[1]]
+
+
+def _check_brightness_range(brightness_range: Any) -> None:
+    if brightness_range is not None and (np.isscalar(brightness_range) or len(brightness_range) != 2):
+        raise ValueError(
+            f"`brightness_range should be tuple or list of two floats. Received: {brightness_range}"
+        )
+
+
+def _draw_shift(shift_range: Any, size: int, rng: Any) -> float:
+    """Pixels of a shift: one of a list, or of the whole numbers below an int, or of an interval."""
+    if np.size(shift_range) == 0 or (np.ndim(shift_range) == 0 and not shift_range):
+        return 0
+    try:
+        shift = rng.choice(shift_range)
+        shift *= rng.choice([-1, 1])
+    except ValueError:
+        shift = rng.uniform(-shift_range, shift_range)
+    return shift * size if np.max(shift_range) < 1 else shift
+
+
+def _moves(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Angle, shifts, shear and zooms, as `affine_matrix` takes them."""
+    return {
+        name: parameters[name] for name in ("theta", "tx", "ty", "shear", "zx", "zy") if name in parameters
+    }
+
+
+def _warn_unfit(name: str) -> None:
+    warnings.warn(
+        f"This ImageDataGenerator specifies `{name}`, but it hasn't been fit on any training data. Fit it "
+        "first by calling `.fit(numpy_data)`.",
+        stacklevel=4,
+    )
