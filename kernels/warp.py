@@ -93,7 +93,7 @@ def warp_settings(
     channel_shifts: np.ndarray | float = np.nan,
     brightness: np.ndarray | float = np.nan,
 ) -> np.ndarray:
-    """The `settings` of `warp_rows` for matrices [samples, 2, 3]; the others are for all samples, or for each.
+    """The `settings` of `warp_rows` for matrices [samples, 2, 3]; the others are for all, or for each sample.
 
     Raises
     ------
@@ -134,8 +134,8 @@ def warp(
     """Warp pictures [samples, rows, columns, channels] of numpy: see `warp_rows` and `warp_settings`.
 
     What happens to a sample, in this order: each pixel (r, c) gets what lies at ``matrix @ (r, c, 1)``; its
-    channels are shifted between its extremes; columns and rows are mirrored; it is stretched to 0..255, cut to
-    integers, and made brighter or darker; it is multiplied by `scale`.
+    channels are shifted between its extremes; columns and rows are mirrored; it is stretched to 0..255, cut
+    to integers, and made brighter or darker; it is multiplied by `scale`.
 
     Returns
     -------

@@ -1,10 +1,10 @@
 """The kernels of `warp`: a band of rows of a sample, and what needs the extremes of the whole sample.
 
-Coordinates are computed in float64 and in scipy's order, so that even pixels on the very edge fall on the same
-side of it. The runs of pixels whose four neighbours all lie inside are found before a row is walked: only the
+Coordinates are computed in float64 and in scipy's order, so that even pixels on the very edge fall on the
+same side of it. The runs of pixels whose four neighbours all lie inside are found before a row is walked: only the
 others look at the fill mode. Shifts and brightness need the least and the largest value of the whole sample,
-so they are a second sweep over it, in the same tile while the sample is in the cache, or in a row of their own
-where big pictures are cut into bands.
+so they are a second sweep over it, in the same tile while the sample is in the cache, or in a row of their
+own where big pictures are cut into bands.
 """
 
 from __future__ import annotations

@@ -367,8 +367,8 @@ class ImageDataGenerator(Flows):
             warnings.warn(
                 "Expected input to be images (as Numpy array) following the data format convention "
                 f'"{self.data_format}" (channels on axis {self.channel_axis}), i.e. expected either 1, 3 or '
-                f"4 channels on axis {self.channel_axis}. However, it was passed an array with shape {x.shape} "
-                f"({channels} channels).",
+                f"4 channels on axis {self.channel_axis}. However, it was passed an array with shape "
+                f"{x.shape} ({channels} channels).",
                 stacklevel=2,
             )
         if augment:
