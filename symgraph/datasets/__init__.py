@@ -1,5 +1,14 @@
-"""Data to try models on: `mnist` (downloaded) and `digits` (bundled)."""
+"""Data to try models on: `digits` is bundled, the others are downloaded when they are first asked for."""
 
-from symgraph.datasets import digits, mnist
+from symgraph.datasets import (
+    boston_housing,
+    cifar10,
+    cifar100,
+    digits,
+    fashion_mnist,
+    imdb,
+    mnist,
+    reuters,
+)
 
-__all__ = ["digits", "mnist"]
+__all__ = ["boston_housing", "cifar10", "cifar100", "digits", "fashion_mnist", "imdb", "mnist", "reuters"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 
-from symgraph.utils.data_utils import get_file
+from symgraph.datasets.cached import dataset_path
 from symgraph.utils.npz import read_npz
 
 _ORIGIN = "https://s3.amazonaws.com/img-datasets/mnist.npz"
@@ -41,9 +39,7 @@ def load_data(path: str = "mnist.npz") -> tuple[Split, Split]:
     ValueError
         If the file is damaged, lacks an array or has arrays of other shapes.
     """
-    named = os.path.expanduser(path)
-    if not (os.path.dirname(named) and os.path.isfile(named)):
-        named = get_file(path, origin=_ORIGIN, file_hash=_MD5)
+    named = dataset_path(path, _ORIGIN, _MD5)
     arrays = read_npz(named, _NAMES, max_bytes=_LARGEST)
     train = _checked(arrays["x_train"], arrays["y_train"], "train", named)
     test = _checked(arrays["x_test"], arrays["y_test"], "test", named)

@@ -1,4 +1,4 @@
-"""The one reader of numpy's .npz files: no pickle, and nothing is allocated that the file cannot fill."""
+"""The one reader of numpy's .npz files: nothing is executed, or allocated that the file cannot fill."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from symgraph.utils.plain_pickle import read_plain
 
-def read_npz(path: str | os.PathLike[str], names: Sequence[str], max_bytes: int) -> dict[str, NDArray]:
+_AROUND_LISTS = 16  # tuples and the like that say what the array is
+
+
+def read_npz(
+    path: str | os.PathLike[str], names: Sequence[str], max_bytes: int, most_lists: int = 0
+) -> dict[str, NDArray]:
     """Read the named arrays of an .npz file.
 
     Shapes and types are taken from the headers and compared with the sizes in the file before any array is
@@ -27,6 +33,9 @@ def read_npz(path: str | os.PathLike[str], names: Sequence[str], max_bytes: int)
         The arrays wanted; others in the file are not read.
     max_bytes : int
         How many bytes the named arrays may have together.
+    most_lists : int
+        How many lists an array may hold; by default arrays of objects are refused. Lists are read by
+        `read_plain`, which executes nothing.
 
     Returns
     -------
@@ -52,7 +61,7 @@ def read_npz(path: str | os.PathLike[str], names: Sequence[str], max_bytes: int)
                 raise ValueError(
                     f"{path} is refused: its arrays have {size} bytes, at most {max_bytes} are expected"
                 )
-            return {name: _read_array(archive, present[name], path) for name in names}
+            return {name: _read_array(archive, present[name], path, most_lists) for name in names}
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -64,9 +73,13 @@ def read_npz(path: str | os.PathLike[str], names: Sequence[str], max_bytes: int)
         raise ValueError(f"{path} is no .npz file, or a damaged one: {error}") from error
 
 
-def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | os.PathLike[str]) -> NDArray:
+def _read_array(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | os.PathLike[str], most_lists: int
+) -> NDArray:
     with archive.open(member) as stream:
         shape, dtype = _read_header(stream)
+        if dtype.kind == "O" and most_lists:
+            return _read_lists(stream.read(), shape, f"{path}, array {member.filename},", most_lists)
         expected = stream.tell() + math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
         raise ValueError(f"{path} is refused: array {member.filename} holds pickled objects")
@@ -76,6 +89,13 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | o
         )
     with archive.open(member) as stream:
         return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _read_lists(pickled: bytes, shape: tuple[int, ...], label: str, most_lists: int) -> NDArray:
+    array = read_plain(pickled, label, most_lists + _AROUND_LISTS)
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "O" or array.shape != shape:
+        raise ValueError(f"{label} is damaged: it does not hold the objects that its header tells of")
+    return array
 
 
 def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:

@@ -1,0 +1,179 @@
+"""What `imdb` and `reuters` share: texts as lists of words' ranks, and indices of words.
+
+The lists of a data set are treated as one long array of words; Python would take a hundred times as long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symgraph.utils.npz import read_npz
+
+_MOST_BYTES = 128 << 20  # IMDB has 30 MB
+_MOST_TEXTS = 1_000_000
+_MOST_INDEX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class WordLists:
+    """Texts, one after the other.
+
+    Attributes
+    ----------
+    words : ndarray of int64, shape (all words,)
+    lengths : ndarray of int64, shape (texts,)
+    labels : ndarray, shape (texts,)
+    """
+
+    words: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    labels: NDArray
+
+    def texts(self, start: int, stop: int | None = None) -> tuple[NDArray[np.object_], NDArray]:
+        """An array of lists for the texts from `start` to `stop`, and their labels."""
+        ends = np.cumsum(self.lengths).tolist()
+        bounds = list(zip([0, *ends][:-1], ends, strict=True))[start:stop]
+        words = self.words.tolist()
+        lists = np.empty(len(bounds), object)
+        # Assigned at once, lists of one length would become rows.
+        for index, (first, last) in enumerate(bounds):
+            lists[index] = words[first:last]
+        return lists, self.labels[start:stop].copy()
+
+
+def read_word_lists(path: str, names: Sequence[tuple[str, str]]) -> list[tuple[NDArray[np.object_], NDArray]]:
+    """The arrays (lists of words, labels) of these names in an .npz file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or an array has anything else than lists of whole numbers.
+    OSError
+        If the file cannot be opened.
+    """
+    arrays = read_npz(path, list(chain.from_iterable(names)), _MOST_BYTES, most_lists=_MOST_TEXTS)
+    parts = []
+    for name_x, name_y in names:
+        x, y = arrays[name_x], arrays[name_y]
+        if x.ndim != 1 or y.shape != x.shape or y.dtype.kind not in "iu":
+            raise ValueError(
+                f"{path}: expected {name_x} (n,) with lists and {name_y} (n,) with whole numbers, "
+                f"got {x.dtype} of shape {x.shape} and {y.dtype} of shape {y.shape}"
+            )
+        if not all(type(text) is list for text in x):
+            raise ValueError(f"{path}: expected lists of words in {name_x}")
+        # Many times the same list, long as the file, would be more than memory holds.
+        if len({id(text) for text in x}) != len(x):
+            raise ValueError(f"{path} is refused: {name_x} has the same list more than once")
+        parts.append((x, y))
+    return parts
+
+
+def joined(
+    parts: Sequence[tuple[NDArray[np.object_], NDArray]], rng: np.random.RandomState, path: str
+) -> WordLists:
+    """The texts of all parts, each part in a random order of its own.
+
+    Raises
+    ------
+    ValueError
+        If a word is no whole number.
+    """
+    texts: list[list[int]] = []
+    labels = []
+    for x, y in parts:
+        order = np.arange(len(x))
+        rng.shuffle(order)
+        texts += x[order].tolist()
+        labels.append(y[order])
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    if not set(map(type, chain.from_iterable(texts))) <= {int}:
+        raise ValueError(f"{path}: expected lists of whole numbers")
+    try:
+        words = np.fromiter(chain.from_iterable(texts), np.int64, int(lengths.sum()))
+    except OverflowError as error:
+        raise ValueError(f"{path}: has a word whose rank is no rank: {error}") from error
+    return WordLists(words, lengths, np.concatenate(labels))
+
+
+def marked(lists: WordLists, start_char: int | None, index_from: int | None) -> WordLists:
+    """With `index_from` added to every word, and `start_char`, unless it is None, before every text."""
+    words = lists.words + (index_from or 0)
+    if start_char is None:
+        return WordLists(words, lists.lengths, lists.labels)
+    starts = np.cumsum(lists.lengths) - lists.lengths
+    return WordLists(np.insert(words, starts, start_char), lists.lengths + 1, lists.labels)
+
+
+def shorter_than(lists: WordLists, maxlen: int) -> tuple[WordLists, NDArray[np.bool_]]:
+    """The texts of less than `maxlen` words, and which ones of all these are.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    kept = lists.lengths < maxlen
+    if not kept.any():
+        raise ValueError(
+            f"After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. "
+            "Increase maxlen."
+        )
+    words = lists.words[np.repeat(kept, lists.lengths)]
+    return WordLists(words, lists.lengths[kept], lists.labels[kept]), kept
+
+
+def limited(lists: WordLists, num_words: int | None, skip_top: int, oov_char: int | None) -> WordLists:
+    """With words outside of [skip_top, num_words) replaced by `oov_char`, or left out where that is None.
+
+    Without `num_words` it is the highest number of all, which so counts as outside; as in Keras.
+    """
+    highest = num_words or int(lists.words.max(initial=0))
+    used = (lists.words >= skip_top) & (lists.words < highest)
+    if oov_char is not None:
+        return WordLists(np.where(used, lists.words, oov_char), lists.lengths, lists.labels)
+    before = np.concatenate([[0], np.cumsum(used)])
+    ends = np.cumsum(lists.lengths)
+    lengths = before[ends] - before[ends - lists.lengths]
+    return WordLists(lists.words[used], lengths, lists.labels)
+
+
+def renamed_argument(num_words: int | None, kwargs: dict[str, Any]) -> int | None:
+    """`num_words`, or what Keras 1 called `nb_words`. TypeError for any other argument."""
+    if "nb_words" in kwargs:
+        warnings.warn("The `nb_words` argument in `load_data` has been renamed `num_words`.", stacklevel=3)
+        num_words = kwargs.pop("nb_words")
+    if kwargs:
+        raise TypeError(f"Unrecognized keyword arguments: {kwargs}")
+    return num_words
+
+
+def read_word_index(path: str) -> dict[str, int]:
+    """A JSON file of words and their ranks.
+
+    Raises
+    ------
+    ValueError
+        If the file is anything else.
+    OSError
+        If it cannot be opened.
+    """
+    if os.path.getsize(path) > _MOST_INDEX_BYTES:
+        raise ValueError(f"{path} is refused: it has more than {_MOST_INDEX_BYTES} bytes")
+    with open(path, encoding="utf-8") as file:
+        try:
+            index = json.load(file)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is no JSON file, or a damaged one: {error}") from error
+    if not isinstance(index, dict) or not all(type(rank) is int for rank in index.values()):
+        raise ValueError(f"{path}: expected a JSON object of words and whole numbers")
+    return index
