@@ -120,7 +120,7 @@ def test_bad_arguments_for_folders_are_refused(folder: Path) -> None:
         ({"interpolation": "linear"}, "Invalid interpolation method linear specified"),
         ({"on_error": "ignore"}, 'on_error must be "raise" or "skip", got \'ignore\''),
         ({"classes": "cat"}, "classes must be a list of names of folders, got 'cat'"),
-        ({"classes": ["cat", "cat"]}, "classes names a folder twice"),
+        ({"classes": ["cat", "cat"]}, "classes has an entry twice"),
         ({"class_mode": "binary"}, 'class_mode "binary" is for two classes, found 3'),
         ({"subset": "test"}, "Invalid subset name: 'test'"),
         ({"data_format": "channels_first"}, "data_format must be that of the generator"),

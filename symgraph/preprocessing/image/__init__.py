@@ -1,6 +1,7 @@
 """Pictures: reading, writing, random transforms, and batches of them."""
 
 from symgraph.preprocessing.image.array_iterator import NumpyArrayIterator
+from symgraph.preprocessing.image.dataframe_iterator import DataFrameIterator
 from symgraph.preprocessing.image.directory_iterator import DirectoryIterator
 from symgraph.preprocessing.image.generator import ImageDataGenerator
 from symgraph.preprocessing.image.iterator import Iterator
@@ -26,6 +27,7 @@ from symgraph.preprocessing.image.transforms import (
 )
 
 __all__ = [
+    "DataFrameIterator",
     "DirectoryIterator",
     "ImageDataGenerator",
     "Iterator",

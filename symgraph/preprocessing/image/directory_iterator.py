@@ -113,10 +113,7 @@ class DirectoryIterator(FileIterator):
         self.dtype = dtype_of(dtype, image_data_generator)
         self.directory = os.fspath(directory)
         names = self._class_names(classes)
-        self.num_classes = len(names)
-        self.class_indices = {name: number for number, name in enumerate(names)}
-        if class_mode == "binary" and self.num_classes > 2:
-            raise ValueError(f'class_mode "binary" is for two classes, found {self.num_classes}: {names}')
+        self._number_classes(names)
         listing = list_classes(self.directory, names, self.split, follow_links)
         self.filenames = listing.filenames
         self.samples = len(self.filenames)
@@ -131,8 +128,6 @@ class DirectoryIterator(FileIterator):
         if isinstance(classes, str):
             raise ValueError(f"classes must be a list of names of folders, got {classes!r}")
         names = list(classes)
-        if len(set(names)) < len(names):
-            raise ValueError(f"classes names a folder twice: {names}")
         missing = [name for name in names if not os.path.isdir(os.path.join(self.directory, name))]
         if missing:
             warnings.warn(

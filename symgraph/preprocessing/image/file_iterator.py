@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -48,6 +49,14 @@ class FileIterator(Iterator):
             raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
         self.on_error = on_error
         self.skipped = set()
+
+    def _number_classes(self, names: Sequence[Any]) -> None:
+        self.num_classes = len(names)
+        self.class_indices = {name: number for number, name in enumerate(names)}
+        if len(self.class_indices) < self.num_classes:
+            raise ValueError(f"classes has an entry twice: {names}")
+        if self.class_mode == "binary" and self.num_classes > 2:
+            raise ValueError(f'class_mode "binary" is for two classes, found {self.num_classes}: {names}')
 
     def _refuse_empty(self) -> None:
         if self.n == 0:

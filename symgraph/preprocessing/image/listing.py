@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 ENDINGS = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 """Files with these endings are pictures."""
+DOTTED = tuple(f".{ending}" for ending in ENDINGS)
+
+Entry = TypeVar("Entry")
 
 # Listing waits for the disk, or for the network, more than it computes.
 _THREADS = 8
@@ -74,19 +77,16 @@ def _walk(
                 if follow_links or not entry.is_symlink():
                     folders.append(entry.name)
             # A broken link is kept: reading it says that it is broken.
-            elif entry.name.lower().endswith(_DOTTED) and (entry.is_file() or entry.is_symlink()):
+            elif entry.name.lower().endswith(DOTTED) and (entry.is_file() or entry.is_symlink()):
                 names.append(entry.name)
     yield below, names
     for folder in folders:
         yield from _walk(top, os.path.join(below, folder), follow_links, above)
 
 
-_DOTTED = tuple(f".{ending}" for ending in ENDINGS)
-
-
-def part(names: list[str], split: tuple[float, float] | None) -> list[str]:
+def part(entries: list[Entry], split: tuple[float, float] | None) -> list[Entry]:
     """The part of a list from one fraction of its length to another; all of it without `split`."""
-    return names if split is None else names[int(split[0] * len(names)) : int(split[1] * len(names))]
+    return entries if split is None else entries[int(split[0] * len(entries)) : int(split[1] * len(entries))]
 
 
 def list_classes(
