@@ -108,38 +108,46 @@ def load_img(
 
 def _read(path: Path | IO[bytes], mode: str) -> Image.Image:
     """The decoded, upright picture of a file in one of Pillow's modes."""
-    name = path if isinstance(path, (str, os.PathLike)) else getattr(path, "name", path)
-    size = _size_of_file(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(path, (str, os.PathLike)):
+        return _decode(path, str(getattr(path, "name", path)), mode)
+    _check_is_file(path)
+    # Pillow gets the open file: given a name it maps uncompressed TIFF files into memory by the size that they
+    # have when upright, and mixes up the pixels of those that lie on their side.
+    with open(path, "rb") as file:
+        return _decode(file, str(path), mode)
+
+
+def _decode(file: IO[bytes], name: str, mode: str) -> Image.Image:
+    """The picture in an open file, which `name` stands for in errors."""
+    begin = file.tell()
     try:
-        with Image.open(path) as picture:
+        with Image.open(file) as picture:
             picture.load()
             return _convert(_upright(picture), mode)
     except UnidentifiedImageError as error:
-        what = "the file is empty" if size == 0 else "it is no picture that Pillow knows"
-        raise UnidentifiedImageError(f"Cannot read the picture {str(name)!r}: {what}") from error
+        empty = file.seek(0, os.SEEK_END) == begin
+        what = "the file is empty" if empty else "it is no picture that Pillow knows"
+        raise UnidentifiedImageError(f"Cannot read the picture {name!r}: {what}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(
-            f"The picture {str(name)!r} has too many pixels: {error} Raise PIL.Image.MAX_IMAGE_PIXELS "
+            f"The picture {name!r} has too many pixels: {error} Raise PIL.Image.MAX_IMAGE_PIXELS "
             "if the file can be trusted"
         ) from error
     except OSError as error:
-        if error.errno is not None:  # the system's errors name the file
-            raise
-        raise OSError(f"Cannot read the picture {str(name)!r}: {error}") from error
+        raise OSError(f"Cannot read the picture {name!r}: {error}") from error
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise nearly anything
-        raise OSError(f"Cannot read the picture {str(name)!r}: {type(error).__name__}: {error}") from error
+        raise OSError(f"Cannot read the picture {name!r}: {type(error).__name__}: {error}") from error
 
 
-def _size_of_file(path: Path) -> int:
-    """Bytes of a file; OSError for anything else, as opening a named pipe would wait for ever."""
-    status = os.stat(path)
-    if stat.S_ISDIR(status.st_mode):
+def _check_is_file(path: Path) -> None:
+    """Refuse anything else, as opening a named pipe would wait for ever."""
+    kind = os.stat(path).st_mode
+    if stat.S_ISDIR(kind):
         raise IsADirectoryError(f"Cannot read the picture {str(path)!r}: it is a folder")
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(kind):
         raise OSError(f"Cannot read the picture {str(path)!r}: it is not a regular file")
-    return status.st_size
 
 
 def _upright(picture: Image.Image) -> Image.Image:
