@@ -25,7 +25,6 @@ KERAS: dict[str, dict[str, Any]] = json.loads(FACTS.read_text(encoding="utf-8"))
 NOT_YET = {
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
-    "preprocessing.image": "ImageDataGenerator.flow_from_dataframe",
     "utils": """
         GeneratorEnqueuer HDF5Matrix OrderedEnqueuer
     """,

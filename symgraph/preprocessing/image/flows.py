@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.preprocessing.image.array_iterator import NumpyArrayIterator
+from symgraph.preprocessing.image.dataframe_iterator import DataFrameIterator
 from symgraph.preprocessing.image.directory_iterator import DirectoryIterator
 
 
@@ -81,6 +82,7 @@ class Flows:
         follow_links: bool = False,
         subset: str | None = None,
         interpolation: str = "nearest",
+        on_error: str = "raise",
     ) -> DirectoryIterator:
         """Batches from a folder with one folder of pictures for each class; see `DirectoryIterator`.
 
@@ -98,6 +100,8 @@ class Flows:
             As for `flow`.
         follow_links : bool
             Whether to look into folders that are links.
+        on_error : {'raise', 'skip'}
+            What is done about a picture that cannot be read: an error, or it is left out with a warning.
         """
         return DirectoryIterator(
             directory,
@@ -116,4 +120,68 @@ class Flows:
             follow_links=follow_links,
             subset=subset,
             interpolation=interpolation,
+            on_error=on_error,
+        )
+
+    def flow_from_dataframe(
+        self,
+        dataframe: Any,
+        directory: str | os.PathLike[str],
+        x_col: str = "filename",
+        y_col: str | Sequence[str] = "class",
+        has_ext: bool = True,
+        target_size: tuple[int, int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Sequence[Any] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        on_error: str = "raise",
+    ) -> DataFrameIterator:
+        """Batches from a folder of pictures and a table of their targets; see `DataFrameIterator`.
+
+        Parameters
+        ----------
+        dataframe : pandas.DataFrame, or anything whose columns ``dataframe[name]`` gives
+        directory : str or path
+            The folder of the pictures.
+        x_col, y_col : str
+            The columns with names of files and with targets; `y_col` may be a list for class_mode 'other'.
+        has_ext : bool
+            Whether the names have their endings.
+        classes : list, optional
+            The values of `y_col` in the order of their numbers; all, sorted, without it.
+        class_mode : {'categorical', 'binary', 'sparse', 'input', 'other', None}
+            As for `flow_from_directory`; 'other' gives the numbers in `y_col`.
+        target_size, color_mode, batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, subset,
+        interpolation, on_error
+            As for `flow_from_directory`.
+        """
+        return DataFrameIterator(
+            dataframe,
+            directory,
+            self,
+            x_col=x_col,
+            y_col=y_col,
+            has_ext=has_ext,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            data_format=self.data_format,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            subset=subset,
+            interpolation=interpolation,
+            on_error=on_error,
         )

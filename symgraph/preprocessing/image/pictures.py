@@ -111,8 +111,8 @@ def _read(path: Path | IO[bytes], mode: str) -> Image.Image:
     if not isinstance(path, (str, os.PathLike)):
         return _decode(path, str(getattr(path, "name", path)), mode)
     _check_is_file(path)
-    # Pillow gets the open file: given a name it maps uncompressed TIFF files into memory by the size that they
-    # have when upright, and mixes up the pixels of those that lie on their side.
+    # Pillow gets the open file: given a name it maps uncompressed TIFF files into memory by the size that
+    # they have when upright, and mixes up the pixels of those that lie on their side.
     with open(path, "rb") as file:
         return _decode(file, str(path), mode)
 
