@@ -1,7 +1,8 @@
 """The only module-level state of symgraph: what Keras keeps global by contract.
 
 Unique-name counters, the default float type, the fuzz factor, the default picture layout, the learning phase
-and the registry of custom objects. Everything else in the project is passed as an argument.
+and the registry of custom objects. Everything else in the project is passed as an argument. The first three
+begin as the user's file of settings says, see `symgraph.settings_file`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-_FLOAT_TYPES = ("float16", "float32", "float64")
-_DATA_FORMATS = ("channels_last", "channels_first")
+from symgraph.settings_file import DATA_FORMATS, FLOAT_TYPES, read_settings
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class _Settings:
     uids: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
-_settings = _Settings()
+_settings = _Settings(**read_settings())
 
 _custom_objects: dict[str, Any] = {}
 """Names that configurations may use besides the built-in ones; see `symgraph.utils.get_custom_objects`."""
@@ -71,8 +71,8 @@ def set_floatx(floatx: str) -> None:
     ValueError
         If `floatx` is none of the three; the old type stays.
     """
-    if floatx not in _FLOAT_TYPES:
-        raise ValueError(f"Unknown floatx type: {floatx!r}; expected one of {', '.join(_FLOAT_TYPES)}")
+    if floatx not in FLOAT_TYPES:
+        raise ValueError(f"Unknown floatx type: {floatx!r}; expected one of {', '.join(FLOAT_TYPES)}")
     _settings.floatx = str(floatx)
 
 
@@ -115,8 +115,8 @@ def set_image_data_format(data_format: str) -> None:
     ValueError
         If `data_format` is neither; the old layout stays.
     """
-    if data_format not in _DATA_FORMATS:
-        expected = " or ".join(repr(name) for name in _DATA_FORMATS)
+    if data_format not in DATA_FORMATS:
+        expected = " or ".join(repr(name) for name in DATA_FORMATS)
         raise ValueError(f"Unknown data_format: {data_format!r}; expected {expected}")
     _settings.image_data_format = str(data_format)
 

@@ -66,9 +66,10 @@ def get_file(
     archive_format : {'auto', 'tar', 'zip', None} or list of 'tar' and 'zip'
         What to try. 'auto' is both, None is none.
     cache_dir : str, optional
-        Cache folder; by default `SYMGRAPH_HOME` or `~/.symgraph`. In the default case a file with the right
-        hash that Keras has left in `~/.keras` is used too. Where the folder cannot be written, a folder of
-        the user's own among the system's temporary files is.
+        Cache folder; by default `SYMGRAPH_HOME` or `~/.symgraph`. In the default case a file that Keras has
+        left in `~/.keras` is used too: one with the right hash at once, one without a hash where the download
+        fails. Where the folder cannot be written, a folder of the user's own among the system's temporary
+        files is.
 
     Returns
     -------
@@ -89,15 +90,36 @@ def get_file(
     base = _base_folder(cache_dir)
     path = base / cache_subdir / name
     if not _is_cached(path, file_hash, hash_algorithm):
-        if cache_dir is None and file_hash is not None:
-            kept_by_keras = Path(os.path.expanduser("~")) / ".keras" / cache_subdir / name
-            if _is_cached(kept_by_keras, file_hash, hash_algorithm, quiet=True):
-                origin = kept_by_keras.absolute().as_uri()
-                if not (untar or extract):
-                    return str(kept_by_keras)
         path = _writable(base, cache_subdir) / name
-        _download(origin, path, file_hash, hash_algorithm)
+        kept = Path(os.path.expanduser("~")) / ".keras" / cache_subdir / name if cache_dir is None else path
+        unpacks = untar or bool(formats and extract)
+        path = _taken_or_downloaded(kept, origin, path, file_hash, hash_algorithm, unpacks)
     return _unpacked(path, untar, formats if extract else [])
+
+
+def _taken_or_downloaded(
+    kept: Path, origin: str, path: Path, file_hash: str | None, algorithm: str, unpacks: bool
+) -> Path:
+    """The file `kept` that Keras has left, where its hash is right or nothing better can be had; else `path`.
+
+    Keras gives a download that was broken off the name of a whole one. So a file of Keras that has no hash is
+    taken only where the download fails. What is unpacked is copied first.
+    """
+    taken = kept.absolute().as_uri() if unpacks else None
+    if file_hash is not None and kept != path and _is_cached(kept, file_hash, algorithm, quiet=True):
+        if taken is None:
+            return kept
+        origin = taken
+    try:
+        _download(origin, path, file_hash, algorithm)
+    except OSError as error:
+        if file_hash is not None or kept == path or not kept.is_file():
+            raise
+        print(f"{error}. A file that Keras has left is used, unchecked: {kept}")
+        if taken is None:
+            return kept
+        _download(taken, path, None, algorithm)
+    return path
 
 
 def _unpacked(path: Path, untar: bool, formats: abc.Sequence[str]) -> str:

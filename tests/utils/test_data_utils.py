@@ -144,6 +144,24 @@ def test_an_intact_file_of_keras_is_used(server, home, tmp_path):
     assert kept.read_bytes() == CONTENT[:-1]
 
 
+def test_a_file_of_keras_without_a_hash_is_used_where_the_download_fails(server, home, tmp_path, capsys):
+    kept = tmp_path / "user" / ".keras" / "datasets" / "data.bin"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"kept")
+    nobody = "http://127.0.0.1:9/data.bin"
+    for origin in (nobody, server.url + "absent", server.url + "data.bin?cut=20"):
+        assert get_file("data.bin", origin) == str(kept)
+        assert f"is used, unchecked: {kept}" in capsys.readouterr().out
+    for options in ({"file_hash": SHA256}, {"cache_dir": tmp_path / "other"}, {"cache_subdir": "models"}):
+        with pytest.raises(OSError, match="URL fetch failure"):
+            get_file("data.bin", nobody, **options)
+    assert Path(get_file("data.bin", server.url + "data.bin")).read_bytes() == CONTENT
+    (kept.parent / "pictures.tar.gz").write_bytes(archive("tar"))
+    assert get_file("pictures", nobody, untar=True) == str(home / "pictures")
+    assert (home / "pictures" / "a").read_bytes() == b"a"
+    assert names(kept.parent) == ["data.bin", "pictures.tar.gz"]
+
+
 def test_broken_off_downloads_are_never_accepted(server, home):
     for length in np.random.default_rng(1).integers(0, len(CONTENT), 100):
         for kind in ("cut", "chunked"):
