@@ -75,14 +75,14 @@ def warp_rows(
     bands = 1 if threads == 1 or samples >= 4 * threads else min(most, -(-4 * threads // samples))
     extremes = scratch((samples * bands * 2,), "float64")
     operands = (
-        pictures.address, out.address, settings.address, extremes.address, samples, planes, height, width,
-        channels, bands, FILL_MODES.index(fill_mode), float_bits(cval), float_bits(scale), int(finishes),
+        pictures.address, out.address, settings.address, extremes.address, planes, height, width, channels,
+        bands, float_bits(cval), float_bits(scale), int(finishes),
     )  # fmt: skip
-    source, target = pictures.dtype.name, out.dtype.name
-    kernel = warp_kernel(source, target, channels if channels in (1, 3, 4) else 0)
+    fast = channels in (1, 4) or (channels == 3 and height * width > 1)
+    kernel = warp_kernel(pictures.dtype.name, out.dtype.name, channels if fast else 0, fill_mode)
     rows.append(Row(kernel, operands, samples * bands))
     if finishes and bands > 1:
-        rows.append(Row(finish_kernel(target), operands, samples * bands))
+        rows.append(Row(finish_kernel(out.dtype.name, channels == 4), operands, samples * bands))
     return rows
 
 

@@ -1,413 +1,329 @@
 """The kernels of `warp`: a band of rows of a sample, and what needs the extremes of the whole sample.
 
-Coordinates are computed in float64 and in scipy's order, so that even pixels on the very edge fall on the
-same side of it. The runs of pixels whose four neighbours all lie inside are found before a row is walked: only the
-others look at the fill mode. Shifts and brightness need the least and the largest value of the whole sample,
-so they are a second sweep over it, in the same tile while the sample is in the cache, or in a row of their
-own where big pictures are cut into bands.
+Coordinates are computed in float64 and in scipy's order, without fused operations, so that even pixels on the
+very edge fall on the same side of it. The run of a row's pixels whose four neighbours all lie inside is found
+before the row is walked: only the others look at the fill mode. Channel shifts and brightness need the
+extremes of the sample, so they are a second sweep (`warp_finish`): in the same tile, while the sample is in
+the cache, or in a row of their own where big pictures are cut into bands.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.jit import Kernel, inlined, intrinsic, numba_kernel, types
-from symgraph.kernels.memory import as_float
+from symgraph.kernels.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.nest import Writer, load, store
+from symgraph.kernels.vector import ITEMSIZE, Vec, repeat_while, where
+from symgraph.kernels.warp_finish import Finish
 
 FILL_MODES = ("constant", "nearest", "reflect", "wrap")
-_CONSTANT, _NEAREST, _REFLECT, _WRAP = range(4)
 # The float64 numbers that a sample has: its matrix, 1 to mirror columns and rows, the shift of its channels
 # and its brightness (NaN: none).
-_MATRIX, MIRROR, FLIP, SHIFT, BRIGHTNESS, SETTINGS = 0, 6, 7, 8, 9, 10
+MIRROR, FLIP, SHIFT, BRIGHTNESS, SETTINGS = 6, 7, 8, 9, 10
 # Operand words.
-(_SOURCE, _OUT, _PARAMETERS, _EXTREMES, _SAMPLES, _PLANES, _HEIGHT, _WIDTH, _CHANNELS, _BANDS, _MODE, _CVAL,
- _SCALE, _FINISHES) = range(14)  # fmt: skip
+(_SOURCE, _OUT, _SETTINGS, _EXTREMES, _PLANES, _HEIGHT, _WIDTH, _CHANNELS, _BANDS, _CVAL, _SCALE,
+ _FINISHES) = range(12)  # fmt: skip
+_I32 = ir.IntType(32)
 
 
-def _strict(operation: str):
-    """An operation on two floats of one type that no fast-math rule may change.
+@dataclass
+class _Setting:
+    """What is known of a kernel, and of a tile, while the kernel is written."""
 
-    Numba gives its flags to operations that have none; this one says nothing but that 0 has no sign.
+    writer: Writer
+    source: str
+    target: str
+    channels: int
+    mode: str
+
+    def __post_init__(self) -> None:
+        word = self.writer.word
+        self.planes, self.height, self.width = word(_PLANES), word(_HEIGHT), word(_WIDTH)
+        # A constant where the kernel is made for it.
+        self.numbers = self.writer.integer(self.channels) if self.channels else word(_CHANNELS)
+        self.line = self.width * self.numbers
+        bands = word(_BANDS)
+        self.sample, self.band, self.bands = (
+            self.writer.tile / bands,
+            self.writer.tile.remainder(bands),
+            bands,
+        )
+        self.first = self.height * self.band / bands
+        self.end = self.height * (self.band + 1) / bands
+        self.sample_numbers = self.planes * self.height * self.line
+        self.out = word(_OUT) + self.sample * self.sample_numbers * ITEMSIZE[self.target]
+        self.scale = self.writer.float_word(_SCALE).cast(self.target)
+
+    def number(self, index: int) -> Vec:
+        """Number `index` of the sample's settings."""
+        return load(self.writer.word(_SETTINGS) + self.sample * (8 * SETTINGS) + 8 * index, "float64")
+
+
+def _mapped(x: Vec, size: Vec, mode: str) -> Vec:
+    """A coordinate, brought to where the picture is by scipy's formulas for a mode; `size` is a float."""
+    last = size - 1.0
+    if mode == "reflect":
+        twice = size * 2.0
+        before = x + twice * (-x / twice).floor()
+        before = where(before < -size, before + twice, -before - 1.0)
+        behind = x - twice * (x / twice).floor()
+        behind = where(behind >= size, twice - behind - 1.0, behind)
+    elif mode == "wrap":
+        before = x + last * ((-x / last).floor() + 1.0)
+        behind = x - last * (x / last).floor()
+    else:
+        before, behind = x.constant(0.0), last
+    return where(size > 1.0, where(x < 0.0, before, where(x > last, behind, x)), 0.0)
+
+
+class _Plane:
+    """Writes the walk over the rows of one plane of a sample."""
+
+    def __init__(self, s: _Setting, picture: Vec, out: Vec) -> None:
+        self.s, self.writer, self.builder = s, s.writer, s.writer.builder
+        self.picture, self.out = picture, out
+        self.tall, self.wide = s.height.cast("float64"), s.width.cast("float64")
+        # Until the extremes are known, nothing is rescaled.
+        finishes = s.writer.word(_FINISHES).differs(0)
+        self.scale = where(finishes, s.scale.constant(1.0), s.scale)
+        self.matrix = [s.number(k) for k in range(6)]
+        self.mirrored, self.flipped = s.number(MIRROR).differs(0.0), s.number(FLIP).differs(0.0)
+        same = self.matrix[0].equals(1.0)
+        for value, wanted in zip(self.matrix[1:], (0.0, 0.0, 0.0, 1.0, 0.0), strict=True):
+            same = same & value.equals(wanted)
+        self.same = same
+
+    def write(self) -> None:
+        """All rows of the band."""
+        s, size = self.s, ITEMSIZE[self.s.target]
+        step = where(self.mirrored, -s.numbers, s.numbers) * size
+        with self.writer.loop(s.first, s.end) as r:
+            row = where(self.flipped, s.height - 1 - r, r)
+            start = self.out + (row * s.width + where(self.mirrored, s.width - 1, 0)) * s.numbers * size
+            with self.builder.if_else(self.same.value) as (then, otherwise):
+                with then:
+                    self._copy(r, start, step)
+                with otherwise:
+                    self._warp(r, start, step)
+
+    def _copy(self, r: Vec, start: Vec, step: Vec) -> None:
+        """A row as it is."""
+        s = self.s
+        picture = self.picture + r * s.line * ITEMSIZE[s.source]
+        with self.writer.loop(0, s.width) as pixel, self.writer.loop(0, s.numbers) as c:
+            value = load(picture + (pixel * s.numbers + c) * ITEMSIZE[s.source], s.source).cast(s.target)
+            store(value * self.scale, start + pixel * step + c * ITEMSIZE[s.target])
+
+    def _warp(self, r: Vec, start: Vec, step: Vec) -> None:
+        """A row by the matrix: first the pixels at the ends that look outside, then those between."""
+        line, m = r.cast("float64"), self.matrix
+        y, x = m[2] + line * m[0], m[5] + line * m[3]
+        first, end = self._inner(y, x)
+        begin, slope = self._pair(y, x), self._pair(m[1], m[4])
+
+        def place(c: Vec) -> Vec:
+            return begin + self.writer.splat(c.cast("float64"), 2) * slope
+
+        with self.writer.loop(0, first + self.s.width - end) as turn:
+            c = where(turn < first, turn, turn - first + end)
+            self._outer_pixel(place(c), start + c * step)
+        with self.writer.loop(first, end) as c:
+            self._inner_pixel(place(c), start + c * step)
+
+    def _inner(self, y: Vec, x: Vec) -> tuple[Vec, Vec]:
+        """The columns of a row, first and end, whose four neighbours all lie inside.
+
+        An estimate that is too large by a little is made smaller, by the coordinates as they will be
+        computed: these never turn back along a row, so where both ends lie inside, so does what is between.
+        """
+        tall, wide = self.tall - 1.0, self.wide - 1.0
+        my, mx = self.matrix[1], self.matrix[4]
+        lows, highs = zip(self._crossings(y, my, tall), self._crossings(x, mx, wide), strict=True)
+        first, end = self.writer.integer(0), self.s.width
+        for low, high in zip(lows, highs, strict=True):
+            low, high = low.cast("int64"), high.cast("int64")
+            first, end = where(low > first, low, first), where(high < end, high, end)
+        end = where(end > first, end, first)
+
+        def outside(c: Vec) -> Vec:
+            column = c.cast("float64")
+            ys, xs = y + column * my, x + column * mx
+            return ~((ys >= 0.0) & (ys < tall) & (xs >= 0.0) & (xs < wide))
+
+        (first,) = repeat_while(lambda c: (c < end) & outside(c), lambda c: [c + 1], [first])
+        (end,) = repeat_while(lambda c: (c > first) & outside(c - 1), lambda c: [c - 1], [end])
+        # Outside both ends of the row there are no pixels.
+        return where(first < self.s.width, first, self.s.width), where(end < self.s.width, end, self.s.width)
+
+    def _crossings(self, base: Vec, slope: Vec, limit: Vec) -> tuple[Vec, Vec]:
+        """About the columns between which ``base + slope * c`` lies in [0, limit); NaN is cast to 0."""
+        a, b = -base / slope, (limit - base) / slope
+        low, high = where(a < b, a, b) - 1.0, where(a < b, b, a) + 2.0
+        inside = (base >= 0.0) & (base < limit)
+        all_of_it = self.wide + 1.0
+        flat = slope.equals(0.0)
+        return where(flat, 0.0, low), where(flat, where(inside, all_of_it, 0.0), high)
+
+    def _outer_pixel(self, place: Vec, out: Vec) -> None:
+        """A pixel at `place`, a pair of coordinates, some of whose neighbours may lie outside."""
+        s, size = self.s, self._pair(self.tall, self.wide)
+        last = size - 1.0
+
+        def within() -> None:
+            at = _mapped(place, size, s.mode)
+            whole = at.floor()
+            # Whatever became of huge numbers: at most one pixel outside.
+            held = where(whole >= -1.0, whole, -1.0)
+            top, left = self._split(where(held < last, held, last))
+            row, column = where(top > 0, top, 0), where(left > 0, left, 0)
+            right = (where(left + 1 < s.width, left + 1, column) - column) * s.numbers
+            below = (where(top + 1 < s.height, top + 1, row) - row) * s.line
+            corner = (row * s.width + column) * s.numbers
+            self._pixel(corner, right, below, (at - whole).cast(s.target), out)
+
+        if s.mode != "constant":
+            within()
+            return
+        inside = (place >= 0.0) & (place <= last)
+        lanes = [self._lane(inside, k).value for k in range(2)]
+        with self.builder.if_else(self.builder.and_(*lanes)) as (then, otherwise):
+            with then:
+                within()
+            with otherwise, self.writer.loop(0, s.numbers) as c:
+                value = self.writer.float_word(_CVAL).cast(s.target) * self.scale
+                store(value, out + c * ITEMSIZE[s.target])
+
+    def _inner_pixel(self, place: Vec, out: Vec) -> None:
+        """A pixel all of whose neighbours lie inside."""
+        s = self.s
+        # Coordinates that lie inside are not negative: to cut is to floor.
+        whole = Vec(self.builder, self.builder.fptosi(place.value, ir.VectorType(_I32, 2)), "int32")
+        row, column = self._split(whole)
+        weights = (place - whole.cast("float64")).cast(s.target)
+        self._pixel((row * s.width + column) * s.numbers, None, s.line, weights, out)
+
+    def _pixel(self, corner: Vec, right: Vec | None, below: Vec, weights: Vec, out: Vec) -> None:
+        """Interpolate between the pixel at `corner`, the one `right` (None: next), and those `below`."""
+        s = self.s
+        if s.channels in (3, 4):
+            wy, wx = (self._part(weights, [k] * 4) for k in range(2))
+            rows = []
+            for at in (corner, corner + below):
+                rows += self._neighbours(at) if right is None else [self._four(at), self._four(at + right)]
+            value = self._mixed(rows, wy, wx, self.writer.splat(self.scale, 4))
+            store(self._part(value, [0, 1, 2]) if s.channels == 3 else value, out)
+            return
+        wy, wx = (self._lane(weights, k) for k in range(2))
+        self._scalars(corner, s.numbers if right is None else right, below, wy, wx, out)
+
+    def _mixed(self, corners: list[Vec], wy: Vec, wx: Vec, scale: Vec) -> Vec:
+        """Linear interpolation between the values of left and right above, and below."""
+        a, b, d, e = (v.cast(self.s.target) for v in corners)
+        top, bottom = (b - a).multiply_add(wx, a), (e - d).multiply_add(wx, d)
+        return (bottom - top).multiply_add(wy, top) * scale
+
+    def _scalars(self, corner: Vec, right: Vec, below: Vec, wy: Vec, wx: Vec, place: Vec) -> None:
+        """A pixel, one channel after the other; `corner`, `right` and `below` count numbers."""
+        s, size = self.s, ITEMSIZE[self.s.source]
+        with self.writer.loop(0, s.numbers) as c:
+            at = self.picture + (corner + c) * size
+            places = (at, at + right * size, at + below * size, at + (below + right) * size)
+            value = self._mixed([load(p, s.source) for p in places], wy, wx, self.scale)
+            store(value, place + c * ITEMSIZE[s.target])
+
+    def _neighbours(self, corner: Vec) -> list[Vec]:
+        """A pixel and the one to its right, each in a vector of four.
+
+        Of three channels, the vector of the left one ends with a number of the right one, whose own begins
+        with one of the left: so nothing outside the picture is read.
+        """
+        s, size = self.s, ITEMSIZE[self.s.source]
+        at = self.picture + corner * size
+        left, right = load(at, s.source, 4), load(at + (2 if s.channels == 3 else 4) * size, s.source, 4)
+        return [left, self._part(right, [1, 2, 3, 3]) if s.channels == 3 else right]
+
+    def _four(self, corner: Vec) -> Vec:
+        """Any pixel in a vector of four; the last of a picture is read together with the number before it."""
+        s, size = self.s, ITEMSIZE[self.s.source]
+        if s.channels == 4:
+            return load(self.picture + corner * size, s.source, 4)
+        last = s.height * s.line - 4
+        value = load(self.picture + where(corner > last, last, corner) * size, s.source, 4)
+        return where(corner > last, self._part(value, [1, 2, 3, 3]), value)
+
+    def _pair(self, y: Vec, x: Vec) -> Vec:
+        """Two float64 in one vector."""
+        empty = ir.Constant(ir.VectorType(y.value.type, 2), ir.Undefined)
+        one = self.builder.insert_element(empty, y.value, _I32(0))
+        return Vec(self.builder, self.builder.insert_element(one, x.value, _I32(1)), y.dtype)
+
+    def _split(self, pair: Vec) -> list[Vec]:
+        """Two numbers of a vector as scalar int64; floats are whole and small."""
+        if pair.is_float:
+            pair = Vec(self.builder, self.builder.fptosi(pair.value, ir.VectorType(_I32, 2)), "int32")
+        return [self._lane(pair, k).cast("int64") for k in range(2)]
+
+    def _lane(self, v: Vec, k: int) -> Vec:
+        return Vec(self.builder, self.builder.extract_element(v.value, _I32(k)), v.dtype)
+
+    def _part(self, v: Vec, lanes: list[int]) -> Vec:
+        chosen = ir.Constant(ir.VectorType(_I32, len(lanes)), lanes)
+        return Vec(self.builder, self.builder.shuffle_vector(v.value, v.value, chosen), v.dtype)
+
+
+@cache
+def warp_kernel(source: str, target: str, channels: int, mode: str) -> Kernel:
+    """Warp a band of rows of a sample; finish the sample where it is one band, else note its extremes.
+
+    `channels` is 1, 3 (of pictures of more than one pixel), 4, or 0 for any number.
     """
 
-    @intrinsic
-    def apply(typing, a, b):
-        def emit(context, builder, signature, args):
-            return getattr(builder, operation)(*args, flags=["nsz"])
-
-        return a(a, b), emit
-
-    return apply
-
-
-_add, _subtract, _multiply, _divide = (_strict(name) for name in ("fadd", "fsub", "fmul", "fdiv"))
-
-
-@intrinsic
-def _floor(typing, x):
-    def emit(context, builder, signature, args):
-        kind = args[0].type
-        name = f"llvm.floor.f{32 if isinstance(kind, ir.FloatType) else 64}"
-        known = builder.module.globals.get(name)
-        return builder.call(known or ir.Function(builder.module, ir.FunctionType(kind, [kind]), name), args)
-
-    return x(x), emit
-
-
-def _element(builder, kind, args):
-    """The place of element number `args[1]` of the array at address `args[0]`."""
-    return builder.gep(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
-
-
-@cache
-def _access(dtype: str):
-    """Intrinsics ``load(array, index)`` and ``store(array, index, value)``; a uint8 is loaded as an int32."""
-    kinds = {"uint8": (types.int32, ir.IntType(8)), "float32": (types.float32, ir.FloatType()),
-             "float64": (types.float64, ir.DoubleType())}  # fmt: skip
-    kind, stored = kinds[dtype]
-
-    @intrinsic
-    def load(typing, array, index):
-        def emit(context, builder, signature, args):
-            value = builder.load(_element(builder, stored, args))
-            return builder.zext(value, ir.IntType(32)) if dtype == "uint8" else value
-
-        return kind(types.int64, types.int64), emit
-
-    @intrinsic
-    def store(typing, array, index, value):
-        def emit(context, builder, signature, args):
-            builder.store(args[2], _element(builder, stored, args))
-            return context.get_dummy_value()
-
-        return types.void(types.int64, types.int64, kind), emit
-
-    return load, store
-
-
-_load_setting, _store_setting = _access("float64")
-
-
-@inlined
-def _mapped(x, size, mode):
-    """A coordinate outside the picture, brought into [-1, size]; scipy's formulas."""
-    last = size - 1.0
-    if mode == _REFLECT and size > 1.0:
-        twice = 2.0 * size
-        if x < 0.0:
-            x = _add(x, _multiply(twice, _floor(_divide(-x, twice))))
-            x = _add(x, twice) if x < -size else _subtract(-x, 1.0)
-        elif x > last:
-            x = _subtract(x, _multiply(twice, _floor(_divide(x, twice))))
-            x = _subtract(_subtract(twice, x), 1.0) if x >= size else x
-    elif mode == _WRAP and size > 1.0:
-        if x < 0.0:
-            x = _add(x, _multiply(last, _floor(_divide(-x, last)) + 1.0))
-        elif x > last:
-            x = _subtract(x, _multiply(last, _floor(_divide(x, last))))
-    else:
-        x = max(x, 0.0)
-        x = min(x, last)
-    return x
-
-
-@inlined
-def _inside(x, size):
-    """`x`, or the nearest number that is the index of a pixel; 0 for NaN."""
-    x = x if x > 0.0 else 0.0
-    return np.int64(x if x < size - 1.0 else size - 1.0)
-
-
-@inlined
-def _level(value):
-    """As Pillow turns a number into a level of grey."""
-    value = value if value > 0.0 else np.float32(0.0)
-    return _floor(value if value < 255.0 else np.float32(255.0))
-
-
-@inlined
-def _narrowed(base, slope, limit, first, end):
-    """The part of [first, end) outside which ``base + slope * c`` is not in [0, limit), or a bit more."""
-    if slope == 0.0:
-        return first, (end if base >= 0.0 and base < limit else first)
-    a, b = -base / slope, (limit - base) / slope
-    low, high = (a, b) if a < b else (b, a)
-    low, high = low - 1.0, high + 2.0
-    if low > first:
-        first = np.int64(low) if low < end else end
-    if high < end:
-        end = np.int64(high) if high > first else first
-    return first, end
-
-
-def _make_pixels(source: str, target: str, channels: int):
-    """Functions that write pixels of one source dtype, one target dtype, and `channels` numbers (0: any)."""
-    load, _ = _access(source)
-    _, store = _access(target)
-    real = getattr(np, target)
-
-    @inlined
-    def mix(picture, corner, right, below, wy, wx, scale, out, place, count):
-        """Interpolate between the pixel at `corner` and those `right` and `below` of it."""
-        numbers = channels if channels else count
-        wy, wx = real(wy), real(wx)
-        for c in range(numbers):
-            a, b = real(load(picture, corner + c)), real(load(picture, corner + right + c))
-            d, e = real(load(picture, corner + below + c)), real(load(picture, corner + below + right + c))
-            top, bottom = a + wx * (b - a), d + wx * (e - d)
-            store(out, place + c, _multiply(top + wy * (bottom - top), scale))
-
-    @inlined
-    def fill(value, out, place, count):
-        numbers = channels if channels else count
-        for c in range(numbers):
-            store(out, place + c, value)
-
-    @inlined
-    def outer(picture, y, x, height, width, mode, cval, scale, out, place, count):
-        """A pixel some of whose neighbours may lie outside."""
-        tall, wide = float(height), float(width)
-        if mode == _CONSTANT and not (y >= 0.0 and y <= tall - 1.0 and x >= 0.0 and x <= wide - 1.0):
-            fill(_multiply(cval, scale), out, place, count)
-            return
-        y, x = _mapped(y, tall, mode), _mapped(x, wide, mode)
-        top, left = _floor(y), _floor(x)
-        row, column = _inside(top, tall), _inside(left, wide)
-        numbers = channels if channels else count
-        right = (_inside(left + 1.0, wide) - column) * numbers
-        below = (_inside(top + 1.0, tall) - row) * width * numbers
-        corner = (row * width + column) * numbers
-        mix(picture, corner, right, below, y - top, x - left, scale, out, place, count)
-
-    @inlined
-    def copy(picture, at, scale, out, place, step, width, count):
-        """A row of pixels as they are; the next one goes `step` numbers further."""
-        numbers = channels if channels else count
-        for pixel in range(width):
-            for c in range(numbers):
-                value = real(load(picture, at + pixel * numbers + c))
-                store(out, place + pixel * step + c, _multiply(value, scale))
-
-    return mix, outer, copy
-
-
-def _make_plane(source: str, target: str, channels: int):
-    """The function that warps some rows of one plane of a sample."""
-    mix, outer, copy = _make_pixels(source, target, channels)
-    real = getattr(np, target)
-
-    @inlined
-    def interior(y, x, my, mx, height, width):
-        """The columns of a row, from `first` to before `end`, whose four neighbours all lie inside."""
-        tall, wide = float(height) - 1.0, float(width) - 1.0
-        first, end = _narrowed(y, my, tall, 0, width)
-        first, end = _narrowed(x, mx, wide, first, end)
-        # Coordinates never turn back along a row: where both ends lie inside, so does what is between them.
-        while first < end:
-            ys, xs = _add(y, _multiply(float(first), my)), _add(x, _multiply(float(first), mx))
-            if ys >= 0.0 and ys < tall and xs >= 0.0 and xs < wide:
-                break
-            first += 1
-        while first < end:
-            ys, xs = _add(y, _multiply(float(end - 1), my)), _add(x, _multiply(float(end - 1), mx))
-            if ys >= 0.0 and ys < tall and xs >= 0.0 and xs < wide:
-                break
-            end -= 1
-        return first, end
-
-    @inlined
-    def warp_row(picture, settings, y, x, height, width, mode, cval, scale, out, start, step, count):
-        """A row that begins at coordinates (y, x); its pixels go to `start`, `start` + `step`, ..."""
-        numbers = channels if channels else count
-        my, mx = _load_setting(settings, 1), _load_setting(settings, 4)
-        below = width * numbers
-        first, end = interior(y, x, my, mx, height, width)
-        for turn in range(first + width - end):
-            c = turn if turn < first else turn - first + end
-            ys, xs = _add(y, _multiply(float(c), my)), _add(x, _multiply(float(c), mx))
-            outer(picture, ys, xs, height, width, mode, cval, scale, out, start + c * step, count)
-        for c in range(first, end):
-            ys, xs = _add(y, _multiply(float(c), my)), _add(x, _multiply(float(c), mx))
-            row, column = np.int64(ys), np.int64(xs)
-            wy, wx = ys - float(row), xs - float(column)
-            corner = (row * width + column) * numbers
-            mix(picture, corner, numbers, below, wy, wx, scale, out, start + c * step, count)
-
-    @inlined
-    def plane(picture, settings, out, first, end, height, width, mode, cval, scale, count):
-        numbers = channels if channels else count
-        mirrored, flipped = _load_setting(settings, MIRROR) != 0.0, _load_setting(settings, FLIP) != 0.0
-        m0, m3 = _load_setting(settings, 0), _load_setting(settings, 3)
-        y0, x0 = _load_setting(settings, 2), _load_setting(settings, 5)
-        same = m0 == 1.0 and m3 == 0.0 and y0 == 0.0 and x0 == 0.0
-        same = same and _load_setting(settings, 1) == 0.0 and _load_setting(settings, 4) == 1.0
-        step = -numbers if mirrored else numbers
-        for r in range(first, end):
-            start = ((height - 1 - r if flipped else r) * width + (width - 1 if mirrored else 0)) * numbers
-            if same:
-                copy(picture, r * width * numbers, scale, out, start, step, width, count)
-            else:
-                y, x = _add(y0, _multiply(float(r), m0)), _add(x0, _multiply(float(r), m3))
-                warp_row(
-                    picture, settings, y, x, height, width, mode, real(cval), scale, out, start, step, count
-                )
-
-    return plane
-
-
-def _make_finish(target: str):
-    """Functions over a run of finished pixels: its extremes, and what is done with those of the sample."""
-    load, store = _access(target)
-    real = getattr(np, target)
-
-    @inlined
-    def extremes(array, first, end, low, high):
-        """The least and the largest of numbers, and of `low` and `high`; NaNs do not count."""
-        low_b, low_c, low_d, high_b, high_c, high_d = low, low, low, high, high, high
-        fours = (end - first) // 4
-        for turn in range(fours):
-            at = first + 4 * turn
-            a, b, c, d = load(array, at), load(array, at + 1), load(array, at + 2), load(array, at + 3)
-            low, high = (a if a < low else low), (a if a > high else high)
-            low_b, high_b = (b if b < low_b else low_b), (b if b > high_b else high_b)
-            low_c, high_c = (c if c < low_c else low_c), (c if c > high_c else high_c)
-            low_d, high_d = (d if d < low_d else low_d), (d if d > high_d else high_d)
-        for at in range(first + 4 * fours, end):
-            a = load(array, at)
-            low, high = (a if a < low else low), (a if a > high else high)
-        return min(low, low_b, low_c, low_d), max(high, high_b, high_c, high_d)
-
-    @inlined
-    def shift(array, first, end, low, high, amount, scale):
-        """Add `amount` and stay between the extremes."""
-        for at in range(first, end):
-            value = _add(load(array, at), amount)
-            value = low if value < low else value
-            store(array, at, _multiply(high if value > high else value, scale))
-
-    @inlined
-    def brighten(array, first, end, low, high, factor, fourth, scale):
-        """Stretch to 0..255, cut off fractions, multiply by `factor` (every fourth: `fourth`), cut again."""
-        below = -np.float32(low) if low < 0.0 else np.float32(0.0)
-        top = _add(np.float32(high), below)
-        top = top if top != 0.0 else np.float32(1.0)
-        for at in range(first, end):
-            value = _add(np.float32(load(array, at)), below)
-            value = _level(_multiply(_divide(value, top), np.float32(255.0)))
-            value = _level(_multiply(value, fourth if (at & 3) == 3 else factor))
-            store(array, at, _multiply(real(value), scale))
-
-    return extremes, shift, brighten
-
-
-def _make_sample(target: str):
-    """Functions over the rows of a sample: their extremes, and what follows the warp."""
-    extremes, shift, brighten = _make_finish(target)
-    real = getattr(np, target)
-
-    @inlined
-    def sample_extremes(out, planes, first, end, height, line):
-        low, high = real(np.inf), real(-np.inf)
-        for p in range(planes):
-            low, high = extremes(out, (p * height + first) * line, (p * height + end) * line, low, high)
-        return low, high
-
-    @inlined
-    def finish(out, settings, planes, channels, first, end, height, line, low, high, scale):
-        amount, brightness = _load_setting(settings, SHIFT), _load_setting(settings, BRIGHTNESS)
-        bright = not np.isnan(brightness)
-        if not np.isnan(amount):
-            between = real(1.0) if bright else scale
-            moved = real(amount)
-            for p in range(planes):
-                base = p * height
-                shift(out, (base + first) * line, (base + end) * line, low, high, moved, between)
-            before = low
-            low = min(_add(low, moved), high)
-            low = max(low, before)
-            high = max(min(_add(high, moved), high), before)
-        elif not bright:
-            for p in range(planes):
-                base = p * height
-                shift(out, (base + first) * line, (base + end) * line, low, high, real(0.0), scale)
-        if bright:
-            factor, same = np.float32(brightness), np.float32(1.0)
-            for p in range(planes):
-                # The fourth of four channels is opacity, which has no brightness.
-                own = same if planes == 4 and p == 3 else factor
-                fourth = same if channels == 4 else own
-                base = p * height
-                brighten(out, (base + first) * line, (base + end) * line, low, high, own, fourth, scale)
-
-    return sample_extremes, finish
-
-
-@cache
-def warp_kernel(source: str, target: str, channels: int) -> Kernel:
-    """Warp a band of rows of a sample; finish the sample where it is one band, else note its extremes."""
-    plane = _make_plane(source, target, channels)
-    sample_extremes, finish = _make_sample(target)
-    real = getattr(np, target)
-    size_in, size_out = np.dtype(source).itemsize, np.dtype(target).itemsize
-
-    def entry(operands, tile):
-        planes, height, width = operands[_PLANES], operands[_HEIGHT], operands[_WIDTH]
-        count, bands = operands[_CHANNELS], operands[_BANDS]
-        sample, band = tile // bands, tile % bands
-        first, end = height * band // bands, height * (band + 1) // bands
-        settings = operands[_PARAMETERS] + 8 * SETTINGS * sample
-        line, scale = width * count, real(as_float(operands[_SCALE]))
-        cval = as_float(operands[_CVAL])
-        finishes = operands[_FINISHES] != 0
-        sample_size = planes * height * line
-        out = operands[_OUT] + size_out * sample * sample_size
-        picture = operands[_SOURCE] + size_in * sample * sample_size
-        for p in range(planes):
-            place = p * height * line
-            plane(
-                picture + size_in * place, settings, out + size_out * place, first, end, height, width,
-                operands[_MODE], cval, real(1.0) if finishes else scale, count,
-            )  # fmt: skip
-        if finishes:
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        s = _Setting(writer, source, target, channels, mode)
+        picture = writer.word(_SOURCE) + s.sample * s.sample_numbers * ITEMSIZE[source]
+        with writer.loop(0, s.planes) as p:
+            before = p * s.height * s.line
+            _Plane(s, picture + before * ITEMSIZE[source], s.out + before * ITEMSIZE[target]).write()
+        with writer.when(writer.word(_FINISHES).differs(0)):
+            flipped = s.number(FLIP).differs(0.0)
             # Mirrored rows lie at the other end of the picture.
-            if _load_setting(settings, FLIP) != 0.0:
-                first, end = height - end, height - first
-            low, high = sample_extremes(out, planes, first, end, height, line)
-            if bands == 1:
-                finish(out, settings, planes, count, first, end, height, line, low, high, scale)
-            else:
-                _store_setting(operands[_EXTREMES], 2 * tile, float(low))
-                _store_setting(operands[_EXTREMES], 2 * tile + 1, float(high))
-        return 0
+            first, end = where(flipped, s.height - s.end, s.first), where(flipped, s.height - s.first, s.end)
+            finish = Finish(writer, target, channels == 4, s.out, s.planes, s.height, s.line)
+            low, high = finish.extremes(first, end)
+            with builder.if_else(s.bands.equals(1).value) as (then, otherwise):
+                with then:
+                    finish.write(first, end, low, high, s.number(SHIFT), s.number(BRIGHTNESS), s.scale)
+                with otherwise:
+                    place = writer.word(_EXTREMES) + writer.tile * 16
+                    store(low.cast("float64"), place)
+                    store(high.cast("float64"), place + 8)
+        builder.ret(INT(0))
 
-    return numba_kernel(f"warp[{source}, {target}, {channels or 'any'}]", entry, (source, target, channels))
+    key = (source, target, channels, mode)
+    return ir_kernel(f"warp[{source}, {target}, {channels or 'any'}, {mode}]", emit, key)
 
 
 @cache
-def finish_kernel(target: str) -> Kernel:
+def finish_kernel(target: str, opaque: bool) -> Kernel:
     """Finish a band of rows of a sample, when the extremes of all its bands are known."""
-    _, finish = _make_sample(target)
-    real = getattr(np, target)
-    size_out = np.dtype(target).itemsize
 
-    def entry(operands, tile):
-        planes, height = operands[_PLANES], operands[_HEIGHT]
-        count, bands = operands[_CHANNELS], operands[_BANDS]
-        sample, band = tile // bands, tile % bands
-        line = operands[_WIDTH] * count
-        low, high = np.inf, -np.inf
-        for other in range(bands):
-            low = min(low, _load_setting(operands[_EXTREMES], 2 * (sample * bands + other)))
-            high = max(high, _load_setting(operands[_EXTREMES], 2 * (sample * bands + other) + 1))
-        finish(
-            operands[_OUT] + size_out * sample * planes * height * line,
-            operands[_PARAMETERS] + 8 * SETTINGS * sample,
-            planes, count, height * band // bands, height * (band + 1) // bands, height, line,
-            real(low), real(high), real(as_float(operands[_SCALE])),
+    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+        writer = Writer(builder, function)
+        s = _Setting(writer, "uint8", target, 4 if opaque else 0, "nearest")
+        low, high = (writer.variable(s.number(0).constant(float(v))) for v in ("inf", "-inf"))
+        with writer.loop(0, s.bands) as band:
+            place = writer.word(_EXTREMES) + (s.sample * s.bands + band) * 16
+            least, largest = load(place, "float64"), load(place + 8, "float64")
+            low.set(where(least < low.get(), least, low.get()))
+            high.set(where(largest > high.get(), largest, high.get()))
+        Finish(writer, target, opaque, s.out, s.planes, s.height, s.line).write(
+            s.first, s.end, low.get().cast(target), high.get().cast(target), s.number(SHIFT),
+            s.number(BRIGHTNESS), s.scale,
         )  # fmt: skip
-        return 0
+        builder.ret(INT(0))
 
-    return numba_kernel(f"warp_finish[{target}]", entry, (target,))
+    return ir_kernel(f"warp_finish[{target}]", emit, (target, opaque))

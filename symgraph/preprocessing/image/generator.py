@@ -307,7 +307,11 @@ class ImageDataGenerator(Flows):
             ]
             return np.stack(made).astype(self.dtype, copy=False)
         stacked = pictures if isinstance(pictures, np.ndarray) else np.stack(pictures)
-        parameters = [self.get_random_transform(stacked.shape[1:], seed) for seed in seeds]
+        rng = np.random.RandomState()
+        parameters = []
+        for seed in seeds:
+            rng.seed(seed)
+            parameters.append(self._draw(stacked.shape[1:], rng))
         folded = not self.preprocessing_function and isinstance(self.rescale, (int, float))
         x = self._transformed(stacked, parameters, float(self.rescale or 1) if folded else 1.0)
         x = self.standardize(x) if not folded else self._normalised(x)
@@ -420,14 +424,15 @@ def _check_brightness_range(brightness_range: Any) -> None:
 
 def _draw_shift(shift_range: Any, size: int, rng: Any) -> float:
     """Pixels of a shift: one of a list, or of the whole numbers below an int, or of an interval."""
-    if np.size(shift_range) == 0 or (np.ndim(shift_range) == 0 and not shift_range):
+    number = np.ndim(shift_range) == 0
+    if (number and not shift_range) or np.size(shift_range) == 0:
         return 0
-    try:
-        shift = rng.choice(shift_range)
-        shift *= rng.choice([-1, 1])
-    except ValueError:
+    if number and not (isinstance(shift_range, (int, np.integer)) and shift_range > 0):
         shift = rng.uniform(-shift_range, shift_range)
-    return shift * size if np.max(shift_range) < 1 else shift
+    else:
+        shift = rng.choice(shift_range) * rng.choice([-1, 1])
+    largest = shift_range if number else np.max(shift_range)
+    return float(shift * size if largest < 1 else shift)
 
 
 def _moves(parameters: Mapping[str, Any]) -> dict[str, Any]:
