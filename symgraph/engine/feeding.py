@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,6 +12,7 @@ from symgraph import backend as K
 from symgraph import losses
 from symgraph.engine.objective import is_library_loss
 from symgraph.engine.rollback import unchanged_on_error
+from symgraph.engine.row_parts import in_parts
 from symgraph.engine.training_utils import (
     check_array_length_consistency,
     check_class_labels,
@@ -26,8 +27,6 @@ from symgraph.engine.training_utils import (
 )
 
 NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
-
-_ROWS_AT_ONCE = 1 << 16
 
 Feed = tuple[list[Any], list[Any], list[Any]]
 """Inputs, targets and sample weights; each a list of arrays of equal length."""
@@ -133,7 +132,7 @@ def _standardized_targets(
     _check_present(targets, names, "target")
     for target, fn, shape, name in zip(targets, functions, model._feed_output_shapes, names, strict=True):
         if fn is losses.sparse_categorical_crossentropy and shape[-1] is not None:
-            for rows in _in_parts(target):
+            for rows in in_parts(target):
                 check_class_labels(rows, shape[-1], name)
     check_loss_and_target_compatibility(targets, functions, shapes)
     weights = [
@@ -147,17 +146,6 @@ def _standardized_targets(
         )
     ]
     return targets, weights
-
-
-def _in_parts(array: Any) -> Iterator[np.ndarray]:
-    """All rows: a numpy array at once, data of other kinds in parts that memory holds."""
-    if isinstance(array, np.ndarray):
-        yield array
-        return
-    rows = array.tocsr() if is_sparse_matrix(array) else array
-    for start in range(0, rows.shape[0], _ROWS_AT_ONCE):
-        part = rows[start : start + _ROWS_AT_ONCE]
-        yield part.toarray() if is_sparse_matrix(part) else np.asarray(part)
 
 
 def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int | None, ...] | None:

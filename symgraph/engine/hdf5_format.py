@@ -16,10 +16,10 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.hdf5_reader import GuardedDataset, GuardedGroup
 from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION
 from symgraph.engine.weight_conversion import preprocess_weights_for_loading
 from symgraph.graph.leaves import Variable
+from symgraph.utils.hdf5_reader import GuardedDataset, GuardedGroup
 
 HDF5_OBJECT_HEADER_LIMIT = 64512
 """Bytes that HDF5 has for an attribute. Longer lists of names are cut into numbered parts."""

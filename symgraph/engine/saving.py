@@ -24,13 +24,13 @@ from symgraph.engine.hdf5_format import (
     write_arrays,
     write_layers,
 )
-from symgraph.engine.hdf5_reader import GuardedGroup, open_hdf5
 from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION, deserialize
 from symgraph.engine.tf_keras import translated
 from symgraph.engine.training_config import compile_arguments, config_value, optimizer_config, training_config
 from symgraph.engine.weight_budget import weight_budget
 from symgraph.engine.weight_conversion import preprocess_weights_for_loading
 from symgraph.engine.yaml_config import read_yaml
+from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5
 from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph import backend as K
+from symgraph.engine.row_parts import in_parts
 
 
 def standardize_sample_or_class_weights(
@@ -170,9 +171,10 @@ def _weights_of_classes(y: Any, class_weight: Any) -> np.ndarray:
         raise ValueError(
             f"`class_weight` not supported for 3+ dimensional targets; got shape {tuple(y.shape)}."
         )
-    targets = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-    one_hot = targets.ndim == 2 and targets.shape[1] > 1
-    labels = np.argmax(targets, axis=1) if one_hot else targets.reshape(-1)
+    one_hot = len(y.shape) == 2 and y.shape[1] > 1
+    labels = np.concatenate(
+        [np.argmax(part, axis=1) if one_hot else part.reshape(-1) for part in in_parts(y)]
+    )
     classes, positions = np.unique(labels, return_inverse=True)
     missing = {value for value in classes.tolist() if value not in class_weight}
     if missing:

@@ -10,6 +10,7 @@ from symgraph.utils.generic_utils import (
     serialize_keras_object,
 )
 from symgraph.utils.h5_dict import h5dict
+from symgraph.utils.hdf5_matrix import HDF5Matrix
 from symgraph.utils.layer_utils import convert_all_kernels_in_model, get_source_inputs, print_summary
 from symgraph.utils.np_utils import normalize, to_categorical
 from symgraph.utils.plot_utils import plot_history
@@ -18,6 +19,7 @@ from symgraph.utils.vis_utils import plot_model
 
 __all__ = [
     "CustomObjectScope",
+    "HDF5Matrix",
     "Progbar",
     "Sequence",
     "convert_all_kernels_in_model",

@@ -1,4 +1,4 @@
-"""Writing files so that a crash never destroys what was there before."""
+"""Files: writing so that a crash never destroys what was there before; HDF5 under Keras' names."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from symgraph.utils.h5_dict import H5Dict, h5dict
+from symgraph.utils.hdf5_matrix import HDF5Matrix
 
-__all__ = ["H5Dict", "ask_to_proceed_with_overwrite", "atomic_path", "h5dict", "remove_stale"]
+__all__ = [
+    "H5Dict",
+    "HDF5Matrix",
+    "ask_to_proceed_with_overwrite",
+    "atomic_path",
+    "h5dict",
+    "remove_stale",
+]
 
 _RANDOM_BYTES = 6
 _STALE = 86400.0  # seconds after which an unchanged temporary file belongs to nobody

@@ -26,10 +26,9 @@ NOT_YET = {
     "engine.training": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "models": "Model.evaluate_generator Model.fit_generator Model.predict_generator",
     "utils": """
-        GeneratorEnqueuer HDF5Matrix OrderedEnqueuer
+        GeneratorEnqueuer OrderedEnqueuer
     """,
     "utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer SequenceEnqueuer",
-    "utils.io_utils": "HDF5Matrix",
 }
 
 

@@ -20,7 +20,6 @@ import pytest
 from symgraph import backend as K
 from symgraph import losses
 from symgraph.engine.hdf5_format import HDF5_OBJECT_HEADER_LIMIT, write_texts
-from symgraph.engine.hdf5_reader import GuardedGroup
 from symgraph.engine.saving import load_weights
 from symgraph.layers import (
     BatchNormalization,
@@ -42,6 +41,7 @@ from symgraph.models import (
     model_from_json,
     model_from_yaml,
 )
+from symgraph.utils.hdf5_reader import GuardedGroup
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "h5"
 RNG = np.random.default_rng(0)

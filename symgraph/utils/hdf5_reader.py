@@ -19,7 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-_DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
+_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
+_PLAIN_FILTERS = (_DEFLATE, _SHUFFLE, _FLETCHER32)
 _CHECKSUM_BYTES = 4
 _MOST_EXPANSION = 1032  # of deflate, see zlib's technical details
 _SPARE_BYTES = 16 << 20  # what a chunk may take beyond the size of its dataset
@@ -191,26 +192,45 @@ class GuardedDataset:
     def most_elements(self) -> int:
         """The largest number of elements that the stored bytes can stand for, whatever the shape says."""
         with _damage_named(self.label):
-            # What a file claims to store can be more than it has.
-            stored = min(self.data.id.get_storage_size(), self.data.file.id.get_filesize())
-            most = stored // self.data.dtype.itemsize * (_MOST_EXPANSION if _filters(self.data) else 1)
-            return min(self.size, most)
+            return self._most_elements(_filters(self.data, _PLAIN_FILTERS))
+
+    def _most_elements(self, filters: list[int]) -> int:
+        # What a file claims to store can be more than it has.
+        stored = min(self.data.id.get_storage_size(), self.data.file.id.get_filesize())
+        return min(self.size, stored // self.data.dtype.itemsize * (_MOST_EXPANSION if filters else 1))
+
+    def check_stored(self, unpacked_by_library: bool = False) -> list[int]:
+        """Refuse (ValueError) what stores less than its shape says, or has chunks larger than itself.
+
+        Parameters
+        ----------
+        unpacked_by_library : bool
+            Whether the library unpacks the values, which knows one kind of compression more (LZF).
+
+        Returns
+        -------
+        list of int
+            HDF5's numbers of the filters that pack the values.
+        """
+        with _damage_named(self.label):
+            itemsize, chunks = self.data.dtype.itemsize, self.data.chunks
+            filters = _filters(self.data, (*_PLAIN_FILTERS, _LZF) if unpacked_by_library else _PLAIN_FILTERS)
+            if math.prod(chunks or ()) * itemsize > self.size * itemsize + _SPARE_BYTES:
+                raise ValueError(f"{self.label}: has chunks of shape {chunks}, larger than the array")
+            if self._most_elements(filters) < self.size:
+                raise ValueError(f"{self.label}: of its shape {self.shape} only a part is stored")
+            return filters
 
     def read(self) -> np.ndarray:
         """The array. Call this once the shape is known to be the expected one."""
+        filters = self.check_stored()
         with _damage_named(self.label):
-            itemsize, chunks = self.data.dtype.itemsize, self.data.chunks
-            nominal = math.prod(chunks or ()) * itemsize
-            if nominal > self.size * itemsize + _SPARE_BYTES:
-                raise ValueError(f"{self.label}: has chunks of shape {chunks}, larger than the array")
-            if self.most_elements < self.size:
-                raise ValueError(f"{self.label}: of its shape {self.shape} only a part is stored")
-            filters = _filters(self.data)
-            return self._read_chunks(filters, nominal) if filters else np.asarray(self.data[()])
+            return self._read_chunks(filters) if filters else np.asarray(self.data[()])
 
-    def _read_chunks(self, filters: list[int], nominal: int) -> np.ndarray:
+    def _read_chunks(self, filters: list[int]) -> np.ndarray:
         """Unpack chunk by chunk: the library itself would unpack without any limit."""
         data = self.data
+        nominal = math.prod(data.chunks) * data.dtype.itemsize
         count = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks, strict=True))
         if data.id.get_num_chunks() != count:
             raise ValueError(f"{self.label}: {data.id.get_num_chunks()} of {count} chunks are stored")
@@ -237,10 +257,10 @@ def _refuse_foreign_storage(dataset: h5py.Dataset, label: str) -> None:
         raise ValueError(f"{label}: is put together from other files (a virtual dataset); refused")
 
 
-def _filters(dataset: h5py.Dataset) -> list[int]:
+def _filters(dataset: h5py.Dataset, known: tuple[int, ...]) -> list[int]:
     plist = dataset.id.get_create_plist()
     filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    if any(code not in (_DEFLATE, _SHUFFLE, _FLETCHER32) for code in filters):
+    if any(code not in known for code in filters):
         raise ValueError(
             f"dataset {dataset.name}: is compressed by a method other than gzip (HDF5 filters {filters}); "
             "repack the file, for example with h5repack -f NONE"
