@@ -242,7 +242,7 @@ def apply_affine_transform(
 
     Returns
     -------
-    array of the shape and dtype of `x`; integers are rounded. Where nothing moves, `x` itself.
+    array of the shape and dtype of `x`; integers and bools are rounded. Where nothing moves, `x` itself.
 
     Raises
     ------
@@ -275,11 +275,14 @@ def apply_affine_transform(
 
 
 def _as_dtype(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """Values as scipy stores them: halves of integers go away from 0, and what does not fit to the limit."""
+    """Values as scipy stores them: halves of integers go away from 0, and what does not fit to the limit.
+
+    What is at least half true is true.
+    """
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         values = np.trunc(values + np.where(values > 0, 0.5, -0.5)).clip(limits.min, limits.max)
-    return values.astype(np.uint8).astype(dtype) if dtype.kind == "b" else values.astype(dtype, copy=False)
+    return values >= 0.5 if dtype.kind == "b" else values.astype(dtype, copy=False)
 
 
 def flip_axis(x: np.ndarray, axis: int) -> np.ndarray:
