@@ -32,6 +32,11 @@ Feed = tuple[list[Any], list[Any], list[Any]]
 """Inputs, targets and sample weights; each a list of arrays of equal length."""
 
 
+def joined(feed: Feed) -> list[Any]:
+    """Inputs, targets and sample weights in one list, as a model's functions are fed with them."""
+    return [array for part in feed for array in part]
+
+
 def standardized_pair(
     model: Any, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, batch_size: int | None = None
 ) -> Feed:

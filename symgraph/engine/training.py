@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from symgraph import backend as K
 from symgraph.compiler.profile import Profile
 from symgraph.compiler.taps import Callback
 from symgraph.engine import training_arrays
-from symgraph.engine.compiled_network import CompiledNetwork
 from symgraph.engine.feeding import (
-    NOT_COMPILED,
     Feed,
+    joined,
     split_off,
     standardized,
     standardized_pair,
     unbuilt_on_error,
     validation_part,
 )
+from symgraph.engine.generator_methods import GeneratorMethods
+from symgraph.engine.observed import observed, profiled
 from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.training_arrays import plain_number
+from symgraph.engine.training_generator import makes_batches
+from symgraph.engine.training_utils import check_epochs
 from symgraph.inspection.checks import CheckReport
-from symgraph.utils.generic_utils import to_list, unpack_singleton
+from symgraph.utils.generic_utils import check_count, to_list, unpack_singleton
 
 __all__ = ["Model"]
 
 
-class Model(CompiledNetwork):
+class Model(GeneratorMethods):
     """A network with training.
 
     `Model(inputs, outputs)` joins the tensors of a graph of layers; see `Network`. `compile` comes before
@@ -43,11 +43,7 @@ class Model(CompiledNetwork):
         Of the last `fit`.
     stop_training : bool
         A callback that sets this ends `fit` after the batch or the epoch.
-    profile : Profile
-        Of the last `fit`, `evaluate` or `predict` that was asked for one.
     """
-
-    profile: Profile
 
     def fit(
         self,
@@ -67,6 +63,9 @@ class Model(CompiledNetwork):
         validation_steps: int | None = None,
         profile: bool | Profile = False,
         taps: Mapping[str, Callback] | None = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Train for a number of epochs.
@@ -74,7 +73,8 @@ class Model(CompiledNetwork):
         Parameters
         ----------
         x, y : array, list or dict of arrays
-            Samples and targets, by position or by the names of inputs and outputs.
+            Samples and targets, by position or by the names of inputs and outputs. `x` alone may be a
+            generator or a `Sequence`, as `fit_generator` takes it.
         batch_size : int, optional
             Samples per update, default 32.
         epochs, initial_epoch : int
@@ -97,6 +97,8 @@ class Model(CompiledNetwork):
         taps : dict of name to callable, optional
             ``callback(name, value, info)`` gets the value of a layer's output, or of any node, at every step:
             see `symgraph.tap`. Training is the same bit for bit.
+        max_queue_size, workers, use_multiprocessing
+            Who makes the batches of a `Sequence`, see `fit_generator`.
         **kwargs
             `nb_epoch`, the old name of `epochs`, with a warning.
 
@@ -118,21 +120,42 @@ class Model(CompiledNetwork):
             epochs = kwargs.pop("nb_epoch")
         if kwargs:
             raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
-        if taps is not None and not isinstance(taps, Mapping):
-            raise TypeError(f"fit: expected taps as a dictionary of names to functions, got {taps!r}")
+        if makes_batches(x):
+            _refuse_beside_batches(
+                y=y,
+                sample_weight=sample_weight,
+                batch_size=batch_size,
+                validation_split=validation_split or None,
+            )
+            return self.fit_generator(
+                x,
+                steps_per_epoch,
+                epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                validation_steps=validation_steps,
+                class_weight=class_weight,
+                max_queue_size=max_queue_size,
+                workers=workers,
+                use_multiprocessing=use_multiprocessing,
+                shuffle=bool(shuffle),
+                initial_epoch=initial_epoch,
+                profile=profile,
+                taps=taps,
+            )
         self._check_compiled()
         batch_size = _checked_batch_size(batch_size, steps_per_epoch, "steps_per_epoch")
-        _check_epochs(epochs, initial_epoch, validation_steps)
+        check_epochs(epochs, initial_epoch)
+        if validation_steps is not None:
+            check_count(validation_steps, "validation_steps", 1)
         _check_has_data(x, y, steps_per_epoch, "fitting", "steps_per_epoch")
         with unbuilt_on_error(self):
             feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
             ins, val_ins = _parts(self, feed, validation_data, validation_split, batch_size)
         numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps)
-        with ExitStack() as stack:
-            for name, callback in (taps or {}).items():
-                self._make_train_function()
-                stack.enter_context(self.train_function.tap(name, callback))
-            stack.enter_context(_profiled(self, profile))
+        self._make_train_function()
+        with observed(self, profile, taps):
             history = training_arrays.fit_loop(
                 self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps
             )
@@ -149,12 +172,15 @@ class Model(CompiledNetwork):
         sample_weight: Any = None,
         steps: int | None = None,
         profile: bool | Profile = False,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
     ) -> Any:
         """Loss and metrics in test mode, averaged over all samples.
 
         Parameters
         ----------
-        x, y, batch_size, sample_weight
+        x, y, batch_size, sample_weight, max_queue_size, workers, use_multiprocessing
             As in `fit`.
         verbose : int
             0 is silent, 1 shows a bar.
@@ -169,13 +195,24 @@ class Model(CompiledNetwork):
             The loss, or a list in the order of `metrics_names` if there is more than that.
         """
         self._check_compiled()
+        if makes_batches(x):
+            _refuse_beside_batches(y=y, sample_weight=sample_weight, batch_size=batch_size)
+            return self.evaluate_generator(
+                x,
+                steps,
+                max_queue_size=max_queue_size,
+                workers=workers,
+                use_multiprocessing=use_multiprocessing,
+                verbose=verbose,
+                profile=profile,
+            )
         batch_size = _checked_batch_size(batch_size, steps)
         _check_has_data(x, y, steps, "evaluating", "steps")
         feed = standardized_pair(self, x, y, sample_weight, batch_size=batch_size)
         self._make_test_function()
-        with _profiled(self, profile):
+        with profiled(self, profile):
             return training_arrays.test_loop(
-                self, self.test_function, _joined(feed), batch_size=batch_size, verbose=verbose, steps=steps
+                self, self.test_function, joined(feed), batch_size=batch_size, verbose=verbose, steps=steps
             )
 
     def predict(
@@ -185,12 +222,15 @@ class Model(CompiledNetwork):
         verbose: int = 0,
         steps: int | None = None,
         profile: bool | Profile = False,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
     ) -> Any:
         """The outputs for the samples `x`, computed batch by batch in test mode.
 
         Parameters
         ----------
-        x, batch_size, verbose, steps, profile
+        x, batch_size, verbose, steps, profile, max_queue_size, workers, use_multiprocessing
             As in `evaluate`.
 
         Returns
@@ -198,6 +238,17 @@ class Model(CompiledNetwork):
         ndarray or list of ndarray
             One for each output.
         """
+        if makes_batches(x):
+            _refuse_beside_batches(batch_size=batch_size)
+            return self.predict_generator(
+                x,
+                steps,
+                max_queue_size=max_queue_size,
+                workers=workers,
+                use_multiprocessing=use_multiprocessing,
+                verbose=verbose,
+                profile=profile,
+            )
         batch_size = _checked_batch_size(batch_size, steps)
         _check_has_data(x, None, steps, "predicting", "steps")
         inputs, _, _ = standardized(self, x)
@@ -209,7 +260,7 @@ class Model(CompiledNetwork):
                     f"be divided by the batch size. Found: {samples} samples. Batch size: {batch_size}."
                 )
         self._make_predict_function()
-        with _profiled(self, profile):
+        with profiled(self, profile):
             return training_arrays.predict_loop(
                 self, self.predict_function, inputs, batch_size=batch_size, verbose=verbose, steps=steps
             )
@@ -251,10 +302,6 @@ class Model(CompiledNetwork):
         report: CheckReport = self.train_function.check(_whole(self, feed))
         return report
 
-    def _check_compiled(self) -> None:
-        if self.optimizer is None:
-            raise RuntimeError(NOT_COMPILED)
-
     def _set_inputs(self, inputs: Any) -> None:
         """Write the graph of a subclass with a `call` of its own, for the shapes of the first data."""
         arrays = to_list(inputs, allow_tuple=True)
@@ -271,26 +318,9 @@ class Model(CompiledNetwork):
             self.built = True
 
 
-@contextmanager
-def _profiled(model: Model, profile: Any) -> Iterator[None]:
-    """Time what runs in the body, if that is wanted."""
-    if not isinstance(profile, bool | Profile):
-        raise TypeError(f"`profile` should be a bool or a symgraph.profile(), got {profile!r}")
-    if profile is False:
-        yield
-        return
-    model.profile = Profile() if profile is True else profile
-    with model.profile:
-        yield
-
-
-def _joined(feed: Feed) -> list[Any]:
-    return [array for part in feed for array in part]
-
-
 def _whole(model: Any, feed: Feed) -> list[Any]:
     """What a function is fed with for all samples at once."""
-    batches = training_arrays.Batches(_joined(feed), model._feed_inputs)
+    batches = training_arrays.Batches(joined(feed), model._feed_inputs)
     return batches.rows(0, batches.samples)
 
 
@@ -298,26 +328,12 @@ def _numbers(outputs: Sequence[Any]) -> Any:
     return unpack_singleton([plain_number(value) for value in outputs])
 
 
-def _check_integer(value: Any, name: str, minimum: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"`{name}` should be an int, got {value!r}")
-    if value < minimum:
-        raise ValueError(f"`{name}` should be at least {minimum}, got {value}")
-
-
 def _checked_batch_size(batch_size: int | None, steps: int | None, steps_name: str = "steps") -> int | None:
     """`batch_size`, or 32 where neither it nor the number of steps is given."""
     for value, name in ((steps, steps_name), (batch_size, "batch_size")):
         if value is not None:
-            _check_integer(value, name, 1)
+            check_count(value, name, 1)
     return 32 if batch_size is None and steps is None else batch_size
-
-
-def _check_epochs(epochs: Any, initial_epoch: Any, validation_steps: Any) -> None:
-    _check_integer(epochs, "epochs", 0)
-    _check_integer(initial_epoch, "initial_epoch", 0)
-    if validation_steps is not None:
-        _check_integer(validation_steps, "validation_steps", 1)
 
 
 def _parts(
@@ -325,13 +341,23 @@ def _parts(
 ) -> tuple[list[Any], list[Any] | None]:
     """What to train on, and what to evaluate after each epoch."""
     if validation_data is not None:
-        return _joined(feed), _joined(validation_part(model, validation_data, batch_size))
+        return joined(feed), joined(validation_part(model, validation_data, batch_size))
     if not validation_split:
-        return _joined(feed), None
+        return joined(feed), None
     feed, held_out = split_off(feed, validation_split)
-    return _joined(feed), _joined(held_out)
+    return joined(feed), joined(held_out)
 
 
 def _check_has_data(x: Any, y: Any, steps: int | None, doing: str, argument: str) -> None:
     if x is None and y is None and steps is None:
         raise ValueError(f"If {doing} from data tensors, you should specify the `{argument}` argument.")
+
+
+def _refuse_beside_batches(**arguments: Any) -> None:
+    """ValueError for what only arrays need."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` cannot be given where `x` is a generator or a `Sequence`: batches have inputs, "
+                "targets and sample weights, and sizes of their own"
+            )

@@ -23,6 +23,10 @@ Batch = tuple[int, list[Any]]
 """What `logs['size']` says, and the arrays that a function is fed with."""
 
 
+Call = tuple[int, int, list[Any]]
+"""Progress after a call of a test or predict function, the weight of its results, and what it is fed with."""
+
+
 class Batches:
     """Rows of several arrays at a time.
 
@@ -89,7 +93,7 @@ def fit_loop(
     -------
     History
     """
-    callbacks = _checked_callbacks(callbacks)
+    callbacks = checked_callbacks(callbacks)
     shuffle = _checked_shuffle(ins, shuffle, steps_per_epoch)
     validates = _plans_validation(val_ins, steps_per_epoch, validation_steps)
     samples = check_num_samples(ins, batch_size, steps_per_epoch, "steps_per_epoch")
@@ -137,13 +141,15 @@ def run_epochs(
 ) -> Any:
     """Epoch after epoch: train on all `batches()`, then `validate`, and tell the callbacks.
 
+    An epoch without any batch, whose data have ended before it, does not count, and is the last one.
+
     Returns
     -------
     History
         `model.history`, which is among the callbacks.
     """
     f, labels = model.train_function, list(model.metrics_names)
-    target = _callback_model(model)
+    target = callback_model(model)
     callbacks.on_train_begin()
     target.stop_training = False
     for epoch in epochs:
@@ -151,6 +157,7 @@ def run_epochs(
             metric.reset_states()
         callbacks.on_epoch_begin(epoch)
         logs: dict[str, Any] = {}
+        index = -1
         for index, (size, ins) in enumerate(batches()):
             batch_logs: dict[str, Any] = {"batch": index, "size": size}
             callbacks.on_batch_begin(index, batch_logs)
@@ -160,8 +167,10 @@ def run_epochs(
             if target.stop_training:
                 break
         else:
-            if validate is not None:
+            if validate is not None and not target.stop_training:
                 logs.update({f"val_{label}": value for label, value in zip(labels, validate(), strict=False)})
+        if index < 0:
+            break
         callbacks.on_epoch_end(epoch, logs)
         if target.stop_training:
             break
@@ -186,14 +195,15 @@ def prepare_callbacks(
             cbks.ProgbarLogger("samples" if params["steps"] is None else "steps", stateful_metrics=stateful)
         )
     callback_list = cbks.CallbackList([*chain, *(callbacks or ()), model.history])
-    callback_list.set_model(_callback_model(model))
+    callback_list.set_model(callback_model(model))
     callback_list.set_params(params)
     for callback in callback_list:
         callback.validation_data = validation_data
     return callback_list
 
 
-def _checked_callbacks(callbacks: Any) -> list[Any]:
+def checked_callbacks(callbacks: Any) -> list[Any]:
+    """The callbacks as a list. TypeError where there is something else."""
     given = callbacks or []
     if not isinstance(given, Iterable):
         raise TypeError(f"`callbacks` should be a list of callbacks, got {callbacks!r}")
@@ -205,7 +215,7 @@ def _checked_callbacks(callbacks: Any) -> list[Any]:
     return given
 
 
-def _callback_model(model: Any) -> Any:
+def callback_model(model: Any) -> Any:
     """The model that callbacks see: `callback_model` where somebody has set one."""
     return getattr(model, "callback_model", None) or model
 
@@ -255,8 +265,7 @@ def _epoch_of_batches(
 
 def _steps_or_batches(
     model: Any, ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
-) -> Iterator[tuple[int, int, list[Any]]]:
-    """(progress, weight, arrays) of each call of a test or predict function."""
+) -> Iterator[Call]:
     if steps is not None:
         for step in range(steps):
             yield step + 1, 1, list(ins)
@@ -266,7 +275,8 @@ def _steps_or_batches(
         yield stop, stop - start, reader.rows(start, stop)
 
 
-def _progress(verbose: int, samples: int | None, steps: int | None) -> Callable[[int], None]:
+def progress_bar(verbose: int, samples: int | None, steps: int | None) -> Callable[[int], None]:
+    """What moves a bar to a number of samples, or of steps; it does nothing unless `verbose` is 1."""
     if verbose != 1:
         return lambda done: None
     return Progbar(target=samples if steps is None else steps).update
@@ -288,21 +298,36 @@ def predict_loop(
         One for each output.
     """
     samples = check_num_samples(ins, batch_size, steps, "steps")
-    progress = _progress(verbose, samples, steps)
-    parts: list[list[np.ndarray]] = []
+    progress = progress_bar(verbose, samples, steps)
+    calls = _steps_or_batches(model, ins, samples, batch_size, steps)
+    if samples is None:
+        return join_outputs(f, calls, progress)
     outs: list[np.ndarray] = []
-    for done, rows, batch in _steps_or_batches(model, ins, samples, batch_size, steps):
+    for done, rows, batch in calls:
         values = f(batch)
-        if samples is None:
-            parts = parts or [[] for _ in values]
-            for part, value in zip(parts, values, strict=True):
-                part.append(value)
-        else:
-            # Filled as it comes, so that the results never lie in memory twice.
-            outs = outs or [np.empty((samples, *value.shape[1:]), value.dtype) for value in values]
-            _fill(outs, values, slice(done - rows, done), model.output_names)
+        # Filled as it comes, so that the results never lie in memory twice.
+        outs = outs or [np.empty((samples, *value.shape[1:]), value.dtype) for value in values]
+        _fill(outs, values, slice(done - rows, done), model.output_names)
         progress(done)
-    return unpack_singleton([np.concatenate(part) for part in parts] or outs)
+    return unpack_singleton(outs)
+
+
+def join_outputs(f: Function, calls: Iterable[Call], progress: Callable[[int], None]) -> Any:
+    """The outputs of all calls of `f`, one after another, where their number of samples is not known before.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        One for each output.
+    """
+    parts: list[list[np.ndarray]] = []
+    for done, _, batch in calls:
+        values = f(batch)
+        parts = parts or [[] for _ in values]
+        for part, value in zip(parts, values, strict=True):
+            part.append(value)
+        progress(done)
+    return unpack_singleton([np.concatenate(part) for part in parts])
 
 
 def _fill(outs: Sequence[np.ndarray], values: Sequence[Any], rows: slice, names: Sequence[str]) -> None:
@@ -330,15 +355,25 @@ def test_loop(
     -------
     float or list of float
     """
+    # In steps the data may come from the graph, or be the same arrays at each step.
+    samples = check_num_samples(ins or (), None if steps is not None else batch_size, steps, "steps")
+    calls = _steps_or_batches(model, ins or (), samples, batch_size, steps)
+    return average_outputs(model, f, calls, progress_bar(verbose, samples, steps))
+
+
+def average_outputs(model: Any, f: Function, calls: Iterable[Call], progress: Callable[[int], None]) -> Any:
+    """Loss and metrics over all calls of a test function, weighted; stateful metrics as they end.
+
+    Returns
+    -------
+    float or list of float
+    """
     for metric in model.stateful_metric_functions:
         metric.reset_states()
     stateful = {i for i, name in enumerate(model.metrics_names) if name in model.stateful_metric_names}
-    # In steps the data may come from the graph, or be the same arrays at each step.
-    samples = check_num_samples(ins or (), None if steps is not None else batch_size, steps, "steps")
-    progress = _progress(verbose, samples, steps)
     outs: list[Any] = []
     total = 0
-    for done, weight, batch in _steps_or_batches(model, ins or (), samples, batch_size, steps):
+    for done, weight, batch in calls:
         values = [plain_number(value) for value in f(batch)]
         outs = outs or [0.0 for _ in values]
         outs = [value if i in stateful else outs[i] + value * weight for i, value in enumerate(values)]

@@ -21,11 +21,13 @@ from symgraph.engine.training_weights import (
     standardize_weights,
 )
 from symgraph.graph.sparse import is_sparse_matrix
+from symgraph.utils.generic_utils import check_count
 
 __all__ = [
     "batch_shuffle",
     "check_array_length_consistency",
     "check_class_labels",
+    "check_epochs",
     "check_loss_and_target_compatibility",
     "check_not_empty",
     "check_num_samples",
@@ -290,6 +292,12 @@ def check_class_labels(y: np.ndarray, classes: int, name: str) -> None:
         )
     if y.dtype.kind == "f" and not np.array_equal(y, np.floor(y)):
         raise ValueError(f"Error when checking target: expected {name} to have whole numbers as labels")
+
+
+def check_epochs(epochs: Any, initial_epoch: Any) -> None:
+    """Refuse epochs that are no integers, or negative (TypeError, ValueError)."""
+    check_count(epochs, "epochs", 0)
+    check_count(initial_epoch, "initial_epoch", 0)
 
 
 def batch_shuffle(index_array: np.ndarray, batch_size: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Helpers for users: one-hot labels, custom objects, downloads, progress bars."""
 
 from symgraph.utils.data_utils import get_file
+from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.generic_utils import (
     CustomObjectScope,
     Progbar,
@@ -19,7 +20,9 @@ from symgraph.utils.vis_utils import plot_model
 
 __all__ = [
     "CustomObjectScope",
+    "GeneratorEnqueuer",
     "HDF5Matrix",
+    "OrderedEnqueuer",
     "Progbar",
     "Sequence",
     "convert_all_kernels_in_model",

@@ -18,11 +18,19 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from symgraph.utils.archive import UNPACKING, unpack
+from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer, SequenceEnqueuer
 from symgraph.utils.io_utils import atomic_path, remove_stale
 from symgraph.utils.progbar import Progbar
 from symgraph.utils.sequence import Sequence
 
-__all__ = ["Sequence", "get_file", "validate_file"]
+__all__ = [
+    "GeneratorEnqueuer",
+    "OrderedEnqueuer",
+    "Sequence",
+    "SequenceEnqueuer",
+    "get_file",
+    "validate_file",
+]
 
 _CHUNK = 1 << 18
 _TIMEOUT = 60.0  # seconds without a byte from the server

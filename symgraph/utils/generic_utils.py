@@ -376,3 +376,11 @@ def transpose_shape(shape: Any, target_format: str, spatial_axes: Sequence[int])
             f"got {target_format!r}"
         )
     return type(shape)([*shape[: spatial_axes[0]], shape[-1], *(shape[axis] for axis in spatial_axes)])
+
+
+def check_count(value: Any, name: str, minimum: int) -> None:
+    """Refuse anything but an integer (TypeError) that is at least `minimum` (ValueError)."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"`{name}` should be an int, got {value!r}")
+    if value < minimum:
+        raise ValueError(f"`{name}` should be at least {minimum}, got {value}")

@@ -1,0 +1,462 @@
+"""Queues of batches: the same batches whoever makes them, and an orderly end whatever happens."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from symgraph.utils import GeneratorEnqueuer, OrderedEnqueuer
+from symgraph.utils.data_utils import SequenceEnqueuer
+from tests.utils.sequences import Closed, Dying, Failing, OddlyFailing, Pids, Rows
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    yield
+    assert [t for t in threading.enumerate() if t.name.startswith("symgraph-data")] == []
+    assert _children() == []
+
+
+def _children(parent="self"):
+    """Its worker processes that still are there."""
+    found = []
+    for task in Path(f"/proc/{parent}/task").iterdir():
+        # Threads and processes may end while they are looked for.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for pid in (task / "children").read_text().split():
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(int(pid))
+    return found
+
+
+def _gone(pid):
+    try:
+        # The state after the name: Z is a process that only waits to be counted.
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _wait_until(happened, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not happened() and time.monotonic() < end:
+        time.sleep(0.02)
+    return happened()
+
+
+def _taken(enqueuer, count, workers, ahead=3):
+    enqueuer.start(workers, ahead)
+    try:
+        return list(islice(enqueuer.get(), count))
+    finally:
+        enqueuer.stop()
+
+
+def _same(found, wanted):
+    return len(found) == len(wanted) and all(
+        np.array_equal(a, b) and a.dtype == b.dtype
+        for one, other in zip(found, wanted, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def _passes(count):
+    """Batches of `count` passes of Rows, made here."""
+    data, batches = Rows(), []
+    for _ in range(count):
+        batches += list(data)
+        data.on_epoch_end()
+    return batches
+
+
+# -- the same batches ----------------------------------------------------------------------------------------
+
+MAKERS = [(0, False), (1, False), (2, False), (8, False), (1, True), (3, True)]
+
+
+@pytest.mark.parametrize(("workers", "processes"), MAKERS)
+def test_batches_are_the_same_whoever_makes_them(workers, processes):
+    # More than two passes: each pass has other numbers, which processes have to be told.
+    assert _same(_taken(OrderedEnqueuer(Rows(), processes), 17, workers), _passes(3)[:17])
+
+
+@pytest.mark.parametrize(("workers", "processes"), MAKERS)
+def test_shuffled_batches_too(workers, processes):
+    np.random.seed(4)
+    found = _taken(OrderedEnqueuer(Rows(), processes, shuffle=True), 14, workers)
+    np.random.seed(4)
+    order = np.random.RandomState(np.random.randint(2**31))
+    wanted, data = [], Rows()
+    numbers = np.arange(7)
+    for _ in range(2):
+        numbers = np.arange(7)
+        order.shuffle(numbers)
+        wanted += [data[i] for i in numbers]
+        data.on_epoch_end()
+    assert _same(found, wanted)
+    assert not _same(found, _passes(2))
+
+
+class Forms(Rows):
+    """Arrays that are odd to send."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        table = np.arange(24.0).reshape(4, 6)
+        return (
+            table[:, ::2],
+            np.asfortranarray(table),
+            np.zeros((0, 3), "uint8"),
+            np.array(7, "int64"),
+            np.array(["a", "bc"]),
+            table.T > 3,
+        )
+
+
+def test_arrays_of_all_forms_come_through_and_can_be_written():
+    (found,) = _taken(OrderedEnqueuer(Forms(), True), 1, 1)
+    assert _same([found], [Forms()[0]])
+    assert all(array.flags.writeable for array in found)
+
+
+def test_one_generator_keeps_its_order_with_many_workers():
+    def squares():
+        for i in range(200):
+            yield i * i
+            time.sleep(0)
+
+    for workers in (0, 1, 5):
+        assert _taken(GeneratorEnqueuer(squares()), 150, workers) == [i * i for i in range(150)]
+        assert _taken(GeneratorEnqueuer(squares()), 250, workers) == [i * i for i in range(200)]
+
+
+def test_batches_that_are_none_are_left_out():
+    assert _taken(GeneratorEnqueuer(iter([1, None, 2])), 3, 2) == [1, 2]
+
+
+# -- bounds, passes, states ----------------------------------------------------------------------------------
+
+
+def test_no_more_is_made_ahead_than_the_queue_holds():
+    made = []
+
+    def numbers():
+        for i in range(100):
+            made.append(i)
+            yield i
+
+    enqueuer = GeneratorEnqueuer(numbers())
+    enqueuer.start(workers=1, max_queue_size=4)
+    batches = enqueuer.get()
+    for taken in (1, 2, 3):
+        assert next(batches) == taken - 1
+        assert _wait_until(lambda taken=taken: len(made) == taken + 4)
+        time.sleep(0.02)
+        assert len(made) == taken + 4
+    enqueuer.stop()
+
+
+def test_a_pass_ends_when_all_its_batches_are_made_before_they_are_read():
+    under_way, ends = [0], []
+
+    class Slow(Rows):
+        def __getitem__(self, index):
+            under_way[0] += 1
+            time.sleep(0.01 * (index % 3))
+            under_way[0] -= 1
+            return index, self.epoch
+
+        def on_epoch_end(self):
+            ends.append(under_way[0])
+            super().on_epoch_end()
+
+    enqueuer = OrderedEnqueuer(Slow(5))
+    enqueuer.start(workers=3, max_queue_size=10)
+    batches = enqueuer.get()
+    # Two passes are made while nobody asks for a batch.
+    assert _wait_until(lambda: len(ends) == 2)
+    assert list(islice(batches, 10)) == [(i, epoch) for epoch in range(2) for i in range(5)]
+    enqueuer.stop()
+    assert set(ends) == {0}
+
+
+def test_an_error_between_passes_reaches_the_caller():
+    class Ending(Rows):
+        def on_epoch_end(self):
+            raise LookupError("no next pass")
+
+    for workers in (0, 2):
+        with pytest.raises(LookupError, match="no next pass"):
+            _taken(OrderedEnqueuer(Ending()), 8, workers)
+
+
+def test_as_many_batches_as_asked_for():
+    enqueuer = OrderedEnqueuer(Rows())
+    enqueuer.start(2, 3, batches=9)
+    assert _same(list(enqueuer.get()), _passes(2)[:9])
+    enqueuer.stop()
+
+
+def test_states_and_refusals():
+    enqueuer = OrderedEnqueuer(Rows())
+    assert isinstance(enqueuer, SequenceEnqueuer)
+    assert not enqueuer.is_running()
+    with pytest.raises(RuntimeError, match=r"call `start\(\)` first"):
+        enqueuer.get()
+    with pytest.raises(ValueError, match="`max_queue_size` should be at least 1, got 0"):
+        enqueuer.start(max_queue_size=0)
+    with pytest.raises(TypeError, match="`workers` should be an int"):
+        enqueuer.start("2")
+    enqueuer.start()
+    assert enqueuer.is_running()
+    with pytest.raises(RuntimeError, match="started already"):
+        enqueuer.start()
+    batches = enqueuer.get()
+    next(batches)
+    enqueuer.stop()
+    assert not enqueuer.is_running()
+    assert list(batches) == []
+    enqueuer.stop()
+    # And again from the beginning.
+    assert _same(_taken(OrderedEnqueuer(Rows()), 7, 2), _passes(1))
+    with pytest.raises(ValueError, match="Rows has no batches"):
+        _taken(OrderedEnqueuer(Rows(batches=0)), 1, 1)
+    with pytest.warns(DeprecationWarning, match="`wait_time` is not used anymore"):
+        GeneratorEnqueuer(iter([]), wait_time=0.1)
+
+
+def test_a_batch_that_takes_for_ever_does_not_hold_up_the_end():
+    go_on = threading.Event()
+
+    class Stuck(Rows):
+        def __getitem__(self, index):
+            go_on.wait()
+
+    enqueuer = OrderedEnqueuer(Stuck())
+    enqueuer.start(2)
+    enqueuer.stop(timeout=0.05)
+    assert not enqueuer.is_running()
+    go_on.set()
+    assert _wait_until(lambda: not any(t.name == "symgraph-data" for t in threading.enumerate()))
+
+
+def test_memory_stays_flat_over_ten_thousand_batches():
+    enqueuer = OrderedEnqueuer(Rows(batches=100, size=8))
+    tracemalloc.start()
+    try:
+        enqueuer.start(workers=2)
+        batches = enqueuer.get()
+        for _ in islice(batches, 1000):
+            pass
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in islice(batches, 9000):
+            pass
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        enqueuer.stop()
+    # One kept object of each would be 9,000.
+    assert grown < 100_000
+
+
+# -- errors --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("workers", "processes"), [(0, False), (2, False), (2, True)])
+def test_an_error_comes_after_the_batches_before_it(workers, processes):
+    enqueuer = OrderedEnqueuer(Failing(), processes)
+    enqueuer.start(workers, 10)
+    found = []
+    with pytest.raises(LookupError, match=r"picture-3\.png is broken") as caught:
+        for batch in enqueuer.get():
+            found.append(batch)
+    assert _same(found, _passes(1)[:3])
+    assert not enqueuer.is_running()
+    lines = str(caught.value.__cause__) if processes else "".join(str(e.path) for e in caught.traceback)
+    assert "sequences.py" in lines
+
+
+def test_an_error_that_cannot_be_sent_is_told_in_words():
+    with pytest.raises(RuntimeError, match="OddError: 1 and 2") as caught:
+        _taken(OrderedEnqueuer(OddlyFailing(), True), 1, 1)
+    assert "raise OddError(1, 2)" in str(caught.value.__cause__)
+
+
+def test_a_process_that_dies_in_a_batch_is_told():
+    with pytest.raises(RuntimeError, match=r"The worker process \d+ was killed by SIGKILL .* batch 2"):
+        _taken(OrderedEnqueuer(Dying(), True), 7, 2)
+
+
+@pytest.mark.parametrize("case", range(10))
+def test_a_killed_process_is_an_error_at_once_and_leaves_none(case):
+    rng = random.Random(case)
+    enqueuer = OrderedEnqueuer(Pids(seconds=rng.choice([0.0, 0.005])), True)
+    enqueuer.start(workers=2, max_queue_size=rng.choice([1, 10]))
+    batches = enqueuer.get()
+    pids = _children()
+    assert len(pids) == 2
+    # While they start, too.
+    for _ in range(rng.choice([0, 0, 3, 30])):
+        next(batches)
+    time.sleep(rng.random() * 0.02)
+    os.kill(rng.choice(pids), signal.SIGKILL)
+    killed = time.monotonic()
+    with pytest.raises(RuntimeError, match="was killed by SIGKILL"):
+        for _ in batches:
+            # Else a test that fails would not end.
+            assert time.monotonic() - killed < 5
+    assert all(_gone(pid) for pid in pids)
+    assert not enqueuer.is_running()
+
+
+# -- where there are threads instead -------------------------------------------------------------------------
+
+
+def test_what_cannot_be_pickled_gets_threads():
+    with pytest.warns(UserWarning, match=r"Closed cannot be pickled \(TypeError: a closed thing\).*Threads"):
+        found = _taken(OrderedEnqueuer(Closed(), True), 7, 2)
+    assert _same(found, _passes(1))
+
+
+def test_a_generator_gets_a_thread():
+    with pytest.warns(UserWarning, match="consider using the `symgraph.utils.Sequence` class"):
+        assert _taken(GeneratorEnqueuer(iter([1, 2]), True), 2, 4) == [1, 2]
+
+
+# -- scripts ------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import os, sys, time
+import numpy as np
+from symgraph.layers import Dense, Lambda
+from symgraph.models import Sequential
+from symgraph.utils import Sequence as Batches
+
+class Own(Batches):
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        time.sleep(self.seconds)
+        return np.full((4, 1), os.getpid()), np.zeros((4, 1))
+
+def train(seconds=0.0, epochs=1):
+    model = Sequential([Lambda(lambda v: v * 1e-6, input_shape=(1,)), Dense(32), Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((64, 1)), np.ones((64, 1)), verbose=0)
+    model.fit_generator(Own(), epochs=2, workers=4, verbose=0)
+    history = model.fit_generator(Own(seconds), epochs=epochs, workers=2, verbose=0, use_multiprocessing=True)
+    same = Sequential([Lambda(lambda v: v * 1, input_shape=(1,))])
+    pids = set(same.predict_generator(Own(), workers=2, use_multiprocessing=True).ravel())
+    print("trained by", "itself" if pids == {os.getpid()} else "others" if os.getpid() not in pids else pids)
+"""
+BATCHES = """
+from symgraph.utils import OrderedEnqueuer
+from tests.utils.sequences import Rows
+
+enqueuer = OrderedEnqueuer(Rows(), use_multiprocessing=True)
+enqueuer.start()
+next(enqueuer.get())
+print("made")
+"""
+GUARDED = SCRIPT + 'if __name__ == "__main__":\n    train()\n'
+
+
+def _environment(**more):
+    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+
+
+def _ran(tmp_path, text, **environment):
+    path = tmp_path / "script.py"
+    path.write_text(text)
+    return subprocess.run(
+        [sys.executable, str(path)],
+        env=_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_a_guarded_script_trains_with_processes_after_threads(tmp_path, layer):
+    done = _ran(tmp_path, GUARDED, NUMBA_THREADING_LAYER=layer)
+    assert (done.returncode, done.stdout) == (0, "trained by others\n"), done.stderr
+    assert "Warning" not in done.stderr
+
+
+def test_a_script_without_a_guard_gets_threads_and_a_warning(tmp_path):
+    done = _ran(tmp_path, SCRIPT + "train()\n")
+    assert (done.returncode, done.stdout) == (0, "trained by itself\n"), done.stderr
+    assert 'script.py, which has no `if __name__ == "__main__":`' in done.stderr
+
+
+def test_a_guard_around_something_else_is_told_without_a_recursion(tmp_path):
+    done = _ran(tmp_path, BATCHES + 'if __name__ == "__main__":\n    pass\n')
+    assert done.returncode == 1
+    assert "A worker process has come to a call with `use_multiprocessing=True`" in done.stderr
+    assert re.search(r"The worker process \d+ ended with exit code 1", done.stderr)
+    assert done.stdout == ""
+
+
+def test_an_interactive_session_gets_threads_and_a_warning():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT + "train()"],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "trained by itself\n"), done.stderr
+    assert "cannot see what is defined in an interactive session, and Own needs it" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_ctrl_c_and_death_of_the_trainer_leave_no_process(tmp_path, number):
+    path = tmp_path / "script.py"
+    text = SCRIPT + "if __name__ == '__main__':\n    print('begun', flush=True)\n    train(0.05, 10**6)\n"
+    path.write_text(text)
+    trainer = subprocess.Popen(
+        [sys.executable, str(path)],
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert _wait_until(lambda: len(_children(trainer.pid)) == 2, 60)
+        workers = _children(trainer.pid)
+        time.sleep(0.3)
+        # As a terminal does it: to all processes of the group.
+        (os.killpg if number == signal.SIGINT else os.kill)(trainer.pid, number)
+        _, errors = trainer.communicate(timeout=20)
+        assert _wait_until(lambda: all(_gone(pid) for pid in workers))
+    finally:
+        if trainer.poll() is None:
+            trainer.kill()
+    if number == signal.SIGINT:
+        assert errors.rstrip().endswith("KeyboardInterrupt")
+        assert errors.count("Traceback") == 1
