@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,15 @@ def test_subsets(folder: Path) -> None:
         "validation": ["a/0.png", "a/2.png", "b/1.png", "b/3.png"],
         "training": ["a/4.png", "a/6.png", "a/8.png", "b/5.png", "b/7.png", "b/9.png"],
     }
+
+
+def test_threads_get_the_same_batches_from_kernel_and_files(folder: Path) -> None:
+    generator = ImageDataGenerator(**RANDOM, brightness_range=(0.5, 1.5))
+    options: dict[str, Any] = {"target_size": (8, 10), "batch_size": 3, "seed": 5}
+    alone = generator.flow_from_directory(folder, **options)
+    expected = [alone[i][0].tobytes() for i in range(4)]
+    shared = generator.flow_from_directory(folder, **options)
+    tasks = [3, 0, 2, 1] * 10
+    with ThreadPoolExecutor(8) as pool:
+        found = [x.tobytes() for x, _ in pool.map(shared.__getitem__, tasks)]
+    assert found == [expected[i] for i in tasks]
