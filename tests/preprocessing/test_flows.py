@@ -22,6 +22,12 @@ RANDOM: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pictures, too, are read by all threads."""
+    monkeypatch.setattr("symgraph.preprocessing.image.file_iterator._WORTH_SHARING", 0.0)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     random = np.random.RandomState(0)

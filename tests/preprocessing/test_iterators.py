@@ -23,6 +23,12 @@ from symgraph.utils import Sequence
 from tests.preprocessing.stand_ins import N, arrays, folders, numbered, numbers, same
 
 
+@pytest.fixture(autouse=True)
+def _several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pictures, too, are read by all threads."""
+    monkeypatch.setattr("symgraph.preprocessing.image.file_iterator._WORTH_SHARING", 0.0)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return numbered(tmp_path / "data", {"cat": 9, "dog": 7, "owl": 7})

@@ -204,6 +204,14 @@ def test_animations_give_their_first_frame(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(loaded(tmp_path / name), np.full((3, 4, 3), (255, 0, 0)))
 
 
+def test_files_too_large_to_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "x.png", RGB)
+    monkeypatch.setattr("symgraph.preprocessing.image.pictures._READ_AT_ONCE", 10)
+    np.testing.assert_array_equal(loaded(path), RGB)
+    with pytest.raises(OSError, match=r"'.*y\.png': image file is truncated"):
+        load_img(written(tmp_path / "y.png", path.read_bytes()[:90]))
+
+
 def test_the_content_counts_not_the_name(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.jpg", RGB, format="png")
     np.testing.assert_array_equal(loaded(path), RGB)

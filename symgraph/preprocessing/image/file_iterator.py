@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from symgraph.kernels.threads import get_num_threads, most_threads
 from symgraph.preprocessing.image.iterator import Indices, Iterator
 from symgraph.preprocessing.image.pictures import COLOR_MODES, load_img
+
+# Seconds to read a picture. Below, threads wait for the interpreter's lock longer than they help.
+_WORTH_SHARING = 0.0003
 
 Failures = dict[int, OSError | ValueError]
 
@@ -122,14 +126,20 @@ class FileIterator(Iterator):
         failures: Failures = {}
         places = itertools.count()
 
+        def work_on(place: int) -> None:
+            try:
+                pictures[place] = self._read_one(int(indices[place]))
+            except (OSError, ValueError) as error:
+                failures[place] = error
+
         def work() -> None:
             while (place := next(places)) < len(indices):
-                try:
-                    pictures[place] = self._read_one(int(indices[place]))
-                except (OSError, ValueError) as error:
-                    failures[place] = error
+                work_on(place)
 
-        helpers = min(get_num_threads(), len(indices)) - 1
+        begin = time.perf_counter()
+        work_on(next(places))
+        slow = time.perf_counter() - begin > _WORTH_SHARING
+        helpers = min(get_num_threads(), len(indices) - 1) - 1 if slow else 0
         others = [self._executor().submit(work) for _ in range(helpers)]
         try:
             work()

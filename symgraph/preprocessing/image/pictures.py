@@ -7,6 +7,7 @@ names the file.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -34,6 +35,9 @@ INTERPOLATIONS: dict[str, Image.Resampling] = {
 
 COLOR_MODES: dict[str, tuple[str, int]] = {"grayscale": ("L", 1), "rgb": ("RGB", 3), "rgba": ("RGBA", 4)}
 """Color mode -> Pillow's mode, number of channels."""
+
+# Larger files, in bytes, are hardly pictures: of these Pillow reads only what it needs.
+_READ_AT_ONCE = 2**26
 
 # What undoes each orientation of the EXIF standard (tag 0x0112); 1 is upright.
 _UPRIGHT = {
@@ -110,11 +114,26 @@ def _read(path: Path | IO[bytes], mode: str) -> Image.Image:
     """The decoded, upright picture of a file in one of Pillow's modes."""
     if not isinstance(path, (str, os.PathLike)):
         return _decode(path, str(getattr(path, "name", path)), mode)
-    _check_is_file(path)
-    # Pillow gets the open file: given a name it maps uncompressed TIFF files into memory by the size that
-    # they have when upright, and mixes up the pixels of those that lie on their side.
+    size = _size_of_file(path)
+    # Pillow gets the bytes, as it reads in many small pieces. Given a name it also maps uncompressed TIFF
+    # files into memory by the size of the upright picture, and mixes up those that lie on their side.
+    if size <= _READ_AT_ONCE:
+        return _decode(io.BytesIO(_contents(path, size)), str(path), mode)
     with open(path, "rb") as file:
         return _decode(file, str(path), mode)
+
+
+def _contents(path: Path, size: int) -> bytes:
+    """The bytes of a file; file objects would take longer."""
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    parts = []
+    try:
+        while size > 0 and (part := os.read(file, size)):
+            parts.append(part)
+            size -= len(part)
+    finally:
+        os.close(file)
+    return b"".join(parts)
 
 
 def _decode(file: IO[bytes], name: str, mode: str) -> Image.Image:
@@ -141,13 +160,14 @@ def _decode(file: IO[bytes], name: str, mode: str) -> Image.Image:
         raise OSError(f"Cannot read the picture {name!r}: {type(error).__name__}: {error}") from error
 
 
-def _check_is_file(path: Path) -> None:
-    """Refuse anything else, as opening a named pipe would wait for ever."""
-    kind = os.stat(path).st_mode
-    if stat.S_ISDIR(kind):
+def _size_of_file(path: Path) -> int:
+    """Bytes of a file; OSError for anything else, as opening a named pipe would wait for ever."""
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(f"Cannot read the picture {str(path)!r}: it is a folder")
-    if not stat.S_ISREG(kind):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(f"Cannot read the picture {str(path)!r}: it is not a regular file")
+    return status.st_size
 
 
 def _upright(picture: Image.Image) -> Image.Image:
