@@ -77,9 +77,10 @@ def _read_array(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | os.PathLike[str], most_lists: int
 ) -> NDArray:
     with archive.open(member) as stream:
-        shape, dtype = _read_header(stream)
+        label = f"{path}, array {member.filename},"
+        shape, dtype = _read_header(stream, label)
         if dtype.kind == "O" and most_lists:
-            return _read_lists(stream.read(), shape, f"{path}, array {member.filename},", most_lists)
+            return _read_lists(stream.read(), shape, label, most_lists)
         expected = stream.tell() + math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
         raise ValueError(f"{path} is refused: array {member.filename} holds pickled objects")
@@ -98,10 +99,13 @@ def _read_lists(pickled: bytes, shape: tuple[int, ...], label: str, most_lists: 
     return array
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+def _read_header(stream: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    except ValueError as error:
+        raise ValueError(f"{label} is no array, or a damaged one: {error}") from error
     return shape, dtype

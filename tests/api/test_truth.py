@@ -133,6 +133,32 @@ TESTS: dict[str, dict[str, str]] = {
             L1L2 Regularizer deserialize get l1 l1_l2 l2 serialize
         """,
     },
+    "preprocessing.sequence": {
+        "tests/preprocessing/test_sequence.py::test_pad_sequences_by_its_definition": "pad_sequences",
+        "tests/preprocessing/test_sequence.py::test_sampling_table": "make_sampling_table",
+        "tests/preprocessing/test_sequence.py::test_skipgrams_by_their_definition": "skipgrams",
+        "tests/preprocessing/test_sequence.py::test_time_series_by_its_definition": "TimeseriesGenerator",
+    },
+    "preprocessing.text": {
+        "tests/preprocessing/test_text.py::test_words_of_a_text": "text_to_word_sequence",
+        "tests/preprocessing/test_text.py::test_hashing": "hashing_trick one_hot",
+        "tests/preprocessing/test_text.py::test_matrices": "Tokenizer",
+    },
+    "datasets.boston_housing": {
+        "tests/datasets/test_boston_housing.py::test_rows_are_shuffled_and_split": "load_data",
+    },
+    "datasets.cifar10": {"tests/datasets/test_pictures.py::test_cifar_10": "load_data"},
+    "datasets.cifar100": {"tests/datasets/test_pictures.py::test_cifar_100": "load_data"},
+    "datasets.fashion_mnist": {"tests/datasets/test_pictures.py::test_fashion_mnist": "load_data"},
+    "datasets.imdb": {
+        "tests/datasets/test_word_lists.py::test_imdb": "load_data",
+        "tests/datasets/test_word_lists.py::test_cached_files_are_found": "get_word_index",
+    },
+    "datasets.mnist": {"tests/datasets/test_mnist.py::test_the_real_one": "load_data"},
+    "datasets.reuters": {
+        "tests/datasets/test_word_lists.py::test_reuters": "load_data",
+        "tests/datasets/test_word_lists.py::test_cached_files_are_found": "get_word_index",
+    },
     "utils.conv_utils": {
         "tests/utils/test_conv_utils.py::test_same_windows_begin_at_every_stride": "conv_output_length",
         "tests/utils/test_conv_utils.py::test_input_lengths_lead_back": "conv_input_length",

@@ -138,7 +138,7 @@ def test_texts_of_one_length_stay_lists(tmp_path):
     assert sorted([*x_train, *x_test]) == [[1, 2], [3, 2]]
 
 
-def test_cached_files_are_found_by_their_bare_names(tmp_path, monkeypatch, imdb_file):
+def test_cached_files_are_found(tmp_path, monkeypatch, imdb_file):
     monkeypatch.setenv("SYMGRAPH_HOME", str(tmp_path))
     folder = tmp_path / "datasets"
     folder.mkdir()

@@ -104,6 +104,14 @@ HOSTILE_NAMES = [
     "data\\..\\..\\escaped",
     "\\escaped",
     "a/b/c/../../../../escaped",
+    "..//escaped",
+    ".//..//escaped",
+    "data/./../../escaped",
+    "data\\../..\\escaped",
+    "../" * 40 + "tmp/symgraph-escaped",
+    "long" * 60 + "/../../../escaped",
+    "ü/../../escaped",
+    "../\nescaped",
 ]
 HOSTILE_TARS = {
     "symlink": [{"name": "l", "type": LINK, "linkname": "../../outside"}],

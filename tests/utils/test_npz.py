@@ -70,7 +70,7 @@ def test_pickles_are_never_loaded(tmp_path):
     (tmp_path / "c.npz").write_bytes(pickle.dumps(Executed(canary)))
     np.savez(tmp_path / "d.npz", x=np.array([(1, Executed(canary))], dtype=[("a", int), ("b", object)]))
     for name in "abcd":
-        with pytest.raises(ValueError, match=r"[abcd]\.npz|magic"):
+        with pytest.raises(ValueError, match=r"[abcd]\.npz"):
             read_npz(tmp_path / f"{name}.npz", ["x"], LIMIT)
     assert not canary.exists()
 
