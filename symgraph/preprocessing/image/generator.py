@@ -216,6 +216,21 @@ class ImageDataGenerator(Flows):
             "brightness": brightness,
         }
 
+    def _draw_each(self, img_shape: Sequence[int], seeds: Sequence[int]) -> list[dict[str, Any]]:
+        """`get_random_transform` for each of many seeds; no draws where no number would do anything."""
+        moves = (self.rotation_range, self.width_shift_range, self.height_shift_range, self.shear_range)
+        others = (self.channel_shift_range, self.horizontal_flip, self.vertical_flip)
+        still = not any(np.any(r) for r in (*moves, *others)) and self.zoom_range == [1, 1]
+        if still and self.brightness_range is None:
+            return [{} for _ in seeds]
+        # Made once: that takes as long as all the draws of a sample.
+        rng = np.random.RandomState()
+        parameters = []
+        for seed in seeds:
+            rng.seed(seed)
+            parameters.append(self._draw(img_shape, rng))
+        return parameters
+
     def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
         """Transform one picture by given parameters; those that are left out do nothing.
 
@@ -307,11 +322,7 @@ class ImageDataGenerator(Flows):
             ]
             return np.stack(made).astype(self.dtype, copy=False)
         stacked = pictures if isinstance(pictures, np.ndarray) else np.stack(pictures)
-        rng = np.random.RandomState()
-        parameters = []
-        for seed in seeds:
-            rng.seed(seed)
-            parameters.append(self._draw(stacked.shape[1:], rng))
+        parameters = self._draw_each(stacked.shape[1:], seeds)
         folded = not self.preprocessing_function and isinstance(self.rescale, (int, float))
         x = self._transformed(stacked, parameters, float(self.rescale or 1) if folded else 1.0)
         x = self.standardize(x) if not folded else self._normalised(x)
@@ -327,16 +338,16 @@ class ImageDataGenerator(Flows):
             found = affine_matrix(rows, columns, **_moves(given))
             matrix[...] = np.eye(2, 3) if found is None else found
 
-        def each(name: str) -> np.ndarray:
-            return np.array([given[name] for given in parameters], np.float64)
+        def each(name: str, missing: float | None = None) -> np.ndarray:
+            return np.array([given.get(name, missing) for given in parameters], np.float64)
 
         if pictures.dtype.name not in ("uint8", "float32", "float64"):
             pictures = pictures.astype(np.float64)
         return warp(
             pictures,
             matrices,
-            mirrored=each("flip_horizontal"),
-            flipped=each("flip_vertical"),
+            mirrored=each("flip_horizontal", 0),
+            flipped=each("flip_vertical", 0),
             channel_shifts=each("channel_shift_intensity"),
             brightness=each("brightness"),
             scale=scale,
@@ -424,8 +435,8 @@ def _check_brightness_range(brightness_range: Any) -> None:
 
 def _draw_shift(shift_range: Any, size: int, rng: Any) -> float:
     """Pixels of a shift: one of a list, or of the whole numbers below an int, or of an interval."""
-    number = np.ndim(shift_range) == 0
-    if (number and not shift_range) or np.size(shift_range) == 0:
+    number = isinstance(shift_range, (int, float)) or np.ndim(shift_range) == 0
+    if not shift_range if number else len(shift_range) == 0:
         return 0
     if number and not (isinstance(shift_range, (int, np.integer)) and shift_range > 0):
         shift = rng.uniform(-shift_range, shift_range)

@@ -6,6 +6,7 @@ Arguments, and the order in which random numbers are drawn, are those of Keras 2
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -193,22 +194,18 @@ def affine_matrix(
 
     Rotation, shift, shear and zoom follow each other in this order, around Keras' middle.
     """
-    parts = []
-    if theta != 0:
-        sine, cosine = np.sin(np.deg2rad(theta)), np.cos(np.deg2rad(theta))
-        parts.append([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    if tx != 0 or ty != 0:
-        parts.append([[1, 0, tx], [0, 1, ty], [0, 0, 1]])
-    if shear != 0:
-        parts.append([[1, -np.sin(np.deg2rad(shear)), 0], [0, np.cos(np.deg2rad(shear)), 0], [0, 0, 1]])
-    if zx != 1 or zy != 1:
-        parts.append([[zx, 0, 0], [0, zy, 0], [0, 0, 1]])
-    if not parts:
+    if theta == tx == ty == shear == 0 and zx == zy == 1:
         return None
-    matrix = np.array(parts[0], np.float64)
-    for part in parts[1:]:
-        matrix = np.dot(matrix, np.array(part, np.float64))
-    return transform_matrix_offset_center(matrix, rows, columns)[:2]
+    # Python's numbers: a generator makes a matrix for each picture. (a, b, c) and (d, e, f) are its rows.
+    turn, slant = math.radians(theta), math.radians(shear)
+    a, b, d, e = math.cos(turn), -math.sin(turn), math.sin(turn), math.cos(turn)
+    c, f = a * tx + b * ty, d * tx + e * ty
+    b, e = -math.sin(slant) * a + math.cos(slant) * b, -math.sin(slant) * d + math.cos(slant) * e
+    a, b, d, e = a * zx, b * zy, d * zx, e * zy
+    middle_row, middle_column = rows / 2 + 0.5, columns / 2 + 0.5
+    c = a * -middle_row + b * -middle_column + (c + middle_row)
+    f = d * -middle_row + e * -middle_column + (f + middle_column)
+    return np.array([[a, b, c], [d, e, f]], np.float64)
 
 
 def apply_affine_transform(
