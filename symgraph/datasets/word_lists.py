@@ -1,6 +1,6 @@
 """What `imdb` and `reuters` share: texts as lists of words' ranks, and indices of words.
 
-The lists of a data set are treated as one long array of words; Python would take a hundred times as long.
+The lists of a data set are treated as one long array of words, of 32 bits each.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -21,6 +22,7 @@ from symgraph.utils.npz import read_npz
 _MOST_BYTES = 128 << 20  # IMDB has 30 MB
 _MOST_TEXTS = 1_000_000
 _MOST_INDEX_BYTES = 64 << 20
+_HIGHEST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +31,23 @@ class WordLists:
 
     Attributes
     ----------
-    words : ndarray of int64, shape (all words,)
+    words : ndarray of int32, shape (all words,)
     lengths : ndarray of int64, shape (texts,)
     labels : ndarray, shape (texts,)
     """
 
-    words: NDArray[np.int64]
+    words: NDArray[np.int32]
     lengths: NDArray[np.int64]
     labels: NDArray
 
     def texts(self, start: int, stop: int | None = None) -> tuple[NDArray[np.object_], NDArray]:
         """An array of lists for the texts from `start` to `stop`, and their labels."""
-        ends = np.cumsum(self.lengths).tolist()
-        bounds = list(zip([0, *ends][:-1], ends, strict=True))[start:stop]
-        words = self.words.tolist()
-        lists = np.empty(len(bounds), object)
+        before = int(self.lengths[:start].sum())
+        ends = np.cumsum(self.lengths[start:stop]).tolist()
+        words = self.words[before : before + (ends[-1] if ends else 0)].tolist()
+        lists = np.empty(len(ends), object)
         # Assigned at once, lists of one length would become rows.
-        for index, (first, last) in enumerate(bounds):
+        for index, (first, last) in enumerate(zip([0, *ends], ends, strict=False)):
             lists[index] = words[first:last]
         return lists, self.labels[start:stop].copy()
 
@@ -95,23 +97,36 @@ def joined(
         rng.shuffle(order)
         texts += x[order].tolist()
         labels.append(y[order])
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    if not set(map(type, chain.from_iterable(texts))) <= {int}:
-        raise ValueError(f"{path}: expected lists of whole numbers")
     try:
-        words = np.fromiter(chain.from_iterable(texts), np.int64, int(lengths.sum()))
-    except OverflowError as error:
-        raise ValueError(f"{path}: has a word whose rank is no rank: {error}") from error
+        # Refuses what is no whole number, which numpy would round.
+        words = np.frombuffer(b"".join(array("i", text) for text in texts), np.intc)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"{path}: expected lists of whole numbers of 32 bits: {error}") from error
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return WordLists(words, lengths, np.concatenate(labels))
 
 
 def marked(lists: WordLists, start_char: int | None, index_from: int | None) -> WordLists:
-    """With `index_from` added to every word, and `start_char`, unless it is None, before every text."""
-    words = lists.words + (index_from or 0)
+    """With `index_from` added to every word, and `start_char`, unless it is None, before every text.
+
+    Raises
+    ------
+    ValueError
+        If a sum does not fit 32 bits.
+    """
+    shift = index_from or 0
+    highest = int(lists.words.max(initial=0)) + shift
+    if highest > _HIGHEST or shift < -_HIGHEST:
+        raise ValueError(f"`index_from` leads to numbers that do not fit 32 bits: {highest}")
+    words = lists.words + np.int32(shift)
     if start_char is None:
         return WordLists(words, lists.lengths, lists.labels)
-    starts = np.cumsum(lists.lengths) - lists.lengths
-    return WordLists(np.insert(words, starts, start_char), lists.lengths + 1, lists.labels)
+    lengths = lists.lengths + 1
+    is_word = np.ones(int(lengths.sum()), bool)
+    is_word[np.cumsum(lengths) - lengths] = False
+    both = np.full(is_word.shape, start_char, np.int32)
+    both[is_word] = words
+    return WordLists(both, lengths, lists.labels)
 
 
 def shorter_than(lists: WordLists, maxlen: int) -> tuple[WordLists, NDArray[np.bool_]]:
@@ -140,7 +155,7 @@ def limited(lists: WordLists, num_words: int | None, skip_top: int, oov_char: in
     highest = num_words or int(lists.words.max(initial=0))
     used = (lists.words >= skip_top) & (lists.words < highest)
     if oov_char is not None:
-        return WordLists(np.where(used, lists.words, oov_char), lists.lengths, lists.labels)
+        return WordLists(np.where(used, lists.words, np.int32(oov_char)), lists.lengths, lists.labels)
     before = np.concatenate([[0], np.cumsum(used)])
     ends = np.cumsum(lists.lengths)
     lengths = before[ends] - before[ends - lists.lengths]
