@@ -175,6 +175,10 @@ def test_an_unreadable_picture_is_named(damaged: Path) -> None:
         folders(damaged, shuffle=False)[0]
     with pytest.raises(OSError, match=r"dog.002\.png"):
         folders(damaged, shuffle=False)[2]
+    # The first in the order of the batch, whichever thread comes upon one first.
+    for _ in range(5):
+        with pytest.raises(OSError, match=r"cat.003\.png"):
+            folders(damaged, shuffle=False, batch_size=23)[0]
 
 
 def test_unreadable_pictures_are_left_out_if_asked(damaged: Path) -> None:

@@ -216,8 +216,9 @@ def test_numbers_beyond_the_end_are_refused() -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="batch_size must be 1 or more, got 0"):
-        arrays(batch_size=0)
+    for size in (0, 2.5, None):
+        with pytest.raises(ValueError, match=f"batch_size must be a whole number of 1 or more, got {size}"):
+            arrays(batch_size=size)
     with pytest.raises(TypeError, match=r"seed must be a whole number or None, got 1\.5"):
         arrays(seed=1.5)
     arrays(seed=np.int64(3))
