@@ -12,6 +12,7 @@ import numpy as np
 
 from symgraph.callbacks.base import Callback, Logs
 from symgraph.utils.generic_utils import Progbar
+from symgraph.utils.plot_utils import plot_history
 
 
 class BaseLogger(Callback):
@@ -150,6 +151,27 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the curves of loss and metrics, each beside that of the validation.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write the picture (PNG, SVG ...).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing: ``pip install symgraph[plot]``.
+        ValueError
+            If there are no epochs.
+        """
+        return plot_history(self, path)
 
 
 class CSVLogger(Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any, Protocol
 
 
@@ -11,13 +11,20 @@ class _History(Protocol):
     history: dict[str, list[Any]]
 
 
-def plot_history(history: _History, path: str | Path) -> None:
-    """Draw losses and metrics over epochs, training beside validation, into `path` (PNG, SVG ...).
+def plot_history(history: _History, path: str | os.PathLike[str] | None = None) -> Any:
+    """Draw losses and metrics over epochs, training beside validation.
 
     Parameters
     ----------
     history : History
         What `fit` returned.
+    path : path, optional
+        Where to write the picture (PNG, SVG ...).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        To look at in a notebook, or to change and save.
 
     Raises
     ------
@@ -37,11 +44,15 @@ def plot_history(history: _History, path: str | Path) -> None:
     figure = Figure(figsize=(5.5 * len(names), 4), layout="constrained")
     epochs = [e + 1 for e in history.epoch]
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        axes.plot(epochs, history.history[name], marker="o", markersize=3, label="training")
-        if f"val_{name}" in history.history:
-            axes.plot(epochs, history.history[f"val_{name}"], marker="o", markersize=3, label="validation")
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            # An epoch that was broken off has no validation.
+            values = history.history.get(key, [])
+            if values:
+                axes.plot(epochs[: len(values)], values, marker="o", markersize=3, label=label)
         axes.set_xlabel("epoch")
         axes.set_title({"acc": "accuracy"}.get(name, name))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure

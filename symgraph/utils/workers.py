@@ -17,7 +17,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, spawn
+from multiprocessing import connection, resource_tracker, spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 
 _PATIENCE = 2.0  # seconds for a process to end
+# Where pipes are streams of bytes, arrays are read to where they will stay; `recv_bytes` copies them twice.
+_STREAMS = hasattr(os, "readv")
 
 
 class WorkerDiedError(RuntimeError):
@@ -170,6 +172,8 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    # To start the tracker, which the first process would do, lets interrupts in again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -180,6 +184,9 @@ def _interrupts_held() -> Iterator[None]:
 def serve(pipe: Connection) -> None:
     """What a process does: batches of the sequence that it was told last, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The processors are shared out among the processes already. What the user says counts more.
+    for name in ("SYMGRAPH_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     sequence: Any = None
     with suppress(EOFError, OSError):
@@ -212,15 +219,31 @@ def _pickled(value: Any) -> tuple[bytes, list[memoryview]]:
 def _send(pipe: Connection, content: bytes, arrays: list[memoryview]) -> None:
     pipe.send((content, [array.nbytes for array in arrays]))
     for array in arrays:
-        pipe.send_bytes(array)
+        if not _STREAMS:
+            pipe.send_bytes(array)
+            continue
+        while len(array):
+            array = array[os.write(pipe.fileno(), array) :]
 
 
 def _receive(pipe: Connection) -> Any:
     content, sizes = pipe.recv()
     arrays = [np.empty(size, np.uint8) for size in sizes]
     for array in arrays:
-        pipe.recv_bytes_into(array)
+        _read_into(pipe, array)
     return pickle.loads(content, buffers=arrays)
+
+
+def _read_into(pipe: Connection, array: np.ndarray) -> None:
+    if not _STREAMS:
+        pipe.recv_bytes_into(array)
+        return
+    rest = array.data
+    while rest:
+        count = os.readv(pipe.fileno(), [rest])
+        if count == 0:
+            raise EOFError
+        rest = rest[count:]
 
 
 def _portable(error: Exception) -> tuple[Exception | None, str, str]:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from symgraph.preprocessing.image import ImageDataGenerator
 from symgraph.utils import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.data_utils import SequenceEnqueuer
 from tests.utils.sequences import Closed, Dying, Failing, OddlyFailing, Pids, Rows
@@ -110,6 +112,34 @@ def test_shuffled_batches_too(workers, processes):
         data.on_epoch_end()
     assert _same(found, wanted)
     assert not _same(found, _passes(2))
+
+
+@pytest.mark.parametrize(("workers", "processes"), [(0, False), (3, False), (2, True)])
+def test_batches_of_augmented_pictures_are_the_same_whoever_makes_them(tmp_path, workers, processes):
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 12, 16, 3), dtype=np.uint8)
+    for number, picture in enumerate(pixels):
+        folder = tmp_path / f"class {number % 2}"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+
+    def flow():
+        transforms = ImageDataGenerator(
+            rotation_range=40,
+            zoom_range=0.3,
+            horizontal_flip=True,
+            brightness_range=(0.5, 1.5),
+            rescale=1 / 255,
+        )
+        return transforms.flow_from_directory(str(tmp_path), target_size=(12, 16), batch_size=4, seed=3)
+
+    wanted, data = [], flow()
+    for _ in range(3):
+        wanted += [data[i] for i in range(3)]
+        data.on_epoch_end()
+    assert not np.array_equal(wanted[0][0], wanted[3][0])
+    found = flow()
+    assert _same(_taken(OrderedEnqueuer(found, processes), 9, workers), wanted)
+    assert found.epoch == 3
 
 
 class Forms(Rows):
@@ -361,13 +391,14 @@ class Own(Batches):
         return np.full((4, 1), os.getpid()), np.zeros((4, 1))
 
 def train(seconds=0.0, epochs=1):
-    model = Sequential([Lambda(lambda v: v * 1e-6, input_shape=(1,)), Dense(32), Dense(1)])
+    pids = set()
+    pick = {"pids": lambda name, value, info: pids.update(value.ravel())}
+    layers = [Lambda(lambda v: v * 1, input_shape=(1,), name="pids"), Lambda(lambda v: v * 1e-6), Dense(1)]
+    model = Sequential(layers)
     model.compile("sgd", "mse")
     model.fit(np.ones((64, 1)), np.ones((64, 1)), verbose=0)
     model.fit_generator(Own(), epochs=2, workers=4, verbose=0)
-    history = model.fit_generator(Own(seconds), epochs=epochs, workers=2, verbose=0, use_multiprocessing=True)
-    same = Sequential([Lambda(lambda v: v * 1, input_shape=(1,))])
-    pids = set(same.predict_generator(Own(), workers=2, use_multiprocessing=True).ravel())
+    model.fit(Own(seconds), epochs=epochs, workers=2, verbose=0, use_multiprocessing=True, taps=pick)
     print("trained by", "itself" if pids == {os.getpid()} else "others" if os.getpid() not in pids else pids)
 """
 BATCHES = """
@@ -375,9 +406,10 @@ from symgraph.utils import OrderedEnqueuer
 from tests.utils.sequences import Rows
 
 enqueuer = OrderedEnqueuer(Rows(), use_multiprocessing=True)
-enqueuer.start()
-next(enqueuer.get())
-print("made")
+enqueuer.start(2)
+print("begun", flush=True)
+for _ in enqueuer.get():
+    pass
 """
 GUARDED = SCRIPT + 'if __name__ == "__main__":\n    train()\n'
 
@@ -417,7 +449,7 @@ def test_a_guard_around_something_else_is_told_without_a_recursion(tmp_path):
     assert done.returncode == 1
     assert "A worker process has come to a call with `use_multiprocessing=True`" in done.stderr
     assert re.search(r"The worker process \d+ ended with exit code 1", done.stderr)
-    assert done.stdout == ""
+    assert done.stdout == "begun\n"
 
 
 def test_an_interactive_session_gets_threads_and_a_warning():
@@ -436,7 +468,10 @@ def test_an_interactive_session_gets_threads_and_a_warning():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_ctrl_c_and_death_of_the_trainer_leave_no_process(tmp_path, number):
     path = tmp_path / "script.py"
-    text = SCRIPT + "if __name__ == '__main__':\n    print('begun', flush=True)\n    train(0.05, 10**6)\n"
+    if number == signal.SIGINT:
+        text = SCRIPT + "if __name__ == '__main__':\n    train(0.05, 10**6)\n"
+    else:
+        text = "if __name__ == '__main__':" + BATCHES.replace("\n", "\n    ")
     path.write_text(text)
     trainer = subprocess.Popen(
         [sys.executable, str(path)],
