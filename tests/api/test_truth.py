@@ -133,6 +133,30 @@ TESTS: dict[str, dict[str, str]] = {
             L1L2 Regularizer deserialize get l1 l1_l2 l2 serialize
         """,
     },
+    "preprocessing.image": {
+        "tests/preprocessing/test_transforms.py::test_affine": "apply_affine_transform",
+        "tests/preprocessing/test_transforms.py::test_random_rotation": "random_rotation",
+        "tests/preprocessing/test_transforms.py::test_random_shift": "random_shift",
+        "tests/preprocessing/test_transforms.py::test_random_shear": "random_shear",
+        "tests/preprocessing/test_transforms.py::test_random_zoom": "random_zoom",
+        "tests/preprocessing/test_transforms.py::test_channel_shift": """
+            apply_channel_shift random_channel_shift
+        """,
+        "tests/preprocessing/test_transforms.py::test_brightness": "apply_brightness_shift random_brightness",
+        "tests/preprocessing/test_generator.py::test_transforms_as_keras": "ImageDataGenerator",
+        "tests/preprocessing/test_pictures.py::test_color_modes": "load_img",
+        "tests/preprocessing/test_pictures.py::test_arrays_become_pictures_and_back": """
+            array_to_img img_to_array
+        """,
+        "tests/preprocessing/test_pictures.py::test_writing": "save_img",
+        "tests/preprocessing/test_array_iterator.py::test_subsets_of_arrays_take_everything_along": """
+            NumpyArrayIterator
+        """,
+        "tests/preprocessing/test_generator.py::test_flow_from_directory_gives_transformed_pictures": """
+            DirectoryIterator
+        """,
+        "tests/preprocessing/test_iterators.py::test_a_subclass_written_for_keras_works": "Iterator",
+    },
     "preprocessing.sequence": {
         "tests/preprocessing/test_sequence.py::test_pad_sequences_by_its_definition": "pad_sequences",
         "tests/preprocessing/test_sequence.py::test_sampling_table": "make_sampling_table",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from symgraph import backend as K
-from symgraph.preprocessing.image import ImageDataGenerator
+from symgraph.preprocessing.image import DirectoryIterator, ImageDataGenerator
 from tests.preprocessing import keras_truth as truth
 
 SEEDS = [0, 1, 2**32 - 1, 77, 1234567]
@@ -440,6 +440,7 @@ def test_flow_from_directory_gives_transformed_pictures(tmp_path):
     g = ImageDataGenerator(vertical_flip=True, rescale=0.5)
     flow = g.flow_from_directory(tmp_path, target_size=(18, 23), class_mode="binary", shuffle=False)
     batch, labels = flow[0]
+    assert isinstance(flow, DirectoryIterator)
     assert list(labels) == [0, 0, 1, 1]
     for found, n in zip(batch, (0, 2, 1, 3), strict=True):
         both = values[n] * 0.5, values[n, ::-1] * 0.5
