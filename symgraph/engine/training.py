@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgraph import backend as K
+from symgraph.callbacks import History
 from symgraph.compiler.profile import Profile
 from symgraph.compiler.taps import Callback
 from symgraph.engine import training_arrays
@@ -44,6 +45,8 @@ class Model(GeneratorMethods):
     stop_training : bool
         A callback that sets this ends `fit` after the batch or the epoch.
     """
+
+    history: History
 
     def fit(
         self,

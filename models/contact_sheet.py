@@ -1,0 +1,66 @@
+"""A contact sheet: many pictures as small ones on one page, each with a line of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from symgraph.preprocessing.image import load_img
+
+CELL, MARGIN, CAPTION = 160, 8, 22  # pixels: side of a picture, space around it, height of its text
+COLUMNS = 8
+LARGEST = 1000  # pictures on a sheet
+INK, PAPER, MARK = (32, 32, 32), (255, 255, 255), (200, 30, 30)
+
+
+def write_contact_sheet(
+    path: Path, pictures: Sequence[Path], captions: Sequence[str], marked: Sequence[bool]
+) -> None:
+    """Draw pictures in rows, in order, and write the sheet in the format that the suffix of `path` names.
+
+    Parameters
+    ----------
+    path : Path
+    pictures : sequence of Path
+        One that cannot be read leaves an empty frame.
+    captions : sequence of str
+        A line for each picture.
+    marked : sequence of bool
+        Which of them get a red frame and caption.
+
+    Raises
+    ------
+    ValueError
+        If there are no pictures or more than a thousand, or the suffix names no format.
+    OSError
+        If the file cannot be written.
+    """
+    if not 0 < len(pictures) <= LARGEST:
+        raise ValueError(f"a contact sheet holds 1 to {LARGEST} pictures, got {len(pictures)}")
+    columns = min(COLUMNS, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    width, height = CELL + MARGIN, CELL + CAPTION + MARGIN
+    sheet = Image.new("RGB", (MARGIN + columns * width, MARGIN + rows * height), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    for number, (picture, caption, mark) in enumerate(zip(pictures, captions, marked, strict=True)):
+        left, top = MARGIN + number % columns * width, MARGIN + number // columns * height
+        _paste(sheet, picture, left, top)
+        if mark:
+            draw.rectangle((left - 2, top - 2, left + CELL + 1, top + CELL + 1), outline=MARK, width=3)
+        middle = left + CELL // 2
+        draw.text((middle, top + CELL + 3), caption, fill=MARK if mark else INK, font=font, anchor="ma")
+    sheet.save(path)
+
+
+def _paste(sheet: Image.Image, path: Path, left: int, top: int) -> None:
+    """Put a picture into the middle of its cell, no larger than the cell."""
+    try:
+        picture = load_img(str(path))
+    except (OSError, ValueError):
+        ImageDraw.Draw(sheet).rectangle((left, top, left + CELL - 1, top + CELL - 1), outline=INK)
+        return
+    picture.thumbnail((CELL, CELL))
+    sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
