@@ -7,6 +7,7 @@ import sys
 
 import symgraph
 from symgraph.models import Model, Sequential
+from symgraph.utils.sequence import Sequence
 
 
 def test_import_is_cheap() -> None:
@@ -25,3 +26,11 @@ def test_parts_are_loaded_when_they_are_used() -> None:
     for name in symgraph.__all__:
         assert getattr(symgraph, name) is not None
     assert set(symgraph.__all__) <= set(dir(symgraph))
+
+
+def test_parts_of_utils_are_loaded_when_they_are_used() -> None:
+    assert symgraph.utils.Sequence is symgraph.utils.data_utils.Sequence is Sequence
+    assert not hasattr(symgraph.utils, "nothing")
+    for name in dir(symgraph.utils):
+        assert getattr(symgraph.utils, name) is not None
+    assert set(symgraph.utils.__all__) == set(symgraph.utils._NAMES)

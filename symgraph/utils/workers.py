@@ -185,8 +185,7 @@ def serve(pipe: Connection) -> None:
     """What a process does: batches of the sequence that it was told last, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The processors are shared out among the processes already. What the user says counts more.
-    for name in ("SYMGRAPH_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    os.environ.setdefault("SYMGRAPH_NUM_THREADS", "1")
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     sequence: Any = None
     with suppress(EOFError, OSError):

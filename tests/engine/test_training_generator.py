@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from symgraph import backend as K
 from symgraph.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, TensorBoard
@@ -139,7 +140,12 @@ def test_inputs_and_targets_by_name_and_in_lists():
         for x, y in by_name():
             yield [[x["left"], x["right"]], [y["a"], y["b"]]]
 
-    for model, batches in ((named, by_name()), (listed, lists())):
+    def sparse():
+        for x, y in by_name():
+            yield {name: csr_matrix(part) for name, part in x.items()}, y
+
+    unpacked = two_headed()
+    for model, batches in ((named, by_name()), (listed, lists()), (unpacked, sparse())):
         model.fit_generator(batches, 2, 2, verbose=0)
         assert same(model.get_weights(), wanted.get_weights())
     found = named.predict_generator(by_name(), 2)

@@ -306,6 +306,16 @@ def test_memory_stays_flat_over_ten_thousand_batches():
     assert grown < 100_000
 
 
+def test_a_process_imports_little_of_its_own():
+    code = "import sys, symgraph.utils.workers; from symgraph.utils import Sequence; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "symgraph.utils.workers" in loaded
+    assert not loaded & {"numba", "networkx", "h5py", "PIL", "http.client", "symgraph.graph"}
+
+
 # -- errors --------------------------------------------------------------------------------------------------
 
 
