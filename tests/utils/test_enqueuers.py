@@ -350,8 +350,9 @@ def test_a_killed_process_is_an_error_at_once_and_leaves_none(case):
     enqueuer = OrderedEnqueuer(Pids(seconds=rng.choice([0.0, 0.005])), True)
     enqueuer.start(workers=2, max_queue_size=rng.choice([1, 10]))
     batches = enqueuer.get()
+    # A process that was only just begun does not have its name yet.
+    assert _wait_until(lambda: len(_children()) == 2)
     pids = _children()
-    assert len(pids) == 2
     # While they start, too.
     for _ in range(rng.choice([0, 0, 3, 30])):
         next(batches)
