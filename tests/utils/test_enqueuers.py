@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
-from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,43 +19,15 @@ from PIL import Image
 from symgraph.preprocessing.image import ImageDataGenerator
 from symgraph.utils import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.data_utils import SequenceEnqueuer
+from tests.utils.processes import children, environment, gone, wait_until
 from tests.utils.sequences import Closed, Dying, Failing, OddlyFailing, Pids, Rows
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
     yield
     assert [t for t in threading.enumerate() if t.name.startswith("symgraph-data")] == []
-    assert _children() == []
-
-
-def _children(parent="self"):
-    """Its worker processes that still are there."""
-    found = []
-    for task in Path(f"/proc/{parent}/task").iterdir():
-        # Threads and processes may end while they are looked for.
-        with suppress(FileNotFoundError, ProcessLookupError):
-            for pid in (task / "children").read_text().split():
-                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(int(pid))
-    return found
-
-
-def _gone(pid):
-    try:
-        # The state after the name: Z is a process that only waits to be counted.
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def _wait_until(happened, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not happened() and time.monotonic() < end:
-        time.sleep(0.02)
-    return happened()
+    assert children() == []
 
 
 def _taken(enqueuer, count, workers, ahead=3):
@@ -197,7 +166,7 @@ def test_no_more_is_made_ahead_than_the_queue_holds():
     batches = enqueuer.get()
     for taken in (1, 2, 3):
         assert next(batches) == taken - 1
-        assert _wait_until(lambda taken=taken: len(made) == taken + 4)
+        assert wait_until(lambda taken=taken: len(made) == taken + 4)
         time.sleep(0.02)
         assert len(made) == taken + 4
     enqueuer.stop()
@@ -221,7 +190,7 @@ def test_a_pass_ends_when_all_its_batches_are_made_before_they_are_read():
     enqueuer.start(workers=3, max_queue_size=10)
     batches = enqueuer.get()
     # Two passes are made while nobody asks for a batch.
-    assert _wait_until(lambda: len(ends) == 2)
+    assert wait_until(lambda: len(ends) == 2)
     assert list(islice(batches, 10)) == [(i, epoch) for epoch in range(2) for i in range(5)]
     enqueuer.stop()
     assert set(ends) == {0}
@@ -284,7 +253,7 @@ def test_a_batch_that_takes_for_ever_does_not_hold_up_the_end():
     enqueuer.stop(timeout=0.05)
     assert not enqueuer.is_running()
     go_on.set()
-    assert _wait_until(lambda: not any(t.name == "symgraph-data" for t in threading.enumerate()))
+    assert wait_until(lambda: not any(t.name == "symgraph-data" for t in threading.enumerate()))
 
 
 def test_memory_stays_flat_over_ten_thousand_batches():
@@ -309,7 +278,7 @@ def test_memory_stays_flat_over_ten_thousand_batches():
 def test_a_process_imports_little_of_its_own():
     code = "import sys, symgraph.utils.workers; from symgraph.utils import Sequence; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.split())
     assert "symgraph.utils.workers" in loaded
@@ -351,8 +320,8 @@ def test_a_killed_process_is_an_error_at_once_and_leaves_none(case):
     enqueuer.start(workers=2, max_queue_size=rng.choice([1, 10]))
     batches = enqueuer.get()
     # A process that was only just begun does not have its name yet.
-    assert _wait_until(lambda: len(_children()) == 2)
-    pids = _children()
+    assert wait_until(lambda: len(children()) == 2)
+    pids = children()
     # While they start, too.
     for _ in range(rng.choice([0, 0, 3, 30])):
         next(batches)
@@ -363,7 +332,7 @@ def test_a_killed_process_is_an_error_at_once_and_leaves_none(case):
         for _ in batches:
             # Else a test that fails would not end.
             assert time.monotonic() - killed < 5
-    assert all(_gone(pid) for pid in pids)
+    assert all(gone(pid) for pid in pids)
     assert not enqueuer.is_running()
 
 
@@ -379,130 +348,3 @@ def test_what_cannot_be_pickled_gets_threads():
 def test_a_generator_gets_a_thread():
     with pytest.warns(UserWarning, match="consider using the `symgraph.utils.Sequence` class"):
         assert _taken(GeneratorEnqueuer(iter([1, 2]), True), 2, 4) == [1, 2]
-
-
-# -- scripts ------------------------------------------------------------------------------------------------
-
-SCRIPT = """
-import os, sys, time
-import numpy as np
-from symgraph.layers import Dense, Lambda
-from symgraph.models import Sequential
-from symgraph.utils import Sequence as Batches
-
-class Own(Batches):
-    def __init__(self, seconds=0.0):
-        self.seconds = seconds
-
-    def __len__(self):
-        return 6
-
-    def __getitem__(self, index):
-        time.sleep(self.seconds)
-        return np.full((4, 1), os.getpid()), np.zeros((4, 1))
-
-def train(seconds=0.0, epochs=1):
-    pids = set()
-    pick = {"pids": lambda name, value, info: pids.update(value.ravel())}
-    layers = [Lambda(lambda v: v * 1, input_shape=(1,), name="pids"), Lambda(lambda v: v * 1e-6), Dense(1)]
-    model = Sequential(layers)
-    model.compile("sgd", "mse")
-    model.fit(np.ones((64, 1)), np.ones((64, 1)), verbose=0)
-    model.fit_generator(Own(), epochs=2, workers=4, verbose=0)
-    model.fit(Own(seconds), epochs=epochs, workers=2, verbose=0, use_multiprocessing=True, taps=pick)
-    print("trained by", "itself" if pids == {os.getpid()} else "others" if os.getpid() not in pids else pids)
-"""
-BATCHES = """
-from symgraph.utils import OrderedEnqueuer
-from tests.utils.sequences import Rows
-
-enqueuer = OrderedEnqueuer(Rows(), use_multiprocessing=True)
-enqueuer.start(2)
-print("begun", flush=True)
-for _ in enqueuer.get():
-    pass
-"""
-GUARDED = SCRIPT + 'if __name__ == "__main__":\n    train()\n'
-
-
-def _environment(**more):
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
-
-
-def _ran(tmp_path, text, **environment):
-    path = tmp_path / "script.py"
-    path.write_text(text)
-    return subprocess.run(
-        [sys.executable, str(path)],
-        env=_environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("layer", ["omp", "workqueue"])
-def test_a_guarded_script_trains_with_processes_after_threads(tmp_path, layer):
-    done = _ran(tmp_path, GUARDED, NUMBA_THREADING_LAYER=layer)
-    assert (done.returncode, done.stdout) == (0, "trained by others\n"), done.stderr
-    assert "Warning" not in done.stderr
-
-
-def test_a_script_without_a_guard_gets_threads_and_a_warning(tmp_path):
-    done = _ran(tmp_path, SCRIPT + "train()\n")
-    assert (done.returncode, done.stdout) == (0, "trained by itself\n"), done.stderr
-    assert 'script.py, which has no `if __name__ == "__main__":`' in done.stderr
-
-
-def test_a_guard_around_something_else_is_told_without_a_recursion(tmp_path):
-    done = _ran(tmp_path, BATCHES + 'if __name__ == "__main__":\n    pass\n')
-    assert done.returncode == 1
-    assert "A worker process has come to a call with `use_multiprocessing=True`" in done.stderr
-    assert re.search(r"The worker process \d+ ended with exit code 1", done.stderr)
-    assert done.stdout == "begun\n"
-
-
-def test_an_interactive_session_gets_threads_and_a_warning():
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT + "train()"],
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "trained by itself\n"), done.stderr
-    assert "cannot see what is defined in an interactive session, and Own needs it" in done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_ctrl_c_and_death_of_the_trainer_leave_no_process(tmp_path, number):
-    path = tmp_path / "script.py"
-    if number == signal.SIGINT:
-        text = SCRIPT + "if __name__ == '__main__':\n    train(0.05, 10**6)\n"
-    else:
-        text = "if __name__ == '__main__':" + BATCHES.replace("\n", "\n    ")
-    path.write_text(text)
-    trainer = subprocess.Popen(
-        [sys.executable, str(path)],
-        env=_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert _wait_until(lambda: len(_children(trainer.pid)) == 2, 60)
-        workers = _children(trainer.pid)
-        time.sleep(0.3)
-        # As a terminal does it: to all processes of the group.
-        (os.killpg if number == signal.SIGINT else os.kill)(trainer.pid, number)
-        _, errors = trainer.communicate(timeout=20)
-        assert _wait_until(lambda: all(_gone(pid) for pid in workers))
-    finally:
-        if trainer.poll() is None:
-            trainer.kill()
-    if number == signal.SIGINT:
-        assert errors.rstrip().endswith("KeyboardInterrupt")
-        assert errors.count("Traceback") == 1
