@@ -35,6 +35,9 @@ _NAMES = frozenset(
     ]
 )
 _TYPES = re.compile(r"[biuf][1248]|O8?")
+_MOST_AXES = 64  # numpy's own limit
+# Tuples are none: to hash one that holds one that holds one, and so on, would overflow the stack.
+_KEYS = (str, bytes, int, float, type(None))
 
 
 def read_plain(data: bytes, label: str, most_containers: int) -> Any:
@@ -70,6 +73,7 @@ def read_plain(data: bytes, label: str, most_containers: int) -> Any:
         ValueError,
         AttributeError,
         OverflowError,
+        RecursionError,
         struct.error,
     ) as error:
         raise ValueError(f"{label} is a damaged pickle: {error!r}") from error
@@ -115,6 +119,8 @@ class _Reader:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.containers_left = most_containers
+        # Each byte of the file can be an element once; what is made of the same ones again and again is a bomb.
+        self.elements_left = len(data)
 
     def read(self) -> Any:
         """The object that the pickle leaves."""
@@ -165,6 +171,12 @@ class _Reader:
             raise _Refused("it has more lists, tuples and dicts than expected")
         self.stack.append(made)
 
+    def copied(self, count: int) -> None:
+        """Say that `count` elements are about to be copied."""
+        self.elements_left -= count
+        if self.elements_left < 0:
+            raise _Refused("it has more elements than bytes")
+
     def since_mark(self) -> list[Any]:
         """Pop what was pushed since the last mark."""
         items, self.stack = self.stack, self.marks.pop()
@@ -198,6 +210,7 @@ class _Reader:
             text, encoding = arguments
             if encoding != "latin1":
                 raise _Refused(f"it has text in the encoding {encoding!r}")
+            self.copied(len(text))
             self.stack.append(text.encode("latin1"))
         elif kind == "scalar":
             of_type, raw = arguments
@@ -217,6 +230,8 @@ class _Reader:
                 raise ValueError("an array has an unknown order of bytes")
         elif isinstance(target, _Array):
             _, shape, of_type, fortran, raw = state
+            if isinstance(raw, list):
+                self.copied(len(raw))
             made = self.stack[-1] = _values(shape, of_type, fortran, raw)
             for place in target.places:
                 self.memo[place] = made
@@ -233,6 +248,8 @@ def _type(code: Any) -> _Type:
 
 def _values(shape: Any, of_type: Any, fortran: Any, raw: Any) -> np.ndarray:
     """An array of the bytes (or, for objects, the list) that a pickle gives; they have to fill its shape."""
+    if not isinstance(shape, tuple) or len(shape) > _MOST_AXES or any(type(n) is not int for n in shape):
+        raise ValueError("an array has no shape")
     kind = of_type.dtype()
     size = math.prod(shape)
     of_objects = kind.kind == "O"
@@ -323,6 +340,8 @@ def _update(reader: _Reader, items: list[Any]) -> None:
     target = reader.stack[-1]
     if not isinstance(target, dict):
         raise TypeError("it sets entries of something that is no dict")
+    if not all(isinstance(key, _KEYS) for key in items[::2]):
+        raise _Refused("it has a dict whose keys are no texts and no numbers")
     target.update(zip(items[::2], items[1::2], strict=True))
 
 

@@ -184,7 +184,7 @@ def test_nothing_is_executed(tmp_path):
         (b"NNa.", "no list"),
         (b"NNNs.", "no dict"),
         (b"}(Nu.", "damaged"),
-        (b"}]Ns.", "unhashable"),
+        (b"}]Ns.", "keys are no texts and no numbers"),
         (b"\x80\x02cnumpy\ndtype\nU\x02V9\x85R.", "arrays of type 'V9'"),
     ],
 )
@@ -209,6 +209,37 @@ class Reconstructed:
 
     def __reduce__(self):
         return np.empty(0).__reduce__()[0], (np.ndarray, (0,), b"b"), self.state
+
+
+def test_a_deep_key_does_not_overflow_the_stack():
+    # Python's hash of tuples in tuples has no limit of depth: the process would end.
+    with pytest.raises(ValueError, match="keys are no texts and no numbers"):
+        read_plain(b"\x80\x02})" + b"\x85" * 900_000 + b"Ns.", "x", 1_000_000)
+    with pytest.raises(ValueError, match="RecursionError"):
+        read_plain(b"\x80\x02)" + b"\x85" * 100_000 + b"N\x93.", "x", 1_000_000)
+
+
+@pytest.mark.parametrize("shape", [(10**9, (1,)), ((1 << 2000),) * 300])
+def test_shapes_that_are_none_take_no_memory(shape):
+    state = (1, shape, np.dtype("u1"), False, b"x")
+    with pytest.raises(ValueError, match="has no shape"):
+        read_plain(pickle.dumps(Reconstructed(state), 2), "x", MOST)
+
+
+def test_one_list_is_not_copied_into_many_arrays():
+    entries = [0] * 1000
+    state = (1, (1000,), np.dtype("O"), False, entries)
+    pickled = pickle.dumps([Reconstructed(state) for _ in range(500)], 2)
+    assert len(pickled) < 50_000
+    with pytest.raises(ValueError, match="more elements than bytes"):
+        read_plain(pickled, "x", MOST)
+
+
+def test_one_text_is_not_copied_into_many_bytes():
+    text = b"X\x00\x10\x00\x00" + b"a" * 4096 + b"q\x00"
+    copy = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"
+    with pytest.raises(ValueError, match="more elements than bytes"):
+        read_plain(b"\x80\x02(" + text + copy * 100 + b"l.", "x", MOST)
 
 
 def test_a_far_place_of_the_memo_takes_no_memory():
