@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Real
 
 from symgraph.utils.data_utils import get_file
 
@@ -30,6 +31,6 @@ def dataset_path(path: str, origin: str, file_hash: str) -> str:
 
 def training_size(samples: int, test_split: float) -> int:
     """How many of the samples are for training. ValueError unless 0 <= `test_split` < 1."""
-    if not 0 <= test_split < 1:
-        raise ValueError(f"`test_split` should be in [0, 1), got {test_split}")
+    if not isinstance(test_split, Real) or not 0 <= test_split < 1:
+        raise ValueError(f"`test_split` should be in [0, 1), got {test_split!r}")
     return int(samples * (1 - test_split))

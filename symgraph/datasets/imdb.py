@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from symgraph.datasets.cached import dataset_path
 from symgraph.datasets.word_lists import (
+    check_numbers,
     joined,
     limited,
     marked,
@@ -73,9 +74,13 @@ def load_data(
     OSError
         If the file cannot be downloaded or opened.
     ValueError
-        If the file is damaged, or no review is as short as `maxlen` asks for.
+        If a number is none, the file is damaged, or no review is as short as `maxlen` asks for.
     """
     num_words = renamed_argument(num_words, kwargs)
+    check_numbers(
+        num_words=num_words, skip_top=skip_top, maxlen=maxlen, seed=seed, start_char=start_char,
+        oov_char=oov_char, index_from=index_from,
+    )  # fmt: skip
     named = dataset_path(path, _ORIGIN, _MD5)
     parts = read_word_lists(named, (("x_train", "y_train"), ("x_test", "y_test")))
     training = len(parts[0][0])
@@ -83,7 +88,7 @@ def load_data(
     if maxlen:
         lists, kept = shorter_than(lists, maxlen)
         training = int(kept[:training].sum())
-    lists = limited(lists, num_words, skip_top, oov_char)
+    lists = limited(lists, num_words, skip_top or 0, oov_char)
     return lists.texts(0, training), lists.texts(training)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from symgraph.datasets.cached import dataset_path, training_size
 from symgraph.datasets.word_lists import (
+    check_numbers,
     joined,
     limited,
     marked,
@@ -60,13 +61,17 @@ def load_data(
         If the file is damaged, `test_split` is out of range, or no newswire is as short as `maxlen` asks for.
     """
     num_words = renamed_argument(num_words, kwargs)
+    check_numbers(
+        num_words=num_words, skip_top=skip_top, maxlen=maxlen, seed=seed, start_char=start_char,
+        oov_char=oov_char, index_from=index_from,
+    )  # fmt: skip
     training_size(0, test_split)
     named = dataset_path(path, _ORIGIN, _MD5)
     parts = read_word_lists(named, (("x", "y"),))
     lists = marked(joined(parts, np.random.RandomState(seed), named), start_char, index_from)
     if maxlen:
         lists, _ = shorter_than(lists, maxlen)
-    lists = limited(lists, num_words, skip_top, oov_char)
+    lists = limited(lists, num_words, skip_top or 0, oov_char)
     training = training_size(len(lists.lengths), test_split)
     return lists.texts(0, training), lists.texts(training)
 

@@ -162,6 +162,18 @@ def limited(lists: WordLists, num_words: int | None, skip_top: int, oov_char: in
     return WordLists(lists.words[used], lengths, lists.labels)
 
 
+def check_numbers(**arguments: int | None) -> None:
+    """ValueError unless each argument is None or a whole number of 32 bits; it is named.
+
+    `num_words`, `skip_top`, `maxlen` and `seed` must not be negative.
+    """
+    for name, value in arguments.items():
+        least = 0 if name in ("num_words", "skip_top", "maxlen", "seed") else -_HIGHEST
+        most = 2 * _HIGHEST + 1 if name == "seed" else _HIGHEST
+        if value is not None and (not hasattr(value, "__index__") or not least <= value <= most):
+            raise ValueError(f"`{name}` should be a whole number from {least} to {most}, got {value!r}")
+
+
 def renamed_argument(num_words: int | None, kwargs: dict[str, Any]) -> int | None:
     """`num_words`, or what Keras 1 called `nb_words`. TypeError for any other argument."""
     if "nb_words" in kwargs:

@@ -62,17 +62,23 @@ def pad_sequences(
         raise ValueError(f'Truncating type "{truncating}" not understood')
     if padding not in ("pre", "post"):
         raise ValueError(f'Padding type "{padding}" not understood')
+    if maxlen is not None and (not hasattr(maxlen, "__index__") or maxlen < 0):
+        raise ValueError(f"`maxlen` should be a whole number, not negative, or None, got {maxlen!r}")
     length = max(lengths, default=0) if maxlen is None else operator.index(maxlen)
-    if length < 0:
-        raise ValueError(f"`maxlen` should not be negative, got {length}")
     kind = np.dtype(dtype)
     if isinstance(value, str) and kind.kind not in "OU":
         raise ValueError(
             f"`dtype` {dtype} is not compatible with `value`'s type: {type(value)}\n"
             "You should set `dtype=object` for variable length strings."
         )
+    if kind.kind in "US" and not kind.itemsize:
+        # As wide as the longest text: numpy would cut all of them to one character.
+        kind = np.result_type(np.asarray(value, kind), *(np.asarray(s, kind) for s in sequences if len(s)))
     shape = next((np.asarray(s).shape[1:] for s in sequences if len(s)), ())
-    padded = np.full((len(lengths), length, *shape), value, kind)
+    try:
+        padded = np.full((len(lengths), length, *shape), value, kind)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"`value` {value!r} does not fit `dtype` {dtype}: {error}") from error
     for index, (sequence, whole) in enumerate(zip(sequences, lengths, strict=True)):
         kept = min(whole, length)
         if not kept:
@@ -120,7 +126,14 @@ def make_sampling_table(size: int, sampling_factor: float = 1e-5) -> NDArray[np.
     -------
     ndarray of float64, shape (size,)
         Entry i is for the word of rank i; entry 0, no word, is that of rank 1.
+
+    Raises
+    ------
+    ValueError
+        If `sampling_factor` is negative.
     """
+    if sampling_factor < 0:
+        raise ValueError(f"`sampling_factor` should not be negative, got {sampling_factor}")
     rank = np.arange(size)
     rank[:1] = 1
     inverse_frequency = rank * (np.log(rank) + _GAMMA) + 0.5 - 1.0 / (12.0 * rank)
@@ -168,8 +181,14 @@ def skipgrams(
     Raises
     ------
     ValueError
-        If random words are asked for, and `vocabulary_size` is less than 2.
+        If random words are asked for, and `vocabulary_size` is less than 2; or `sampling_table` is too short.
     """
+    if sampling_table is not None:
+        entries, highest = np.size(sampling_table), max((word for word in sequence if word), default=0)
+        if entries <= highest:
+            raise ValueError(
+                f"`sampling_table` should have an entry for each word up to {highest}, got {entries}"
+            )
     # The draws come in the order of Keras'.
     draw: Any = random if seed is None else random.Random(seed)
     couples = _near_pairs(sequence, window_size, sampling_table, draw)

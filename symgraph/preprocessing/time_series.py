@@ -77,8 +77,8 @@ class TimeseriesGenerator(Sequence):
             ("start_index", start_index, 0),
             ("batch_size", batch_size, 1),
         ):
-            if value < least:
-                raise ValueError(f"`{name}` should be at least {least}, got {value}")
+            if not hasattr(value, "__index__") or value < least:
+                raise ValueError(f"`{name}` should be a whole number of at least {least}, got {value!r}")
         self.data = data
         self.targets = targets
         self.length = length
@@ -162,5 +162,5 @@ def timeseries_generator_from_json(json_string: str) -> TimeseriesGenerator:
         config["data"] = np.asarray(json.loads(config["data"]))
         config["targets"] = np.asarray(json.loads(config["targets"]))
         return TimeseriesGenerator(**config)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"This is no JSON of a TimeseriesGenerator: {error!r}") from error

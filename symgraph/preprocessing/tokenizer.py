@@ -7,6 +7,7 @@ import json
 import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,11 @@ class Tokenizer:
     document_count : int
         Texts seen before.
 
+    Raises
+    ------
+    ValueError
+        If `num_words` is no whole number.
+
     Attributes
     ----------
     word_counts : dict
@@ -93,12 +99,14 @@ class Tokenizer:
             num_words = kwargs.pop("nb_words")
         if kwargs:
             raise TypeError(f"Unrecognized keyword arguments: {kwargs}")
+        if num_words is not None and (not isinstance(num_words, Real) or num_words < 0 or num_words % 1):
+            raise ValueError(f"`num_words` should be a whole number or None, got {num_words!r}")
         self.word_counts: OrderedDict[str, int] = OrderedDict()
         self.word_docs: defaultdict[str, int] = defaultdict(int)
         self.filters = filters
         self.split = split
         self.lower = lower
-        self.num_words = num_words
+        self.num_words = None if num_words is None else int(num_words)
         self.document_count = document_count
         self.char_level = char_level
         self.oov_token = oov_token
@@ -109,6 +117,9 @@ class Tokenizer:
     def _words(self, text: Any) -> Sequence[str]:
         """The words of a text, or of a list that holds them already."""
         if isinstance(text, list | tuple):
+            other = next((word for word in text if not isinstance(word, str)), None)
+            if self.lower and other is not None:
+                raise TypeError(f"Expected words, got {type(other).__name__}: {other!r:.80}")
             return [word.lower() for word in text] if self.lower else text
         if self.char_level and isinstance(text, str):
             return text.lower() if self.lower else text
@@ -283,6 +294,6 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
         tokenizer.index_docs.update({int(index): count for index, count in learned["index_docs"].items()})
         tokenizer.index_word.update({int(index): word for index, word in learned["index_word"].items()})
         tokenizer.word_index.update(learned["word_index"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"This is no JSON of a Tokenizer: {error!r}") from error
     return tokenizer

@@ -92,6 +92,8 @@ def get_file(
         If the download has another hash than expected, or an archive is damaged or unsafe. The file that was
         in the cache before, if any, stays.
     """
+    if not isinstance(origin, str):
+        raise TypeError(f"origin should be a URL, got {origin!r:.80}")
     file_hash, hash_algorithm = _expected_hash(md5_hash, file_hash, hash_algorithm)
     formats = _formats(archive_format)
     name = os.fspath(fname) + (".tar.gz" if untar else "")

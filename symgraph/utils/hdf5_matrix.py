@@ -58,6 +58,10 @@ class HDF5Matrix:
         end: int | None = None,
         normalizer: Callable[[NDArray], NDArray] | None = None,
     ) -> None:
+        if not isinstance(dataset, str):
+            raise TypeError(f"dataset should be the name of a dataset, got {dataset!r:.80}")
+        if normalizer is not None and not callable(normalizer):
+            raise TypeError(f"normalizer should be a function, got {normalizer!r:.80}")
         self._arguments = (os.fspath(datapath), dataset, start, end, normalizer)
         self.normalizer = normalizer
         with contextlib.ExitStack() as opened:
@@ -68,12 +72,16 @@ class HDF5Matrix:
                 raise ValueError(f"{stored.label}: expected rows, got a single number")
             self.start = start
             self.end = self.data.shape[0] if end is None else end
+            if not hasattr(self.start, "__index__") or not hasattr(self.end, "__index__"):
+                raise ValueError(f"start and end should be whole numbers, got {start!r} and {end!r}")
             if not 0 <= self.start <= self.end <= self.data.shape[0]:
                 raise ValueError(
                     f"{stored.label}: there are no rows from {self.start} to {self.end}, only "
                     f"{self.data.shape[0]} in all"
                 )
             first = self._normalized(self.data[:1])
+            if not hasattr(first, "shape"):
+                raise TypeError(f"normalizer should return an array, got {type(first).__name__}")
             self._base_shape: tuple[int, ...] = tuple(first.shape[1:])
             self._base_dtype: np.dtype = first.dtype
             self._opened = opened.pop_all()

@@ -119,7 +119,7 @@ class _Reader:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.containers_left = most_containers
-        # Each byte of the file can be an element once; what is made of the same ones again and again is a bomb.
+        # Each byte of the file can be an element once: to copy the same ones again and again is a bomb.
         self.elements_left = len(data)
 
     def read(self) -> Any:

@@ -236,3 +236,14 @@ def test_word_indices_with_something_else(tmp_path, content):
     (tmp_path / "index.json").write_text(content)
     with pytest.raises(ValueError, match=r"index\.json"):
         imdb.get_word_index(str(tmp_path / "index.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("num_words", "a"), ("num_words", -5), ("maxlen", "a"), ("seed", -1), ("index_from", "a"),
+     ("start_char", 2**40), ("oov_char", "x"), ("skip_top", 1.5)],
+)  # fmt: skip
+def test_numbers_that_are_none(name, value):
+    for data in (imdb, reuters):
+        with pytest.raises(ValueError, match=f"`{name}` should be a whole number"):
+            data.load_data("nowhere.npz", **{name: value})

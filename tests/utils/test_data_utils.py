@@ -336,3 +336,8 @@ def test_impossible_arguments(server, home, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         get_file("data.bin", server.url + "data.bin", **options)
     assert len(server.requests) == before
+
+
+def test_origin_is_a_text(tmp_path):
+    with pytest.raises(TypeError, match="origin should be a URL, got None"):
+        get_file("x", None, cache_dir=tmp_path)

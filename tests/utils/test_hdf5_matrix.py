@@ -184,3 +184,18 @@ def test_what_files_of_strangers_may_not_have(tmp_path, dataset, message):
         _bombs(file)
     with pytest.raises(ValueError, match=message):
         HDF5Matrix(tmp_path / "bad.h5", dataset)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "error", "message"),
+    [
+        (None, {}, TypeError, "dataset.*None"),
+        ("x", {"start": "a"}, ValueError, "start.*'a'"),
+        ("x", {"end": 5.5}, ValueError, "end.*5.5"),
+        ("x", {"normalizer": "a"}, TypeError, "normalizer.*'a'"),
+        ("x", {"normalizer": lambda rows: None}, TypeError, "normalizer.*NoneType"),
+    ],
+)
+def test_arguments_that_mean_nothing(path, dataset, options, error, message):
+    with pytest.raises(error, match=message):
+        HDF5Matrix(path, dataset, **options)

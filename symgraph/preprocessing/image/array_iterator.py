@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from symgraph.preprocessing.image.iterator import Indices, Iterator, check_layout, dtype_of, split_of
+from symgraph.preprocessing.image.iterator import (
+    Indices,
+    Iterator,
+    check_layout,
+    check_save_to_dir,
+    dtype_of,
+    split_of,
+)
 
 
 class NumpyArrayIterator(Iterator):
@@ -72,12 +79,12 @@ class NumpyArrayIterator(Iterator):
         self.image_data_generator = image_data_generator
         self.data_format = check_layout(data_format, image_data_generator)
         self.dtype = dtype_of(dtype, image_data_generator)
-        self.save_to_dir = save_to_dir
+        self.save_to_dir = check_save_to_dir(save_to_dir)
         self.save_prefix = save_prefix
         self.save_format = save_format
         pictures, extra = _parts(x)
-        targets = None if y is None else np.asarray(y)
-        weights = None if sample_weight is None else np.asarray(sample_weight)
+        targets = None if y is None else _as_array(y, "y")
+        weights = None if sample_weight is None else _as_array(sample_weight, "sample_weight")
         _check_lengths(pictures, extra, targets, weights)
         split = split_of(subset, image_data_generator)
         if split is not None:
@@ -89,7 +96,7 @@ class NumpyArrayIterator(Iterator):
             targets = None if targets is None else targets[rows]
             weights = None if weights is None else weights[rows]
         if pictures.dtype != np.uint8:
-            pictures = np.asarray(pictures, dtype=self.dtype)
+            pictures = _as_array(pictures, "x", self.dtype)
         self._check_pictures(pictures)
         self.x = pictures
         self.x_misc = extra
@@ -123,14 +130,22 @@ class NumpyArrayIterator(Iterator):
         return inputs, self.y[index_array], self.sample_weight[index_array]
 
 
+def _as_array(values: Any, name: str, dtype: str | None = None) -> NDArray[Any]:
+    try:
+        return np.asarray(values, dtype)
+    except (ValueError, TypeError) as error:
+        what = f"an array of {dtype}" if dtype else "an array"
+        raise ValueError(f"`{name}` cannot be made {what}: {error}") from error
+
+
 def _parts(x: Any) -> tuple[NDArray[Any], list[NDArray[Any]]]:
     """The pictures, and the arrays that are passed on with them."""
     if not isinstance(x, (tuple, list)):
-        return np.asarray(x), []
+        return _as_array(x, "x"), []
     if len(x) != 2:
         raise ValueError(f"`x` should be an array, or a pair of one and others; got {len(x)} entries")
     others = x[1] if isinstance(x[1], list) else [x[1]]
-    return np.asarray(x[0]), [np.asarray(values) for values in others]
+    return _as_array(x[0], "x[0]"), [_as_array(values, "x[1]") for values in others]
 
 
 def _check_lengths(

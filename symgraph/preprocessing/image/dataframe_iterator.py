@@ -105,7 +105,7 @@ class DataFrameIterator(FileIterator):
         _check(x_col, y_col, has_ext, classes, class_mode)
         self.class_mode = class_mode
         self.dtype = dtype_of(dtype, image_data_generator)
-        self.directory = os.fspath(directory)
+        self.directory = os.fsdecode(directory)
         listed = list_pictures_below(self.directory, follow_links)
         targets = _targets(dataframe, y_col, class_mode)
         names = _first_rows(_column(dataframe, x_col), targets)
@@ -162,6 +162,8 @@ def _check(x_col: Any, y_col: Any, has_ext: Any, classes: Any, class_mode: Any) 
             f"Invalid class_mode: {class_mode!r}; expected one of "
             '"categorical", "binary", "sparse", "input", "other" or None.'
         )
+    if isinstance(classes, str):
+        raise ValueError(f"classes must be a list of classes, got {classes!r}")
     if classes and class_mode in _WITHOUT_CLASSES:
         raise ValueError('classes cannot be set if class_mode is either "other" or "input" or None.')
     if class_mode not in _WITHOUT_CLASSES and not isinstance(y_col, str):
@@ -169,6 +171,8 @@ def _check(x_col: Any, y_col: Any, has_ext: Any, classes: Any, class_mode: Any) 
 
 
 def _column(table: Any, name: str) -> NDArray[Any]:
+    if table is None or isinstance(table, (str, list, tuple)):
+        raise TypeError(f"dataframe must be a table with columns, got {type(table).__name__}")
     try:
         values = table[name]
     except (KeyError, IndexError, ValueError, TypeError) as error:
@@ -186,12 +190,19 @@ def _targets(table: Any, y_col: str | Sequence[str], class_mode: str | None) -> 
     if class_mode != "other":
         assert isinstance(y_col, str)
         return _column(table, y_col)
-    columns = [_numbers(_column(table, name)) for name in ([y_col] if isinstance(y_col, str) else y_col)]
+    names = [y_col] if isinstance(y_col, str) else y_col
+    columns = [_numbers(_column(table, name)) for name in names]
+    lengths = {name: len(column) for name, column in zip(names, columns, strict=True)}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"y_col must name columns of one length, got {lengths}")
     return columns[0] if isinstance(y_col, str) else np.stack(columns, axis=1)
 
 
 def _numbers(column: NDArray[Any]) -> NDArray[Any]:
-    values = np.array(column.tolist()) if column.dtype == object else column
+    try:
+        values = np.array(column.tolist()) if column.dtype == object else column
+    except ValueError as error:
+        raise TypeError(f"y_col must hold numbers, or lists of one length: {error}") from error
     if values.dtype.kind not in "biuf":
         raise TypeError("y_col column/s must be numeric datatypes.")
     return values

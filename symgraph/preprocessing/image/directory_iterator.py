@@ -111,7 +111,7 @@ class DirectoryIterator(FileIterator):
             )
         self.class_mode = class_mode
         self.dtype = dtype_of(dtype, image_data_generator)
-        self.directory = os.fspath(directory)
+        self.directory = os.fsdecode(directory)
         names = self._class_names(classes)
         self._number_classes(names)
         listing = list_classes(self.directory, names, self.split, follow_links)
@@ -125,7 +125,7 @@ class DirectoryIterator(FileIterator):
         found = find_classes(self.directory)
         if not classes:
             return found
-        if isinstance(classes, str):
+        if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
             raise ValueError(f"classes must be a list of names of folders, got {classes!r}")
         names = list(classes)
         missing = [name for name in names if not os.path.isdir(os.path.join(self.directory, name))]

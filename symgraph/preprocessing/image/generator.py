@@ -15,8 +15,11 @@ from symgraph.preprocessing.image.transforms import (
     affine_matrix,
     apply_affine_transform,
     apply_channel_shift,
+    are_two_numbers,
+    as_picture,
     brightened,
     flip_axis,
+    is_number,
 )
 
 _STEPS = ("get_random_transform", "apply_transform", "random_transform", "standardize")
@@ -121,9 +124,9 @@ class ImageDataGenerator(Flows):
             )
         first = self.data_format == "channels_first"
         self.channel_axis, self.row_axis, self.col_axis = (1, 2, 3) if first else (3, 1, 2)
-        if validation_split and not 0 < validation_split < 1:
+        if validation_split and not (is_number(validation_split) and 0 < validation_split < 1):
             raise ValueError(
-                f"`validation_split` must be strictly between 0 and 1.  Received: {validation_split}"
+                f"`validation_split` must be strictly between 0 and 1.  Received: {validation_split!r}"
             )
         self._validation_split = validation_split
         self.mean: np.ndarray | None = None
@@ -133,10 +136,19 @@ class ImageDataGenerator(Flows):
         self._settle_normalisation()
 
     def _check_ranges(self) -> None:
-        """Refuse ranges that would fail, or mean nothing, when numbers are drawn."""
-        for name in ("rotation_range", "shear_range", "channel_shift_range"):
-            if not np.isscalar(getattr(self, name)) or not np.isfinite(float(getattr(self, name))):
-                raise ValueError(f"`{name}` should be a float. Received: {getattr(self, name)}")
+        """Refuse what would fail, or mean nothing, when numbers are drawn and pictures made."""
+        for name in ("rotation_range", "shear_range", "channel_shift_range", "cval", "zca_epsilon"):
+            if not is_number(getattr(self, name)):
+                raise ValueError(f"`{name}` should be a float. Received: {getattr(self, name)!r}")
+        if self.rescale is not None and not is_number(self.rescale):
+            raise ValueError(f"`rescale` should be a float or None. Received: {self.rescale!r}")
+        for name in ("horizontal_flip", "vertical_flip"):
+            if not is_number(getattr(self, name)):
+                raise ValueError(f"`{name}` should be True or False. Received: {getattr(self, name)!r}")
+        if self.preprocessing_function is not None and not callable(self.preprocessing_function):
+            raise ValueError(
+                f"`preprocessing_function` should be a function. Received: {self.preprocessing_function!r}"
+            )
         for name in ("width_shift_range", "height_shift_range"):
             value = np.asarray(getattr(self, name))
             if value.ndim > 1 or value.dtype.kind not in "iufb" or not np.isfinite(value).all():
@@ -259,6 +271,7 @@ class ImageDataGenerator(Flows):
 
     def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
         """Transform one picture [rows, columns, channels] at random; see `get_random_transform`."""
+        x = as_picture(x)
         return self.apply_transform(x, self.get_random_transform(x.shape, seed))
 
     def standardize(self, x: np.ndarray) -> np.ndarray:
@@ -278,9 +291,15 @@ class ImageDataGenerator(Flows):
     def _preprocessed(self, x: np.ndarray) -> np.ndarray:
         """What `preprocessing_function` makes of a picture, or of each of a batch."""
         assert self.preprocessing_function is not None
-        if x.ndim == 4 and len(x):
-            return np.stack([self.preprocessing_function(picture) for picture in x])
-        return np.asarray(self.preprocessing_function(x))
+        pictures = x if x.ndim == 4 and len(x) else x[None]
+        made = [np.asarray(self.preprocessing_function(picture)) for picture in pictures]
+        shapes = {picture.shape for picture in made}
+        if len(shapes) > 1 or any(picture.dtype.kind not in "biuf" for picture in made):
+            raise ValueError(
+                "`preprocessing_function` should return arrays of numbers, all of one shape. Received: "
+                f"{made[0].dtype}, shapes {sorted(shapes)[:3]}"
+            )
+        return np.stack(made) if pictures is x else made[0]
 
     def _normalised(self, x: np.ndarray) -> np.ndarray:
         """Normalise a picture or a batch of floats, in place where that can be."""
@@ -313,9 +332,7 @@ class ImageDataGenerator(Flows):
         What ``standardize(random_transform(x, seed))`` makes of each, all of them in one run of the kernel;
         one by one where a subclass has its own way for a step.
         """
-        if any(
-            getattr(getattr(self, n), "__func__", None) is not vars(ImageDataGenerator)[n] for n in _STEPS
-        ):
+        if self._has_own_steps():
             made = [
                 self.standardize(self.random_transform(np.asarray(x, self.dtype), seed))
                 for x, seed in zip(pictures, seeds, strict=True)
@@ -323,10 +340,16 @@ class ImageDataGenerator(Flows):
             return np.stack(made).astype(self.dtype, copy=False)
         stacked = pictures if isinstance(pictures, np.ndarray) else np.stack(pictures)
         parameters = self._draw_each(stacked.shape[1:], seeds)
-        folded = not self.preprocessing_function and isinstance(self.rescale, (int, float))
+        folded = not self.preprocessing_function
         x = self._transformed(stacked, parameters, float(self.rescale or 1) if folded else 1.0)
-        x = self.standardize(x) if not folded else self._normalised(x)
+        x = self._normalised(x) if folded else self.standardize(x)
         return x.astype(self.dtype, copy=False)
+
+    def _has_own_steps(self) -> bool:
+        """Whether a subclass, or this object, has its own way for a step."""
+        return any(
+            getattr(getattr(self, n), "__func__", None) is not vars(ImageDataGenerator)[n] for n in _STEPS
+        )
 
     def _transformed(
         self, pictures: np.ndarray, parameters: Sequence[Mapping[str, Any]], scale: float = 1.0
@@ -372,11 +395,13 @@ class ImageDataGenerator(Flows):
         Raises
         ------
         ValueError
-            `x` has another rank.
+            `x` has another rank, or no samples.
         """
         x = np.array(x, dtype=self.dtype)
         if x.ndim != 4:
             raise ValueError(f"Input to `.fit()` should have rank 4. Got array with shape: {x.shape}")
+        if not x.size:
+            raise ValueError(f"Input to `.fit()` should have samples. Got array with shape: {x.shape}")
         channels = x.shape[self.channel_axis]
         if channels not in {1, 3, 4}:
             warnings.warn(
@@ -387,9 +412,7 @@ class ImageDataGenerator(Flows):
                 stacklevel=2,
             )
         if augment:
-            rng = np.random if seed is None else np.random.RandomState(seed)
-            x = np.concatenate([x] * rounds)
-            x = self._transformed(x, [self._draw(x.shape[1:], rng) for _ in x]).astype(x.dtype, copy=False)
+            x = self._augmented(x, rounds, seed)
         shape = [1, 1, 1]
         shape[self.channel_axis - 1] = channels
         axes = (0, self.row_axis, self.col_axis)
@@ -406,6 +429,18 @@ class ImageDataGenerator(Flows):
             scaled = vectors / np.sqrt(np.maximum(values, 0) + self.zca_epsilon)
             self.principal_components = np.dot(scaled, vectors.T).astype(x.dtype)
 
+    def _augmented(self, x: np.ndarray, rounds: int, seed: int | None) -> np.ndarray:
+        """Each picture transformed at random, `rounds` times."""
+        if not hasattr(rounds, "__index__") or rounds < 1:
+            raise ValueError(f"`rounds` should be a whole number of 1 or more. Received: {rounds!r}")
+        rng: Any = np.random if seed is None else np.random.RandomState(seed)
+        x = np.concatenate([x] * rounds)
+        if self._has_own_steps():
+            made = np.stack([self.random_transform(p, rng.randint(1 << 32, dtype=np.uint32)) for p in x])
+        else:
+            made = self._transformed(x, [self._draw(x.shape[1:], rng) for _ in x])
+        return made.astype(x.dtype, copy=False)
+
 
 def _mean(x: np.ndarray, axes: tuple[int, ...], power: int = 1) -> np.ndarray:
     """The mean of powers over samples, rows and columns, summed up in float64 by chunks of samples."""
@@ -417,19 +452,19 @@ def _mean(x: np.ndarray, axes: tuple[int, ...], power: int = 1) -> np.ndarray:
 
 def _zoom_range(zoom_range: Any) -> list[float]:
     """The least and the largest factor that an argument stands for."""
-    if np.ndim(zoom_range) == 0:
+    if is_number(zoom_range):
         return [1 - zoom_range, 1 + zoom_range]
-    if len(zoom_range) != 2:
+    if not are_two_numbers(zoom_range):
         raise ValueError(
-            f"`zoom_range` should be a float or a tuple or list of two floats. Received: {zoom_range}"
+            f"`zoom_range` should be a float or a tuple or list of two floats. Received: {zoom_range!r}"
         )
     return [zoom_range[0], zoom_range[1]]
 
 
 def _check_brightness_range(brightness_range: Any) -> None:
-    if brightness_range is not None and (np.isscalar(brightness_range) or len(brightness_range) != 2):
+    if brightness_range is not None and not are_two_numbers(brightness_range):
         raise ValueError(
-            f"`brightness_range should be tuple or list of two floats. Received: {brightness_range}"
+            f"`brightness_range should be tuple or list of two floats. Received: {brightness_range!r}"
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from symgraph.globals import floatx, image_data_format
-from symgraph.preprocessing.image.pictures import COLOR_MODES, check_interpolation, save_img
+from symgraph.preprocessing.image.pictures import COLOR_MODES, check_interpolation, check_size, save_img
 from symgraph.utils.sequence import Sequence
 
 Indices = NDArray[np.intp]
@@ -118,21 +118,15 @@ class Iterator(Sequence):
             If one of them is not possible; the message names it.
         """
         self.image_data_generator = image_data_generator
-        try:
-            height, width = (operator.index(size) for size in target_size)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"target_size must be (height, width) in pixels, got {target_size!r}") from error
-        if min(height, width) < 1:
-            raise ValueError(f"target_size must be (height, width) in pixels, got {target_size!r}")
-        self.target_size = (height, width)
-        if color_mode not in COLOR_MODES:
+        height, width = self.target_size = check_size(target_size)
+        if not isinstance(color_mode, str) or color_mode not in COLOR_MODES:
             raise ValueError(f'Invalid color mode: {color_mode!r}; expected "rgb", "rgba", or "grayscale".')
         self.color_mode = color_mode
         self.data_format = check_layout(data_format, image_data_generator)
         channels = COLOR_MODES[color_mode][1]
         last = self.data_format == "channels_last"
         self.image_shape = (height, width, channels) if last else (channels, height, width)
-        self.save_to_dir = save_to_dir
+        self.save_to_dir = check_save_to_dir(save_to_dir)
         self.save_prefix = save_prefix
         self.save_format = save_format
         check_interpolation(interpolation)
@@ -146,6 +140,7 @@ class Iterator(Sequence):
 
     def __getitem__(self, idx: int) -> Any:
         """Batch number `idx` of the present epoch; the iterator stays as it is."""
+        idx = operator.index(idx)
         if not 0 <= idx < len(self):
             self._refuse_empty()
             raise ValueError(f"Asked to retrieve element {idx}, but the Sequence has length {len(self)}")
@@ -274,9 +269,20 @@ def check_layout(data_format: str | None, image_data_generator: Any) -> str:
     return str(own)
 
 
+def check_save_to_dir(save_to_dir: Any) -> Any:
+    """`save_to_dir` as it is. OSError if it names anything but an existing folder."""
+    if save_to_dir and not os.path.isdir(save_to_dir):
+        raise NotADirectoryError(f"save_to_dir must be an existing folder, got {save_to_dir!r}")
+    return save_to_dir
+
+
 def dtype_of(dtype: DTypeLike | None, image_data_generator: Any) -> str:
     """The dtype of an iterator's batches: the given one, else its generator's, else `floatx()`."""
-    return np.dtype(dtype or getattr(image_data_generator, "dtype", None) or floatx()).name
+    wanted = dtype or getattr(image_data_generator, "dtype", None) or floatx()
+    try:
+        return np.dtype(wanted).name
+    except TypeError as error:
+        raise ValueError(f"dtype must be one of numpy, such as 'float32', got {wanted!r}") from error
 
 
 def split_of(subset: str | None, image_data_generator: Any) -> tuple[float, float] | None:

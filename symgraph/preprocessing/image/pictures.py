@@ -8,6 +8,7 @@ names the file.
 from __future__ import annotations
 
 import io
+import operator
 import os
 import re
 import stat
@@ -61,6 +62,17 @@ def check_interpolation(interpolation: str) -> Image.Resampling:
     return INTERPOLATIONS[interpolation]
 
 
+def check_size(target_size: Any) -> tuple[int, int]:
+    """Height and width; ValueError if they are not two whole numbers of pixels."""
+    try:
+        height, width = (operator.index(size) for size in target_size)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"target_size must be (height, width) in pixels, got {target_size!r}") from error
+    if min(height, width) < 1:
+        raise ValueError(f"target_size must be (height, width) in pixels, got {target_size!r}")
+    return height, width
+
+
 def load_img(
     path: Path | IO[bytes],
     grayscale: bool = False,
@@ -96,15 +108,17 @@ def load_img(
         If an argument is none of those above, or the picture has more pixels than Pillow reads, which
         protects from small files that need huge memory (twice ``PIL.Image.MAX_IMAGE_PIXELS``).
     """
-    if grayscale is True:
+    if grayscale not in (True, False, None):
+        raise ValueError(f"grayscale must be True or False, got {grayscale!r}; target_size has its own name")
+    if grayscale:
         warnings.warn('grayscale is deprecated. Please use color_mode = "grayscale"', stacklevel=2)
         color_mode = "grayscale"
-    if color_mode not in COLOR_MODES:
+    if not isinstance(color_mode, str) or color_mode not in COLOR_MODES:
         raise ValueError(f'color_mode must be "grayscale", "rgb", or "rgba", got {color_mode!r}')
     picture = _read(path, COLOR_MODES[color_mode][0])
     if target_size is not None:
         resample = check_interpolation(interpolation)
-        height, width = target_size
+        height, width = check_size(target_size)
         if picture.size != (width, height):
             picture = picture.resize((width, height), resample)
     return picture
@@ -113,6 +127,8 @@ def load_img(
 def _read(path: Path | IO[bytes], mode: str) -> Image.Image:
     """The decoded, upright picture of a file in one of Pillow's modes."""
     if not isinstance(path, (str, os.PathLike)):
+        if not hasattr(path, "read"):
+            raise TypeError(f"path must name a file, or be an open one, got {type(path).__name__}")
         return _decode(path, str(getattr(path, "name", path)), mode)
     size = _size_of_file(path)
     # Pillow gets the bytes, as it reads in many small pieces. Given a name it also maps uncompressed TIFF
@@ -311,6 +327,9 @@ def save_img(
         picture = picture.convert("RGB")
     if file_format is not None and file_format.lower() == "jpg":
         file_format = "jpeg"  # the only name that Pillow knows
+    Image.init()
+    if file_format is not None and file_format.upper() not in Image.SAVE:
+        raise ValueError(f"file_format must be one that Pillow writes, such as 'png', got {file_format!r}")
     picture.save(path, format=file_format, **kwargs)
 
 
