@@ -1,6 +1,7 @@
 """Arguments that mean nothing: one error each, which names the argument and shows what was given."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -149,3 +150,13 @@ def test_fit_asks_a_subclass_for_its_transforms():
     generator = Darker(featurewise_center=True)
     generator.fit(X, augment=True, rounds=2, seed=1)
     np.testing.assert_allclose(generator.mean.ravel(), X.mean((0, 1, 2)) / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [{"featurewise_center": True}, {"zca_whitening": True}])
+def test_fitted_to_pictures_of_another_shape(arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        generator = ImageDataGenerator(**arguments)
+    generator.fit(X)
+    with pytest.raises(ValueError, match="fit on pictures of another shape"):
+        generator.standardize(X[..., :1])

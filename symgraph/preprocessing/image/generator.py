@@ -10,16 +10,19 @@ import numpy as np
 
 from symgraph import globals as settings
 from symgraph.kernels.warp import FILL_MODES, warp
+from symgraph.preprocessing.image.arguments import (
+    as_picture,
+    check_brightness_range,
+    is_number,
+    settled_zoom_range,
+)
 from symgraph.preprocessing.image.flows import Flows
 from symgraph.preprocessing.image.transforms import (
     affine_matrix,
     apply_affine_transform,
     apply_channel_shift,
-    are_two_numbers,
-    as_picture,
     brightened,
     flip_axis,
-    is_number,
 )
 
 _STEPS = ("get_random_transform", "apply_transform", "random_transform", "standardize")
@@ -107,7 +110,7 @@ class ImageDataGenerator(Flows):
         self.height_shift_range = height_shift_range
         self.brightness_range = brightness_range
         self.shear_range = shear_range
-        self.zoom_range = _zoom_range(zoom_range)
+        self.zoom_range = settled_zoom_range(zoom_range)
         self.channel_shift_range = channel_shift_range
         self.fill_mode = fill_mode
         self.cval = cval
@@ -159,7 +162,7 @@ class ImageDataGenerator(Flows):
             raise ValueError(
                 f"`fill_mode` should be one of {', '.join(FILL_MODES)}. Received: {self.fill_mode}"
             )
-        _check_brightness_range(self.brightness_range)
+        check_brightness_range(self.brightness_range)
 
     def _settle_normalisation(self) -> None:
         """Switch on what other switches need, with Keras' warnings."""
@@ -213,7 +216,7 @@ class ImageDataGenerator(Flows):
             intensity = rng.uniform(-self.channel_shift_range, self.channel_shift_range)
         brightness = None
         if self.brightness_range is not None:
-            _check_brightness_range(self.brightness_range)
+            check_brightness_range(self.brightness_range)
             brightness = rng.uniform(self.brightness_range[0], self.brightness_range[1])
         return {
             "theta": theta,
@@ -312,18 +315,19 @@ class ImageDataGenerator(Flows):
             if self.mean is None:
                 _warn_unfit("featurewise_center")
             else:
-                x -= self.mean
+                x -= _suited("mean", self.mean, x.shape)
         if self.featurewise_std_normalization:
             if self.std is None:
                 _warn_unfit("featurewise_std_normalization")
             else:
-                x /= self.std + 1e-6
+                x /= _suited("std", self.std, x.shape) + 1e-6
         if self.zca_whitening:
             if self.principal_components is None:
                 _warn_unfit("zca_whitening")
             else:
                 flat = x.reshape(-1, int(np.prod(x.shape[-3:])))
-                x = np.dot(flat, self.principal_components).reshape(x.shape)
+                whitening = _suited("principal_components", self.principal_components, flat.shape[1:] * 2)
+                x = np.dot(flat, whitening).reshape(x.shape)
         return x
 
     def _batch(self, pictures: np.ndarray | Sequence[np.ndarray], seeds: Sequence[int]) -> np.ndarray:
@@ -450,24 +454,6 @@ def _mean(x: np.ndarray, axes: tuple[int, ...], power: int = 1) -> np.ndarray:
     return total / np.prod([x.shape[axis] for axis in axes])
 
 
-def _zoom_range(zoom_range: Any) -> list[float]:
-    """The least and the largest factor that an argument stands for."""
-    if is_number(zoom_range):
-        return [1 - zoom_range, 1 + zoom_range]
-    if not are_two_numbers(zoom_range):
-        raise ValueError(
-            f"`zoom_range` should be a float or a tuple or list of two floats. Received: {zoom_range!r}"
-        )
-    return [zoom_range[0], zoom_range[1]]
-
-
-def _check_brightness_range(brightness_range: Any) -> None:
-    if brightness_range is not None and not are_two_numbers(brightness_range):
-        raise ValueError(
-            f"`brightness_range should be tuple or list of two floats. Received: {brightness_range!r}"
-        )
-
-
 def _draw_shift(shift_range: Any, size: int, rng: Any) -> float:
     """Pixels of a shift: one of a list, or of the whole numbers below an int, or of an interval."""
     number = isinstance(shift_range, (int, float)) or np.ndim(shift_range) == 0
@@ -494,3 +480,16 @@ def _warn_unfit(name: str) -> None:
         "first by calling `.fit(numpy_data)`.",
         stacklevel=4,
     )
+
+
+def _suited(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """What was fitted, as an array. ValueError unless it can be stretched to `shape`."""
+    values = np.asarray(values)
+    try:
+        np.broadcast_to(values, shape)
+    except ValueError as error:
+        raise ValueError(
+            f"This ImageDataGenerator was fit on pictures of another shape: its `{name}` has shape "
+            f"{values.shape}, which does not go with {shape}"
+        ) from error
+    return values

@@ -13,42 +13,16 @@ from typing import Any
 import numpy as np
 
 from symgraph.kernels.warp import FILL_MODES, warp
+from symgraph.preprocessing.image.arguments import are_two_numbers, as_picture, check_numbers
 
 __all__ = [
     "affine_matrix", "apply_affine_transform", "apply_brightness_shift", "apply_channel_shift",
-    "are_two_numbers", "as_picture", "brightened", "flip_axis", "is_number", "random_brightness",
+    "brightened", "flip_axis", "random_brightness",
     "random_channel_shift", "random_rotation", "random_shear", "random_shift", "random_zoom",
     "transform_matrix_offset_center",
 ]  # fmt: skip
 
 _IDENTITY = np.eye(3)[None, :2]
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is one finite number (or bool), of Python or numpy."""
-    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf" and bool(np.isfinite(value))
-
-
-def are_two_numbers(values: Any) -> bool:
-    """Whether a value is a sequence of two finite numbers."""
-    return isinstance(values, (tuple, list, np.ndarray)) and len(values) == 2 and all(map(is_number, values))
-
-
-def as_picture(x: Any) -> np.ndarray:
-    """`x` as an array. ValueError unless it has rank 3 and holds numbers."""
-    x = np.asarray(x)
-    if x.ndim != 3 or x.dtype.kind not in "biuf":
-        raise ValueError(
-            "Expected a picture, an array of numbers of rank 3. Got array with shape: "
-            f"{x.shape}, dtype: {x.dtype}"
-        )
-    return x
-
-
-def _check_numbers(**numbers: Any) -> None:
-    for name, value in numbers.items():
-        if not is_number(value):
-            raise ValueError(f"`{name}` should be a finite number. Received: {value!r}")
 
 
 def random_rotation(
@@ -61,7 +35,7 @@ def random_rotation(
     cval: float = 0.0,
 ) -> np.ndarray:
     """Rotate a picture by an angle between -`rg` and `rg` degrees; see `apply_affine_transform`."""
-    _check_numbers(rg=rg)
+    check_numbers(rg=rg)
     theta = np.random.uniform(-rg, rg)
     return apply_affine_transform(
         x, theta=theta, row_axis=row_axis, col_axis=col_axis, channel_axis=channel_axis, fill_mode=fill_mode,
@@ -80,7 +54,7 @@ def random_shift(
     cval: float = 0.0,
 ) -> np.ndarray:
     """Shift a picture by up to the fractions `wrg` of its width and `hrg` of its height, either way."""
-    _check_numbers(wrg=wrg, hrg=hrg)
+    check_numbers(wrg=wrg, hrg=hrg)
     x = as_picture(x)
     h, w = x.shape[row_axis], x.shape[col_axis]
     tx = np.random.uniform(-hrg, hrg) * h
@@ -101,7 +75,7 @@ def random_shear(
     cval: float = 0.0,
 ) -> np.ndarray:
     """Shear a picture by an angle between -`intensity` and `intensity` degrees."""
-    _check_numbers(intensity=intensity)
+    check_numbers(intensity=intensity)
     shear = np.random.uniform(-intensity, intensity)
     return apply_affine_transform(
         x, shear=shear, row_axis=row_axis, col_axis=col_axis, channel_axis=channel_axis, fill_mode=fill_mode,
@@ -138,14 +112,14 @@ def random_zoom(
 
 def apply_channel_shift(x: np.ndarray, intensity: float, channel_axis: int = 0) -> np.ndarray:
     """Add `intensity` to all values, which stay between the least and the largest value of the picture."""
-    _check_numbers(intensity=intensity)
+    check_numbers(intensity=intensity)
     x = np.asarray(x)
     return np.clip(x + float(intensity), np.min(x), np.max(x)) if x.size else x
 
 
 def random_channel_shift(x: np.ndarray, intensity_range: float, channel_axis: int = 0) -> np.ndarray:
     """Shift channels by a number between -`intensity_range` and `intensity_range`."""
-    _check_numbers(intensity_range=intensity_range)
+    check_numbers(intensity_range=intensity_range)
     intensity = np.random.uniform(-intensity_range, intensity_range)
     return apply_channel_shift(x, intensity, channel_axis=channel_axis)
 
@@ -171,7 +145,7 @@ def apply_brightness_shift(x: np.ndarray, brightness: float) -> np.ndarray:
     ValueError
         `x` has another rank or number of channels.
     """
-    _check_numbers(brightness=brightness)
+    check_numbers(brightness=brightness)
     return brightened(x, brightness, False)
 
 
@@ -283,7 +257,7 @@ def apply_affine_transform(
     """
     if fill_mode not in FILL_MODES:
         raise ValueError(f"`fill_mode` should be one of {', '.join(FILL_MODES)}. Received: {fill_mode}")
-    _check_numbers(theta=theta, tx=tx, ty=ty, shear=shear, zx=zx, zy=zy, cval=cval)
+    check_numbers(theta=theta, tx=tx, ty=ty, shear=shear, zx=zx, zy=zy, cval=cval)
     x = as_picture(x)
     axes = (row_axis, col_axis, channel_axis)
     if {axis % 3 for axis in axes} != {0, 1, 2} or not all(-3 <= axis < 3 for axis in axes):
