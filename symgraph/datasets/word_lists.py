@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,9 @@ def check_numbers(**arguments: int | None) -> None:
     for name, value in arguments.items():
         least = 0 if name in ("num_words", "skip_top", "maxlen", "seed") else -_HIGHEST
         most = 2 * _HIGHEST + 1 if name == "seed" else _HIGHEST
-        if value is not None and (not hasattr(value, "__index__") or not least <= value <= most):
+        # As in Keras 1e4 will do, but for a seed.
+        kind = Integral if name == "seed" else Real
+        if value is not None and (not isinstance(value, kind) or value % 1 or not least <= value <= most):
             raise ValueError(f"`{name}` should be a whole number from {least} to {most}, got {value!r}")
 
 

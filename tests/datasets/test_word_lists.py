@@ -247,3 +247,8 @@ def test_numbers_that_are_none(name, value):
     for data in (imdb, reuters):
         with pytest.raises(ValueError, match=f"`{name}` should be a whole number"):
             data.load_data("nowhere.npz", **{name: value})
+
+
+def test_numbers_may_be_floats(imdb_file):
+    given, expected = (imdb.load_data(imdb_file, num_words=n)[0][0].tolist() for n in (3e1, 30))
+    assert given == expected

@@ -160,3 +160,11 @@ def test_fitted_to_pictures_of_another_shape(arguments):
     generator.fit(X)
     with pytest.raises(ValueError, match="fit on pictures of another shape"):
         generator.standardize(X[..., :1])
+
+
+def test_a_subset_without_pictures_says_why(tmp_path):
+    (tmp_path / "cat").mkdir()
+    image.save_img(tmp_path / "cat" / "a.png", X[0])
+    flow = ImageDataGenerator(validation_split=0.25).flow_from_directory(tmp_path, subset="validation")
+    with pytest.raises(ValueError, match="'validation' takes 0.25 of each"):
+        next(flow)

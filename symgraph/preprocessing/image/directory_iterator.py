@@ -138,8 +138,12 @@ class DirectoryIterator(FileIterator):
         return names
 
     def _why_empty(self) -> str:
+        few = ""
+        if self.split is not None:
+            share = self.split[1] - self.split[0]
+            few = f"; {self.subset!r} takes {share:g} of each, rounded, which may be none of few pictures"
         return (
             f"No pictures were found in {self.directory!r} (subset: {self.subset}): it must have a folder "
             f"for each class, with files that end in {', '.join(ENDINGS)}; its classes are "
-            f"{[*self.class_indices]}"
+            f"{[*self.class_indices]}{few}"
         )
