@@ -166,5 +166,5 @@ def test_a_subset_without_pictures_says_why(tmp_path):
     (tmp_path / "cat").mkdir()
     image.save_img(tmp_path / "cat" / "a.png", X[0])
     flow = ImageDataGenerator(validation_split=0.25).flow_from_directory(tmp_path, subset="validation")
-    with pytest.raises(ValueError, match="'validation' takes 0.25 of each"):
+    with pytest.raises(ValueError, match=r"'validation' takes 0\.25 of each"):
         next(flow)
