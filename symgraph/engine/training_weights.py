@@ -121,7 +121,10 @@ def standardize_weights(
                 stacklevel=2,
             )
         return _checked_sample_weights(y.shape, np.asarray(sample_weight), sample_weight_mode)
-    if class_weight is not None:
+    if isinstance(class_weight, str) and class_weight == "auto":
+        # A value of the first Keras, which scripts went on to pass long after it had no effect.
+        warnings.warn("class_weight='auto' has no effect, as in Keras 2: pass a dict.", stacklevel=2)
+    elif class_weight is not None:
         return _weights_of_classes(y, class_weight)
     return np.ones(y.shape[: 1 if sample_weight_mode is None else 2], K.floatx())
 

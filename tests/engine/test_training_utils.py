@@ -139,6 +139,12 @@ def test_weights_for_each_output():
         standardize_sample_weights(w, ["a", "b"])
 
 
+def test_class_weights_of_the_first_keras_have_no_effect():
+    with pytest.warns(UserWarning, match="has no effect"):
+        weights = standardize_weights(np.zeros((3, 1)), class_weight="auto")
+    np.testing.assert_array_equal(weights, np.ones(3))
+
+
 def test_sample_and_class_weights_become_one_array():
     y = np.array([[0], [2], [2]])
     assert standardize_weights(y).dtype == "float32"
