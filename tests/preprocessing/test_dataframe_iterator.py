@@ -187,7 +187,7 @@ def test_unreadable_pictures_lose_their_targets(folder: Path) -> None:
 
 
 def test_a_frame_of_pandas_works_the_same(folder: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install pandas")
     table = {"file": [*NAMES, None, "002.png"], "class": [*KINDS, "cat", None], "n": range(6)}
     frame = pandas.DataFrame(table)
     for options in ({}, {"class_mode": "other", "y_col": "n"}, {"class_mode": "other", "y_col": ["n", "n"]}):
