@@ -33,10 +33,11 @@ lint: $(VENV)/lint.stamp
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(VENV)/run.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
+bench: $(VENV)/test.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
 	$(PY) -m benchmarks.call_overhead
 	$(PY) -m benchmarks.model_memory
 	$(PY) -m benchmarks.growth
+	$(PY) -m benchmarks.augmentation
 	$(PY) -m benchmarks --out benchmarks/RESULTS.md
 	$(PY) -m benchmarks.kernels --out benchmarks/KERNELS.md
 
@@ -51,10 +52,6 @@ $(VENV)/made.stamp: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "symgraph needs Python 3.11 to 3.13, but there is no $(PYTHON): set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "symgraph needs Python 3.11 to 3.13, but $(PYTHON) is %d.%d: set PYTHON=..." % v)'
 	$(PYTHON) -m venv $(VENV)
-	@touch $@
-
-$(VENV)/run.stamp: $(VENV)/made.stamp
-	$(INSTALL) .
 	@touch $@
 
 $(VENV)/%.stamp: $(VENV)/made.stamp

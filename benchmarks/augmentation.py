@@ -6,12 +6,14 @@ Both sides decode JPEGs, resize them to 150 x 150, rotate, shift, shear, zoom, m
 and rescale, in batches of 32, with the same random numbers. The other side calls scipy's `affine_transform`
 for each channel of each picture, and Pillow for the brightness, as Keras does it. They take turns, each with
 one thread and with all. Then the training step of cat_dog is measured alone, and with the flow as its source.
+The pictures are those of ../shared/data/cats_and_dogs, or, where these are not, made-up ones of their size.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +38,18 @@ GENERATOR = ImageDataGenerator(
     rotation_range=40, width_shift_range=0.2, height_shift_range=0.2, shear_range=10.0, zoom_range=0.2,
     horizontal_flip=True, brightness_range=(0.7, 1.3), rescale=1 / 255,
 )  # fmt: skip
+
+
+def write_pictures(folder: Path, count: int = 256) -> None:
+    """JPEGs of 256 x 190 pixels in two classes: smooth shapes with some noise, 15 to 20 kB as photographs."""
+    rng = np.random.default_rng(SEED)
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+        shapes = np.asarray(coarse.resize((256, 190), Image.Resampling.BICUBIC), "float32")
+        pixels = np.clip(shapes + rng.normal(0, 12, shapes.shape), 0, 255).astype("uint8")
+        path = folder / ("cat", "dog")[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path, quality=85)
 
 
 def _matrix(p: dict[str, float], rows: int, columns: int) -> np.ndarray:
@@ -129,18 +143,29 @@ def beside_training(flow: DirectoryIterator, alone: float, rounds: int, count: i
     print(f"fit_generator: {both:.0f} images/s, {both / step:.2f} of the step alone")
 
 
+def measure(data: Path, rounds: int, count: int) -> None:
+    """Print all figures for a folder of pictures."""
+    flow = GENERATOR.flow_from_directory(
+        data, target_size=SIZE, batch_size=BATCH, class_mode="binary", shuffle=False, seed=SEED
+    )
+    alone = beside_scipy(flow, rounds, count)
+    beside_training(flow, alone, rounds, count)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Images a second of augmentation.")
-    parser.add_argument("--data", type=Path, default=DATA, help="a folder with a folder for each class")
+    parser.add_argument("--data", type=Path, help="a folder with a folder for each class")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--batches", type=int, default=4, help="batches a turn")
     given = parser.parse_args()
-    flow = GENERATOR.flow_from_directory(
-        given.data, target_size=SIZE, batch_size=BATCH, class_mode="binary", shuffle=False, seed=SEED
-    )
-    alone = beside_scipy(flow, given.rounds, given.batches)
-    beside_training(flow, alone, given.rounds, given.batches)
+    if given.data or DATA.is_dir():
+        measure(given.data or DATA, given.rounds, given.batches)
+        return
+    print(f"There are no pictures in {DATA}: made-up ones are used.")
+    with tempfile.TemporaryDirectory() as folder:
+        write_pictures(Path(folder))
+        measure(Path(folder), given.rounds, given.batches)
 
 
 if __name__ == "__main__":
