@@ -48,6 +48,9 @@ class BatchQueue:
         targets = [self._feed] + [self._work] * min(threads, ahead + 1)
         # A thread that a batch holds up for ever does not keep the program from ending.
         self._threads = [threading.Thread(target=t, name="symgraph-data", daemon=True) for t in targets]
+
+    def start(self) -> None:
+        """Begin, once. What breaks in upon it is followed by `halt` and `join`."""
         for thread in self._threads:
             thread.start()
 
@@ -71,6 +74,9 @@ class BatchQueue:
             return future.result()
         except (CancelledError, WorkerDiedError):
             raise self._death or DataEndedError from None
+        finally:
+            # The lines of an error hold this call: with the future it would hold itself, and all its data.
+            del future
 
     def halt(self, death: WorkerDiedError | None = None) -> None:
         """Begin no further batches; `next` raises `death`, or says that the data have ended."""
@@ -86,7 +92,8 @@ class BatchQueue:
     def join(self, timeout: float | None = None) -> None:
         """Wait for the threads, after `halt`; `timeout` seconds (default 2) for each at most."""
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            # Not all of them run where `start` was broken off.
+            if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(_PATIENCE if timeout is None else timeout)
 
     def _work(self) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from symgraph.utils.batch_queue import BatchQueue, DataEndedError, Job
 from symgraph.utils.generic_utils import check_count
 from symgraph.utils.sequence import Sequence
+from symgraph.utils.warn_user import warn_user
 from symgraph.utils.workers import WorkerPool, reason_for_threads
 
 
@@ -38,8 +39,6 @@ class SequenceEnqueuer(ABC):
             ...                     # without end: leave with `break`
         enqueuer.stop()
     """
-
-    _in_parallel = True
 
     def __init__(self, sequence: Any, use_multiprocessing: bool = False) -> None:
         self.sequence = sequence
@@ -77,13 +76,19 @@ class SequenceEnqueuer(ABC):
         check_count(workers, "workers", 0)
         check_count(max_queue_size, "max_queue_size", 1)
         self.workers = workers
-        threads = min(workers if self._in_parallel else 1, max_queue_size + 1)
-        self._pool = self._processes(threads) if workers else None
-        jobs = itertools.islice(self._jobs(self._pool), batches)
-        if workers:
-            self._queue = BatchQueue(jobs, threads, max_queue_size)
-        else:
-            self._local = jobs
+        threads = min(workers, self._most_at_once(), max_queue_size + 1)
+        try:
+            self._pool = self._processes(threads) if threads else None
+            jobs = itertools.islice(self._jobs(self._pool), batches)
+            if workers:
+                self._queue = BatchQueue(jobs, threads, max_queue_size)
+                self._queue.start()
+            else:
+                self._local = jobs
+        except BaseException:
+            # Ctrl-C may come between two threads or processes: those that run already end.
+            self.stop()
+            raise
 
     def stop(self, timeout: float | None = None) -> None:
         """End all threads and processes. Batches that were not asked for are lost.
@@ -146,6 +151,10 @@ class SequenceEnqueuer(ABC):
         return None
 
     @abstractmethod
+    def _most_at_once(self) -> int:
+        """How many batches can be under way at the same time."""
+
+    @abstractmethod
     def _jobs(self, pool: WorkerPool | None) -> Iterator[Job]:
         """All that is to be done, without end."""
 
@@ -169,12 +178,16 @@ class OrderedEnqueuer(SequenceEnqueuer):
         super().__init__(sequence, use_multiprocessing)
         self.shuffle = shuffle
 
+    def _most_at_once(self) -> int:
+        # A pass begins after the one before it. One that has no batches says so when it begins.
+        return max(len(self.sequence), 1)
+
     def _processes(self, count: int) -> WorkerPool | None:
         if not self.use_multiprocessing:
             return None
         reason, state = reason_for_threads(self.sequence)
         if state is None:
-            _warn(f"`use_multiprocessing=True`: {reason}. Threads make the batches instead.")
+            warn_user(f"`use_multiprocessing=True`: {reason}. Threads make the batches instead.")
             return None
         return WorkerPool(count, state)
 
@@ -219,8 +232,6 @@ class GeneratorEnqueuer(SequenceEnqueuer):
         Not used: there are no processes to seed.
     """
 
-    _in_parallel = False
-
     def __init__(
         self,
         sequence: Iterator[Any],
@@ -233,9 +244,12 @@ class GeneratorEnqueuer(SequenceEnqueuer):
         if wait_time is not None:
             warnings.warn("`wait_time` is not used anymore.", DeprecationWarning, stacklevel=2)
 
+    def _most_at_once(self) -> int:
+        return 1
+
     def _processes(self, count: int) -> WorkerPool | None:
         if self.use_multiprocessing:
-            _warn(
+            warn_user(
                 "`use_multiprocessing=True`: a generator cannot be shared by processes; a thread makes the "
                 "batches instead. Please consider using the `symgraph.utils.Sequence` class."
             )
@@ -249,7 +263,3 @@ class GeneratorEnqueuer(SequenceEnqueuer):
             return next(self.sequence)
         except StopIteration:
             raise DataEndedError from None
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, UserWarning, stacklevel=5)

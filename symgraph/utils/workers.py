@@ -61,8 +61,10 @@ class WorkerPool:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         try:
-            for _ in range(count):
-                self._workers.append(_Worker())
+            # A process is in the list, to be ended with the others, before Ctrl-C comes through.
+            with _interrupts_held():
+                for _ in range(count):
+                    self._workers.append(_Worker())
         except BaseException:
             self.terminate()
             self.close()
@@ -127,8 +129,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs,), name="symgraph-data", daemon=True)
-        with _interrupts_held():
-            self.process.start()
+        self.process.start()
         # The last copy of that end is the process's own: when it dies, the pipe ends.
         theirs.close()
         self._reaping = threading.Lock()

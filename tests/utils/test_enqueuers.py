@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import tracemalloc
+import weakref
 from itertools import islice
 
 import numpy as np
@@ -254,6 +256,47 @@ def test_a_batch_that_takes_for_ever_does_not_hold_up_the_end():
     assert not enqueuer.is_running()
     go_on.set()
     assert wait_until(lambda: not any(t.name == "symgraph-data" for t in threading.enumerate()))
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_ctrl_c_in_the_midst_of_the_start_leaves_nothing(monkeypatch, processes):
+    begin, begun = threading.Thread.start, []
+
+    def start(thread):
+        begun.append(thread)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    enqueuer = OrderedEnqueuer(Rows(), processes)
+    with pytest.raises(KeyboardInterrupt):
+        enqueuer.start(workers=1)
+    assert not enqueuer.is_running()
+    assert not any(thread.is_alive() for thread in begun)
+    assert children() == []
+
+
+def test_no_process_is_started_that_no_batch_is_for():
+    enqueuer = OrderedEnqueuer(Pids(batches=1), True)
+    enqueuer.start(workers=3)
+    assert wait_until(lambda: len(children()) == 1)
+    next(enqueuer.get())
+    assert len(children()) == 1
+    enqueuer.stop()
+
+
+def test_an_error_holds_no_data():
+    gc.disable()
+    try:
+        data = Failing()
+        held = weakref.ref(data)
+        with pytest.raises(LookupError):
+            _taken(OrderedEnqueuer(data), 7, 2)
+        del data
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_memory_stays_flat_over_ten_thousand_batches():
