@@ -146,9 +146,9 @@ def run_epochs(
     Returns
     -------
     History
-        `model.history`, which is among the callbacks.
+        `model.history` as it is now, which is among the callbacks: one of them may train this model too.
     """
-    f, labels = model.train_function, list(model.metrics_names)
+    f, labels, history = model.train_function, list(model.metrics_names), model.history
     target = callback_model(model)
     callbacks.on_train_begin()
     target.stop_training = False
@@ -175,7 +175,7 @@ def run_epochs(
         if target.stop_training:
             break
     callbacks.on_train_end()
-    return model.history
+    return history
 
 
 def plain_number(value: Any) -> Any:

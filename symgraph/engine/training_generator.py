@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,9 +28,10 @@ from symgraph.engine.training_arrays import (
 from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.generic_utils import to_list
 from symgraph.utils.sequence import Sequence
+from symgraph.utils.warn_user import warn_user
 
 _OUTPUT = "Output of generator should be a tuple `(x, y, sample_weight)` or `(x, y)`. Found: "
-_NO_BATCHES = "The generator gave no batches."
+_NO_BATCHES = "The generator gave no batches. (Those that are None do not count.)"
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def stream(data: Any, batches: int, workers: Workers, shuffle: bool = False) -> 
     enqueuer = (
         OrderedEnqueuer(data, made, shuffle) if isinstance(data, Sequence) else GeneratorEnqueuer(data, made)
     )
-    enqueuer.start(workers.workers, workers.max_queue_size, batches)
     try:
+        enqueuer.start(workers.workers, workers.max_queue_size, batches)
         yield enqueuer.get()
     finally:
         enqueuer.stop()
@@ -242,9 +242,11 @@ def _inputs(item: Any) -> Any:
 
 
 def _brief(item: Any) -> str:
+    if isinstance(item, dict):
+        return f"{{{', '.join(f'{key!r}: {_brief(item[key])}' for key in list(item)[:10])}}}"
     if isinstance(item, tuple | list):
-        inside = ", ".join(_brief(part) for part in item[:10])
-        return f"({inside})" if isinstance(item, tuple) else f"[{inside}]"
+        inside = ", ".join(_brief(part) for part in item[:10]) + "," * (len(item) == 1)
+        return f"({inside})" if isinstance(item, tuple) else f"[{inside.removesuffix(',')}]"
     return f"array of shape {tuple(item.shape)}" if hasattr(item, "shape") else repr(item)[:200]
 
 
@@ -267,6 +269,8 @@ def _steps(data: Any, steps: Any, name: str) -> int:
         )
     if steps is None and isinstance(data, Sequence):
         steps = len(data)
+        if not steps:
+            raise ValueError(f"{type(data).__name__} has no batches: its length is 0")
     if steps is None:
         raise ValueError(
             f"`{name}=None` is only valid for a generator based on the `symgraph.utils.Sequence` class. "
@@ -280,9 +284,7 @@ def _steps(data: Any, steps: Any, name: str) -> int:
 
 
 def _warn_of_end(what: str, batches: int) -> None:
-    warnings.warn(
+    warn_user(
         "Your generator ran out of data; interrupting here. Make sure that your generator can generate at "
-        f"least `{what}` batches (in this case, {batches} batches).",
-        UserWarning,
-        stacklevel=3,
+        f"least `{what}` batches (in this case, {batches} batches)."
     )
