@@ -36,6 +36,7 @@ def plot_history(history: _History, path: str | os.PathLike[str] | None = None) 
     try:
         # An extra, and slow to import: only for those who draw.
         from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("plot_history needs matplotlib: pip install symgraph[plot]") from error
     names = [n for n in history.history if not n.startswith("val_")]
@@ -50,6 +51,8 @@ def plot_history(history: _History, path: str | os.PathLike[str] | None = None) 
             if values:
                 axes.plot(epochs[: len(values)], values, marker="o", markersize=3, label=label)
         axes.set_xlabel("epoch")
+        # There is no epoch 1.5. A single one still gets its tick.
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_title({"acc": "accuracy"}.get(name, name))
         axes.grid(alpha=0.3)
         axes.legend()

@@ -47,6 +47,8 @@ def test_a_training_draws_itself(tmp_path: Path) -> None:
     curves = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
     assert curves == {"training": [[1, 3], [2, 2]], "validation": [[1, 4]]}
     assert axes.get_title() == "loss"
+    # There is no epoch 1.5.
+    assert all(tick == round(tick) for tick in axes.get_xticks())
     assert history.plot() is not figure
 
 
