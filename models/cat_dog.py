@@ -23,7 +23,7 @@ import numpy as np
 from symgraph.callbacks import EarlyStopping, History, ModelCheckpoint
 from symgraph.layers import Conv2D, Dense, Flatten, MaxPooling2D
 from symgraph.models import Model, Sequential, load_model
-from symgraph.models.contact_sheet import write_contact_sheet
+from symgraph.models.contact_sheet import check_contact_sheet, write_contact_sheet
 from symgraph.optimizers import RMSprop
 from symgraph.preprocessing.image import DirectoryIterator, ImageDataGenerator, img_to_array, load_img
 
@@ -53,8 +53,9 @@ class Guess(NamedTuple):
 
     @property
     def is_right(self) -> bool | None:
-        """Whether the picture's folder has the name of the class; None where it has another name."""
-        return None if self.path.parent.name not in CLASSES else self.path.parent.name == self.name
+        """Whether the picture's folder has the name of the class; None where one of them is not known."""
+        folder = self.path.parent.name
+        return folder == self.name if self.name and folder in CLASSES else None
 
 
 def build() -> Sequential:
@@ -102,6 +103,8 @@ def pictures(folder: Path, augmented: bool, seed: int) -> DirectoryIterator:
 
 def train(data: Path, weights: Path, epochs: int, seed: int) -> History:
     """Train on the pictures in `data`, keep the best model in `weights` and the curves beside it."""
+    if weights.is_dir() or not weights.parent.is_dir():
+        raise OSError(f"--weights: cannot write {weights}: it is a folder, or lies in none that exists")
     for part in ("train", "validation"):
         for name in CLASSES:
             if not (data / part / name).is_dir():
@@ -111,7 +114,10 @@ def train(data: Path, weights: Path, epochs: int, seed: int) -> History:
                 )
     np.random.seed(seed)
     batches, held_out = pictures(data / "train", True, seed), pictures(data / "validation", False, seed)
-    model = build()
+    for found in (batches, held_out):
+        if not found.samples:
+            raise FileNotFoundError(f"there are no pictures in {' and '.join(CLASSES)} of {found.directory}")
+    model, history = build(), History()
     model.summary()
     try:
         model.fit_generator(
@@ -121,21 +127,22 @@ def train(data: Path, weights: Path, epochs: int, seed: int) -> History:
             callbacks=[
                 ModelCheckpoint(weights, monitor="val_acc", save_best_only=True, verbose=1),
                 EarlyStopping(monitor="val_acc", patience=PATIENCE, verbose=1),
+                history,
             ],
         )
     except KeyboardInterrupt:
-        print(f"\nStopped. The best model so far, if an epoch has ended, is {weights}.")
-    write_curves(model.history, weights)
-    if weights.is_file() and (data / "test").is_dir():
+        print("\nStopped" if history.epoch else "\nStopped before the end of an epoch: nothing is written")
+    if not history.epoch:
+        return history
+    write_curves(history, weights)
+    if (data / "test").is_dir():
         loss, accuracy = load_model(str(weights)).evaluate_generator(pictures(data / "test", False, seed))
         print(f"Test: loss {loss:.4f}, accuracy {accuracy:.4f}")
-    return model.history
+    return history
 
 
 def write_curves(history: History, weights: Path) -> None:
     """Draw accuracy and loss over the epochs into a PNG beside `weights`."""
-    if not history.epoch:
-        return
     best = max(history.history["val_acc"])
     print(f"Best validation accuracy: {best:.4f} (epoch {history.history['val_acc'].index(best) + 1})")
     print("Wrote", weights)
@@ -192,7 +199,7 @@ def table(guesses: Sequence[Guess], folder: Path) -> str:
     lines.append(f"{len(guesses)} pictures: {counts}")
     unread = sum(guess.dog is None for guess in guesses)
     lines[-1] += f", {unread} unreadable" if unread else ""
-    known = [guess.is_right for guess in guesses if guess.dog is not None and guess.is_right is not None]
+    known = [guess.is_right for guess in guesses if guess.is_right is not None]
     if known:
         lines[-1] += f"; {sum(known)} of {len(known)} as their folders say ({sum(known) / len(known):.4f})"
     return "\n".join(lines)
@@ -238,6 +245,8 @@ def _ask(options: argparse.Namespace) -> list[Guess]:
             f"there is no model {options.weights}: train one first, or name it: --weights"
         )
     paths = listed(options.directory) if options.directory else [options.file]
+    if options.sheet:
+        check_contact_sheet(options.sheet, len(paths))
     guesses = predict(load_model(str(options.weights)), paths)
     if options.directory:
         print(table(guesses, options.directory))

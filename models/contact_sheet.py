@@ -16,6 +16,24 @@ LARGEST = 1000  # pictures on a sheet
 INK, PAPER, MARK = (32, 32, 32), (255, 255, 255), (200, 30, 30)
 
 
+def check_contact_sheet(path: Path, pictures: int) -> None:
+    """Refuse what `write_contact_sheet` could not write, before the work for it is done.
+
+    Raises
+    ------
+    ValueError
+        If there are no pictures or more than a thousand, or the suffix names no format.
+    OSError
+        If there is no such folder.
+    """
+    if not 0 < pictures <= LARGEST:
+        raise ValueError(f"a contact sheet holds 1 to {LARGEST} pictures, got {pictures}")
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"the suffix of the contact sheet {path} should name a format, for instance .png")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} for the contact sheet {path.name}")
+
+
 def write_contact_sheet(
     path: Path, pictures: Sequence[Path], captions: Sequence[str], marked: Sequence[bool]
 ) -> None:
@@ -33,13 +51,10 @@ def write_contact_sheet(
 
     Raises
     ------
-    ValueError
-        If there are no pictures or more than a thousand, or the suffix names no format.
-    OSError
-        If the file cannot be written.
+    ValueError, OSError
+        As `check_contact_sheet`, and if the file cannot be written.
     """
-    if not 0 < len(pictures) <= LARGEST:
-        raise ValueError(f"a contact sheet holds 1 to {LARGEST} pictures, got {len(pictures)}")
+    check_contact_sheet(path, len(pictures))
     columns = min(COLUMNS, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     width, height = CELL + MARGIN, CELL + CAPTION + MARGIN

@@ -141,10 +141,14 @@ class History(Callback):
 
     profile: Any = None
 
-    def on_train_begin(self, logs: Logs = None) -> None:
-        """Start with nothing."""
+    def __init__(self) -> None:
+        super().__init__()
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Start with nothing."""
+        self.epoch, self.history = [], {}
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Keep the logs of an epoch."""

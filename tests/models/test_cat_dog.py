@@ -67,26 +67,30 @@ def test_a_folder_with_a_bad_picture_gives_a_table_and_a_sheet(
     rng = np.random.default_rng(2)
     for name, kind in (("cat/a.png", "cat"), ("cat/b.png", "dog"), ("dog/c.PNG", "dog"), ("d.png", "cat")):
         write_picture(tmp_path / "in" / name, kind, rng)
-    (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    (tmp_path / "in" / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
     (tmp_path / "in" / "notes.txt").write_text("no picture")
     weights, sheet = str(trained / "CatDogClassifier_model.h5"), tmp_path / "sheet.png"
     cat_dog.main(["-d", str(tmp_path / "in"), "--weights", weights, "--sheet", str(sheet)])
     lines = capsys.readouterr().out.splitlines()
     names = ["cat/a.png", "cat/b.png", "d.png", "dog/c.PNG"]
     dogs = dict(zip(names, truth(trained, [tmp_path / "in" / n for n in names]), strict=True))
-    assert [line.split()[0] for line in lines[1:6]] == ["broken.jpg", *names]
-    assert lines[1].split()[1] == "-" and "broken.jpg" in lines[1]
-    for line, name in zip(lines[2:6], names, strict=True):
+    assert [line.split()[0] for line in lines[1:6]] == [*names[:2], "cat/broken.jpg", *names[2:]]
+    assert lines[3].split()[1] == "-"
+    del lines[3]
+    for line, name in zip(lines[1:5], names, strict=True):
         _, kind, share, *rest = line.split()
         assert kind == ("dog" if dogs[name] >= 0.5 else "cat")
         assert float(share) == pytest.approx(max(dogs[name], 1 - dogs[name]), abs=1e-4)
         assert rest == (["wrong"] if name == "cat/b.png" else [])
-    assert lines[6] == "5 pictures: 2 cats, 2 dogs, 1 unreadable; 2 of 3 as their folders say (0.6667)"
+    assert lines[5] == "5 pictures: 2 cats, 2 dogs, 1 unreadable; 2 of 3 as their folders say (0.6667)"
     with Image.open(sheet) as page:
         assert page.size == (8 + 5 * 168, 8 + 190)
         at = [page.getpixel((8 + 168 * place + 80, 8 + 80)) for place in range(5)]
-    assert at[0] == (255, 255, 255)  # an empty frame
-    for place, kind in enumerate(("cat", "dog", "cat", "dog"), start=1):
+        frames = [page.getpixel((8 + 168 * place - 1, 8 + 80)) for place in range(5)]
+    assert at.pop(2) == (255, 255, 255)  # an empty frame
+    # Red is for wrong answers, not for none.
+    assert [frame == (200, 30, 30) for frame in frames] == [False, True, False, False, False]
+    for place, kind in enumerate(("cat", "dog", "cat", "dog")):
         assert np.abs(np.subtract(at[place], COLOURS[kind])).max() < 120
 
 
@@ -114,6 +118,54 @@ def test_a_folder_without_pictures_and_an_unreadable_picture(trained: Path, tmp_
     (tmp_path / "x.png").write_bytes(b"")
     with pytest.raises(SystemExit, match=r"x\.png"):
         cat_dog.main(["-f", str(tmp_path / "x.png"), *weights])
+
+
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_work(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "-d",
+        str(trained / "CatAndDog" / "test"),
+        "--weights",
+        str(trained / "CatDogClassifier_model.h5"),
+    ]
+    for sheet, words in (
+        ("a.foo", r"a\.foo should name a format"),
+        ("no/a.png", "no folder .*no for the contact"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            cat_dog.main([*asked, "--sheet", str(tmp_path / sheet)])
+    assert capsys.readouterr().out == ""
+
+
+def test_what_training_could_not_end_with_is_refused_before_it(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cat_dog.Sequential, "fit_generator", None)
+    for weights in (tmp_path, tmp_path / "no" / "w.h5"):
+        with pytest.raises(SystemExit, match="--weights: cannot write"):
+            cat_dog.main(["--data", str(trained / "CatAndDog"), "--weights", str(weights)])
+    for part in ("train", "validation"):
+        for kind in COLOURS:
+            (tmp_path / part / kind).mkdir(parents=True)
+    write_picture(tmp_path / "train" / "dog" / "a.png", "dog", np.random.default_rng(0))
+    with pytest.raises(SystemExit, match=r"no pictures in cat and dog of .*validation"):
+        cat_dog.main(["--data", str(tmp_path)])
+
+
+def test_ctrl_c_before_the_first_epoch_ends_writes_nothing(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cat_dog.Sequential, "fit_generator", interrupted)
+    old = tmp_path / "w.h5"
+    old.write_bytes(b"the model of another day")
+    history = cat_dog.main(["--data", str(trained / "CatAndDog"), "--weights", str(old)])
+    assert history.epoch == []
+    assert capsys.readouterr().out.endswith("Stopped before the end of an epoch: nothing is written\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
 
 
 @pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--sheet", "a.png"], ["-f", "a", "-d", "b"]])
