@@ -223,7 +223,7 @@ def validation_part(model: Any, validation_data: Any, batch_size: int | None) ->
             f"val_sample_weights) items, however it contains {got}"
         )
     x, y, *weights = validation_data
-    return standardized(model, x, y, sample_weight=weights[0] if weights else None, batch_size=batch_size)
+    return standardized_pair(model, x, y, weights[0] if weights else None, batch_size=batch_size)
 
 
 def split_off(feed: Feed, share: float) -> tuple[Feed, Feed]:

@@ -27,11 +27,10 @@ from symgraph.engine.training_arrays import (
 )
 from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.generic_utils import to_list
-from symgraph.utils.sequence import Sequence
+from symgraph.utils.sequence import Sequence, count_batches
 from symgraph.utils.warn_user import warn_user
 
 _OUTPUT = "Output of generator should be a tuple `(x, y, sample_weight)` or `(x, y)`. Found: "
-_NO_BATCHES = "The generator gave no batches. (Those that are None do not count.)"
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ class _Epochs:
             done += 1
             yield size, ins
         if not self.largest:
-            raise ValueError(_NO_BATCHES)
+            raise _no_batches("steps_per_epoch")
         if done < self._steps:
             _warn_of_end("steps_per_epoch * epochs", self._total)
             callback_model(self._model).stop_training = True
@@ -152,7 +151,7 @@ class _Epochs:
 
 def _validation_on_batches(model: Any, source: Iterator[Any], steps: int) -> Callable[[], list[Any]]:
     def validate() -> list[Any]:
-        calls = _calls(source, steps, lambda item: _pair(model, item), model)
+        calls = _calls(source, steps, lambda item: _pair(model, item), model, "validation_steps")
         return to_list(average_outputs(model, model.test_function, calls, progress_bar(0, None, steps)))
 
     return validate
@@ -206,16 +205,20 @@ def predict_generator(model: Any, generator: Any, steps: float | None, workers: 
 
 
 def _calls(
-    source: Iterator[Any], steps: int, standardize: Callable[[Any], Feed], model: Any
+    source: Iterator[Any],
+    steps: int,
+    standardize: Callable[[Any], Feed],
+    model: Any,
+    name: str = "steps",
 ) -> Iterator[Call]:
     done = 0
     for done, item in enumerate(itertools.islice(source, steps), 1):
         size, ins = _fed(model, standardize(item))
         yield done, size, ins
     if not done:
-        raise ValueError(_NO_BATCHES)
+        raise _no_batches(name)
     if done < steps:
-        _warn_of_end("steps", steps)
+        _warn_of_end(name, steps)
 
 
 def _fed(model: Any, feed: Feed) -> Batch:
@@ -257,20 +260,20 @@ def _built_by_first(model: Any, source: Iterator[Any], standardize: Callable[[An
     for first in source:
         standardize(first)
         return itertools.chain([first], source)
-    raise ValueError(_NO_BATCHES)
+    raise ValueError(f"The generator gave no batches to build {model.name} with.")
 
 
 def _steps(data: Any, steps: Any, name: str) -> int:
     """How many batches there are to be: as asked for (a part of one counts as one), or all of a Sequence."""
     if not makes_batches(data):
-        call = "; call the function, which returns one" if callable(data) else ""
-        raise TypeError(
-            f"Expected a generator or a `symgraph.utils.Sequence`, got {type(data).__name__}{call}"
-        )
+        got = type(data).__name__
+        if isinstance(data, type):
+            got = f"the class {data.__name__}; make an object of it"
+        elif callable(data):
+            got += "; call the function, which returns one"
+        raise TypeError(f"Expected a generator or a `symgraph.utils.Sequence`, got {got}")
     if steps is None and isinstance(data, Sequence):
-        steps = len(data)
-        if not steps:
-            raise ValueError(f"{type(data).__name__} has no batches: its length is 0")
+        steps = count_batches(data)
     if steps is None:
         raise ValueError(
             f"`{name}=None` is only valid for a generator based on the `symgraph.utils.Sequence` class. "
@@ -281,6 +284,10 @@ def _steps(data: Any, steps: Any, name: str) -> int:
     if steps <= 0:
         raise ValueError(f"`{name}` should be at least 1, got {steps}")
     return math.ceil(steps)
+
+
+def _no_batches(name: str) -> ValueError:
+    return ValueError(f"The generator gave no batches for `{name}`. (Those that are None do not count.)")
 
 
 def _warn_of_end(what: str, batches: int) -> None:

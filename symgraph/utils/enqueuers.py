@@ -15,7 +15,7 @@ import numpy as np
 
 from symgraph.utils.batch_queue import BatchQueue, DataEndedError, Job
 from symgraph.utils.generic_utils import check_count
-from symgraph.utils.sequence import Sequence
+from symgraph.utils.sequence import Sequence, count_batches
 from symgraph.utils.warn_user import warn_user
 from symgraph.utils.workers import WorkerPool, reason_for_threads
 
@@ -179,8 +179,8 @@ class OrderedEnqueuer(SequenceEnqueuer):
         self.shuffle = shuffle
 
     def _most_at_once(self) -> int:
-        # A pass begins after the one before it. One that has no batches says so when it begins.
-        return max(len(self.sequence), 1)
+        # A pass begins after the one before it.
+        return count_batches(self.sequence)
 
     def _processes(self, count: int) -> WorkerPool | None:
         if not self.use_multiprocessing:
@@ -199,9 +199,7 @@ class OrderedEnqueuer(SequenceEnqueuer):
     def _passes(self, pool: WorkerPool | None, random: np.random.RandomState) -> Iterator[Job]:
         make = partial(getitem, self.sequence) if pool is None else pool.batch
         while True:
-            order = np.arange(len(self.sequence))
-            if not len(order):
-                raise ValueError(f"{type(self.sequence).__name__} has no batches: its length is 0")
+            order = np.arange(count_batches(self.sequence))
             if self.shuffle:
                 random.shuffle(order)
             for index in order[:-1].tolist():

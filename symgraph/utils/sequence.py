@@ -44,3 +44,21 @@ class Sequence(ABC):
         """All batches once, in order."""
         for index in range(len(self)):
             yield self[index]
+
+
+def count_batches(sequence: Sequence) -> int:
+    """`len(sequence)`, at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number of batches. Python's own words, for ``np.ceil(...)`` say, do not name the class.
+    """
+    name = type(sequence).__name__
+    try:
+        count = len(sequence)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}.__len__: {error}") from error
+    if not count:
+        raise ValueError(f"{name} has no batches: its length is 0")
+    return count

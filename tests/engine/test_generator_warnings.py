@@ -79,12 +79,48 @@ def test_a_training_inside_another_one_leaves_it_its_history(model):
         ({"a": X}, r"{'a': array of shape \(8, 3\)}$"),
         ((X,), r"\(array of shape \(8, 3\),\)$"),
         ([X], r"\[array of shape \(8, 3\)\]$"),
-        (None, r"gave no batches. \(Those that are None do not count"),
+        (None, r"gave no batches for `steps_per_epoch`. \(Those that are None do not count"),
     ],
 )
 def test_a_batch_that_is_none_is_told_in_few_words(model, batch, words):
     with pytest.raises(ValueError, match=words):
         model.fit(Given(batch), verbose=0)
+
+
+def test_a_model_without_shapes_needs_a_batch():
+    model = Sequential([Dense(1)], name="shapeless")
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="no batches to build shapeless with"):
+        model.fit_generator(iter([]), 1)
+
+
+def test_a_validation_that_has_ended_is_named(model):
+    with pytest.raises(ValueError, match="gave no batches for `validation_steps`"):
+        model.fit_generator(Given(), epochs=2, verbose=0, validation_data=iter([(X, Y)]), validation_steps=1)
+    with pytest.warns(UserWarning, match=r"at least `validation_steps` batches \(in this case, 2 batches\)"):
+        model.fit_generator(Given(), verbose=0, validation_data=iter([(X, Y)]), validation_steps=2)
+
+
+def test_a_validation_without_targets_is_refused_before_the_training(model):
+    before = model.get_weights()
+    for call in (
+        lambda **data: model.fit(X, Y, verbose=0, **data),
+        lambda **data: model.fit(Given(), **data),
+    ):
+        with pytest.raises(ValueError, match=r"expected target data for dense_.*, got y=None"):
+            call(validation_data=(X, None))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_class_or_a_length_that_is_no_number_of_batches_is_named(model):
+    with pytest.raises(TypeError, match="got the class Given; make an object of it"):
+        model.fit_generator(Given)
+    with pytest.raises(
+        TypeError, match=r"Given\.__len__: 'float' object cannot be interpreted as an integer"
+    ):
+        model.fit(Given(batches=1.0), verbose=0)
+    with pytest.raises(ValueError, match=r"Given\.__len__: __len__\(\) should return >= 0"):
+        model.fit(Given(batches=-1), verbose=0)
 
 
 def test_a_sequence_without_batches_is_named(model):
