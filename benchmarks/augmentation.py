@@ -109,7 +109,10 @@ def beside_scipy(flow: DirectoryIterator, rounds: int, count: int) -> float:
     numbers = sorted({1, most})
     others = {threads: ByScipy(flow, threads) for threads in numbers}
     difference = np.abs(flow[0][0] - others[most][0])
-    print(f"largest difference {difference.max() * 255:.2f} levels, mean {difference.mean() * 255:.4f}")
+    levels = difference * 255
+    print(
+        f"largest difference {levels.max():.2f} levels, mean {levels.mean():.4f}; brightness has whole ones"
+    )
     found: dict[tuple[str, int], list[float]] = {}
     for turn in range(rounds):
         first = turn * count % (len(flow) - count)
