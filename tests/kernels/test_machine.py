@@ -144,11 +144,12 @@ def test_an_error_in_a_gang_names_its_row_and_stops_what_follows(threads: int) -
 
 
 def test_rows_of_a_gang_have_clocks_of_their_own() -> None:
-    values = np.zeros(10)
+    values = np.zeros((3, 10))
     clocks = np.zeros((3, CLOCK_WORDS), np.int64)
     events = np.zeros((1 + 4, EVENT_WORDS), np.int64)
     events[0, 1] = 4
-    rows = [Row(FILL, (Address(0, 0), 10, float_bits(1.0), tiles), tiles) for tiles in (1, 2, 3)]
+    # Each has its own place: the tiles of a gang run in any order.
+    rows = [Row(FILL, (Address(0, 80 * (n - 1)), 10, float_bits(1.0), n), n) for n in (1, 2, 3)]
     lease = Lease(Table(rows, 2, gangs=[3]), 1, clocks, events)
     lease.bases[:] = values.ctypes.data
     before = read_cycles()
@@ -160,7 +161,7 @@ def test_rows_of_a_gang_have_clocks_of_their_own() -> None:
     assert events[0, 0] == 6 and set(events[1:, 0]) <= {0, 1, 2} and set(events[1:, 1]) <= {0, 1}
     assert (before <= events[1:, 2]).all() and (events[1:, 2] < events[1:, 3]).all()
     assert (events[1:, 3] <= after).all()
-    np.testing.assert_array_equal(values, [1] * 3 + [2] * 3 + [3] * 4)
+    np.testing.assert_array_equal(values, [[1] * 10, [1] * 5 + [2] * 5, [1] * 3 + [2] * 3 + [3] * 4])
 
 
 def test_loops_move_addresses_and_nest() -> None:
