@@ -247,7 +247,13 @@ def _ask(options: argparse.Namespace) -> list[Guess]:
     paths = listed(options.directory) if options.directory else [options.file]
     if options.sheet:
         check_contact_sheet(options.sheet, len(paths))
-    guesses = predict(load_model(str(options.weights)), paths)
+    model = load_model(str(options.weights))
+    if (model.input_shape, model.output_shape) != ((None, SIDE, SIDE, 3), (None, 1)):
+        raise ValueError(
+            f"{options.weights} is another model: expected one from (None, {SIDE}, {SIDE}, 3) to (None, 1), "
+            f"got {model.input_shape} to {model.output_shape}"
+        )
+    guesses = predict(model, paths)
     if options.directory:
         print(table(guesses, options.directory))
     elif guesses[0].dog is None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from symgraph.models import cat_dog, load_model
+from symgraph.layers import Dense
+from symgraph.models import Sequential, cat_dog, load_model
 
 COLOURS = {"cat": (30, 60, 160), "dog": (220, 90, 40)}
 
@@ -166,6 +167,15 @@ def test_ctrl_c_before_the_first_epoch_ends_writes_nothing(
     assert history.epoch == []
     assert capsys.readouterr().out.endswith("Stopped before the end of an epoch: nothing is written\n")
     assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
+
+
+def test_a_model_of_something_else_is_refused(trained: Path, tmp_path: Path) -> None:
+    other = Sequential([Dense(2, input_shape=(3,))])
+    other.compile("sgd", "mse")
+    other.save(tmp_path / "other.h5")
+    picture = str(trained / "CatAndDog" / "test" / "dog" / "00.png")
+    with pytest.raises(SystemExit, match=r"other\.h5 is another model: .* got \(None, 3\) to \(None, 2\)"):
+        cat_dog.main(["-f", picture, "--weights", str(tmp_path / "other.h5")])
 
 
 @pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--sheet", "a.png"], ["-f", "a", "-d", "b"]])
