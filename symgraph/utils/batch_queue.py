@@ -44,7 +44,8 @@ class BatchQueue:
         self._made: deque[Future[Any]] = deque()
         self._open = 0  # batches that are waiting or under way
         self._failed = self._fed = self._stopped = False
-        self._death: WorkerDiedError | None = None
+        # Words, as an error would hold the lines that it came by, and so this queue.
+        self._death = ""
         targets = [self._feed] + [self._work] * min(threads, ahead + 1)
         # A thread that a batch holds up for ever does not keep the program from ending.
         self._threads = [threading.Thread(target=t, name="symgraph-data", daemon=True) for t in targets]
@@ -67,19 +68,24 @@ class BatchQueue:
         with self._changed:
             self._changed.wait_for(lambda: self._made or self._fed or self._stopped)
             if not self._made or self._stopped:
-                raise self._death or DataEndedError
+                raise self._end()
             future = self._made.popleft()
             self._changed.notify_all()
         try:
             return future.result()
         except (CancelledError, WorkerDiedError):
-            raise self._death or DataEndedError from None
+            pass
         finally:
             # The lines of an error hold this call: with the future it would hold itself, and all its data.
             del future
+        raise self._end()
 
-    def halt(self, death: WorkerDiedError | None = None) -> None:
-        """Begin no further batches; `next` raises `death`, or says that the data have ended."""
+    def _end(self) -> Exception:
+        """Why there are no further batches."""
+        return WorkerDiedError(self._death) if self._death else DataEndedError()
+
+    def halt(self, death: str = "") -> None:
+        """Begin no further batches; `next` tells the `death` of a process, or that the data have ended."""
         with self._changed:
             # Processes that are ended on purpose seem to die too.
             if not self._stopped:
@@ -95,6 +101,8 @@ class BatchQueue:
             # Not all of them run where `start` was broken off.
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(_PATIENCE if timeout is None else timeout)
+        # Errors among them hold the lines of those threads, and so this queue.
+        self._made.clear()
 
     def _work(self) -> None:
         while True:
@@ -107,7 +115,7 @@ class BatchQueue:
                 future.set_result(call())
             except BaseException as error:
                 if isinstance(error, WorkerDiedError):
-                    self.halt(error)
+                    self.halt(str(error))
                 self._failed = True
                 future.set_exception(error)
             # Not to be held until the next batch.

@@ -57,7 +57,7 @@ class WorkerPool:
 
     def __init__(self, count: int, state: bytes) -> None:
         self._lock = threading.Lock()
-        self._death: WorkerDiedError | None = None
+        self._death = ""
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         try:
@@ -94,9 +94,9 @@ class WorkerPool:
         except WorkerDiedError as error:
             with self._lock:
                 # Those that are ended here die too; the first one is what happened.
-                self._death = self._death or error
+                self._death = self._death or str(error)
             self.terminate()
-            raise self._death from error.__cause__
+            raise WorkerDiedError(self._death) from None
         finally:
             self._idle.put(worker)
 
@@ -135,16 +135,27 @@ class _Worker:
         self._reaping = threading.Lock()
 
     def batch(self, index: int, state: bytes | None) -> Any:
+        answer = self._answer(index, state)
+        if answer is None:
+            raise WorkerDiedError(f"{self._end()} while it was to make batch {index}")
+        kind, content = answer
+        if kind == "error":
+            raise _error_of(*content)
+        return content
+
+    def _answer(self, index: int, state: bytes | None) -> tuple[str, Any] | None:
+        """What the process says of a batch; None if it is gone.
+
+        The error of the pipe goes no further: its lines hold bytes that were under way.
+        """
         try:
             self._pipe.send((index, state is not None))
             if state is not None:
                 self._pipe.send_bytes(state)
-            kind, content = _receive(self._pipe)
-        except (EOFError, OSError) as error:
-            raise WorkerDiedError(f"{self._end()} while it was to make batch {index}") from error
-        if kind == "error":
-            raise _error_of(*content)
-        return content
+            answer: tuple[str, Any] = _receive(self._pipe)
+        except (EOFError, OSError):
+            return None
+        return answer
 
     def _end(self) -> str:
         """How the process ended."""

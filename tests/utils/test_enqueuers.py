@@ -379,6 +379,20 @@ def test_a_killed_process_is_an_error_at_once_and_leaves_none(case):
     assert not enqueuer.is_running()
 
 
+def test_a_death_leaves_no_pipe_open_until_a_collection():
+    _taken(OrderedEnqueuer(Pids(), True), 1, 2)  # whatever stays open once there were processes
+    gc.collect()
+    before = sorted(os.listdir("/proc/self/fd"))
+    gc.disable()
+    try:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="was killed by SIGKILL"):
+                _taken(OrderedEnqueuer(Dying(), True), 7, 2)
+        assert sorted(os.listdir("/proc/self/fd")) == before
+    finally:
+        gc.enable()
+
+
 # -- where there are threads instead -------------------------------------------------------------------------
 
 
