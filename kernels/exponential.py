@@ -1,9 +1,9 @@
 """Exponentials, logarithms, powers and what is made of them, as formulas over vectors (no math library).
 
 Float32 and float64 alike: split the argument, evaluate a near-minimax polynomial (Remez, fitted to 60
-digits) and put the parts together. Errors stay within 4 units in the last place for float32 and 8 for
-float64. The splitting follows Cody and Waite, "Software Manual for the Elementary Functions" (1980); the
-float64 logarithm and the constants of ln 2 follow fdlibm (Sun Microsystems, 1993).
+digits) and put the parts together. Errors stay within 4 units in the last place. The splitting follows Cody
+and Waite, "Software Manual for the Elementary Functions" (1980); the float64 logarithm and the constants of
+ln 2 follow fdlibm (Sun Microsystems, 1993).
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ _LOG_32 = (3.333331e-1, -2.4999987e-1, 2.0002225e-1, -1.666924e-1, 1.4218669e-1,
 _LOG_64 = (6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
            2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
            1.479819860511658591e-01)  # fmt: skip
-# The same two functions for float32 powers, to 36 and 28 bits.
+# (log(1 + s) - log(1 - s) - 2 s - 2 s**3 / 3) / s**5 as a polynomial in s**2, for s up to 3 - sqrt(8).
+_LOG_LONG = (0.4, 0.2857142857142937, 0.222222222216545, 0.1818181833570672, 0.1538459492898411,
+             0.133348065173055, 0.11706187519978795, 0.11723689023649224)  # fmt: skip
+# 2 / 3 in two parts.
+_TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
+# Polynomials of the logarithm and the exponential for float32 powers, to 36 and 28 bits.
 _LOG_SHORT = (0.666666656038159, 0.40000345471262005, 0.2853660739400538, 0.23596275013502913)
 _EXP_SHORT = (0.5000000099228292, 0.16666512875659784, 0.041666191253171884, 0.00836959973429419,
               0.0013951510123288429)  # fmt: skip
@@ -272,17 +277,25 @@ def _log_double(x: Vec) -> tuple[Vec, Vec]:
     form = FORMAT["float64"]
     k, f = _log_parts(x)
     exponent = _small_float(k, "float64")
-    # s = f / (2 + f) to twice the precision; log(1 + f) = 2 s + s**3 P(s**2).
+    # s = f / (2 + f) to twice the precision; log(1 + f) = 2 s + 2/3 s**3 + s**5 P(s**2), in which s**3 is
+    # worth twice the precision too.
     denominator, denominator_low = _two_sum(f.constant(2.0), f)
     s = f / denominator
     product, product_low = _two_product(s, denominator)
     s_low = (((f - product) - product_low) - s * denominator_low) / denominator
-    cubic = s * (s * s) * polynomial(s * s, _LOG_64)
+    square, square_low = _two_product(s, s)
+    square_low = square_low + 2.0 * s * s_low
+    third, third_low = _two_product(square, s.constant(_TWO_THIRDS[0]))
+    third_low = third_low + (square * _TWO_THIRDS[1] + square_low * _TWO_THIRDS[0])
+    cubic, cubic_low = _two_product(s, third)
+    cubic_low = cubic_low + (s * third_low + s_low * third)
+    rest = cubic_low + s * (square * square) * polynomial(square, _LOG_LONG)
     high, low = _two_sum(exponent * form.ln2_high, 2.0 * s)
     at_zero = k.equals(0)
     high = where(at_zero, 2.0 * s, high)
-    low = where(at_zero, 0.0, low)
-    return _two_sum(high, low + (cubic + (2.0 * s_low + exponent * form.ln2_low)))
+    low = where(at_zero, 0.0, low) + (rest + (2.0 * s_low + exponent * form.ln2_low))
+    high, more = _two_sum(high, cubic)
+    return _two_sum(high, more + low)
 
 
 def power(x: Vec, y: Vec) -> Vec:

@@ -372,3 +372,20 @@ def scatter(value: Vec, address: Vec, offsets: Vec, mask: Vec | None = None) -> 
     places = _pointers(address, offsets, value.dtype)
     size = _INDEX(ITEMSIZE[value.dtype])
     intrinsic(builder, name, ir.VoidType(), [value.value, places, size, chosen.value])
+
+
+def lookup(name: str, table: Sequence[int], index: Vec) -> Vec:
+    """Words of a table of unsigned 64-bit integers, by int64 indices that lie inside it.
+
+    The table becomes part of the kernel, where `name` tells it from others.
+    """
+    builder = index.builder
+    words = builder.module.globals.get(name)
+    if words is None:
+        kind = ir.ArrayType(INT, len(table))
+        words = ir.GlobalVariable(builder.module, kind, name)
+        words.initializer = ir.Constant(kind, list(table))
+        words.linkage, words.global_constant = "internal", True
+    address = Vec(builder, builder.ptrtoint(words, INT), "int64")
+    offsets = index * ITEMSIZE["uint64"]
+    return gather(address, offsets, "uint64") if index.lanes else load(address + offsets, "uint64")

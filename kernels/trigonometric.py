@@ -1,7 +1,8 @@
 """Sine, cosine, tangent and their inverses as formulas over vectors (no math library).
 
 Arguments are reduced by multiples of pi / 2 with a constant split into parts whose products are exact (Cody
-and Waite, 1980): float32 in float64 up to 5e8, float64 up to 1.6e6 (beyond, accuracy fades). The
+and Waite, 1980): float32 in float64 up to 2.6e8, float64 up to 5.2e5. Vectors with a larger one among them go
+through the bits of 2 / pi that count for each (Payne and Hanek, 1983), which is exact for every number. The
 polynomials are near-minimax (Remez, fitted to 60 digits).
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import math
 
-from symgraph.kernels.vector import Vec, maximum, minimum, polynomial, where
+from symgraph.kernels.nest import lookup
+from symgraph.kernels.vector import Vec, maximum, minimum, polynomial, where, where_any
 
 _MAGIC = 1.5 * 2.0**52
 # pi / 2 in parts of 24 bits, for quotients below 2**29.
@@ -17,6 +19,8 @@ _HALF_PI_32 = (1.570796251296997, 7.549789415861596e-08, 5.390302858158119e-15)
 # pi / 2 in parts of 33 bits (as fdlibm has them), for quotients below 2**20.
 _HALF_PI_64 = (1.57079632673412561417e00, 6.07710050630396597660e-11, 2.02226624871116645580e-21,
                8.47842766036889956997e-32)  # fmt: skip
+# Where the quotients end that these parts are good for.
+_LARGE = {"float32": 2.0**28, "float64": 2.0**19}
 # (sin(sqrt(z)) / sqrt(z) - 1) / z and (cos(sqrt(z)) - 1 + z / 2) / z**2 for z up to (pi / 4)**2.
 _SIN = {
     "float32": (-1.6666654e-1, 8.332131e-3, -1.9510869e-4),
@@ -52,12 +56,79 @@ def _reduced(x: Vec) -> tuple[Vec, Vec]:
     wide = x.cast("float64")
     shifted = wide.multiply_add(2.0 / math.pi, _MAGIC)
     whole = shifted - _MAGIC
+    rest = wide
     for part in _HALF_PI_32 if x.dtype == "float32" else _HALF_PI_64:
-        wide = whole.multiply_add(-part, wide)
-    quadrant = shifted.bits()
-    # Where the quotient had too many bits the rest is meaningless: keep it small, so that abs(sin) <= 1.
-    wide = where(abs(wide) > 1.0, wide * 0.0, wide)
-    return (quadrant.cast("int32") if x.dtype == "float32" else quadrant), wide.cast(x.dtype)
+        rest = whole.multiply_add(-part, rest)
+    size = abs(wide)
+    large = (size > _LARGE[x.dtype]) & (size < math.inf)
+    quadrant, rest = where_any(large, lambda: _reduced_by_bits(wide, large), [shifted.bits(), rest])
+    return (quadrant.cast("int32") if x.dtype == "float32" else quadrant), rest.cast(x.dtype)
+
+
+def _arctan_of_inverse(n: int, one: int) -> int:
+    """``atan(1 / n)`` in units of ``1 / one``."""
+    power, total, k = one // n, 0, 1
+    while power:
+        total += power // k if k % 4 == 1 else -(power // k)
+        power //= n * n
+        k += 2
+    return total
+
+
+def _two_over_pi() -> tuple[int, ...]:
+    """The bits of 2 / pi, after 64 zeros: word number k holds 64 of them from number 32 k on."""
+    one = 1 << (_BITS + 64)
+    pi = 4 * (4 * _arctan_of_inverse(5, one) - _arctan_of_inverse(239, one))  # Machin, 1706
+    bits = (2 * one << _BITS) // pi
+    return tuple((bits >> (_BITS - 32 * k)) & (2**64 - 1) for k in range(_BITS // 32 + 1))
+
+
+_WORDS = 6
+# The largest number's window: 32 words to skip, then its own, read in pairs.
+_BITS = 32 * (32 + _WORDS - 1)
+_TABLE = _two_over_pi()
+_WORD = (1 << 32) - 1
+
+
+def _reduced_by_bits(x: Vec, used: Vec) -> tuple[Vec, Vec]:
+    """Quadrant and rest of float64 numbers from 2**17 on (in the lanes of `used`).
+
+    x is m 2**e with a whole m. Bits of 2 / pi that stand for multiples of 4 / 2**e fall away from the
+    product with m, since they give whole turns. The next 192 tell it to 2**-137, while no float64 number
+    comes closer to a multiple of pi / 2 than 2**-60.
+    """
+    bits = where(used, abs(x), 2.0**60).bits()
+    # The bit of 2 / pi whose product with m counts twice; m is the number in units of 2**(exponent - 52).
+    first = (bits >> 52) - (1023 + 52) + 62
+    place, shift = first >> 5, (first & 31).unsigned()
+    mantissa = ((bits & ((1 << 52) - 1)) | (1 << 52)).unsigned()
+    window = [(lookup("two_over_pi", _TABLE, place + k) << shift) >> 32 for k in range(_WORDS)]
+    digits = _product_words(mantissa, window[::-1])
+    high = (digits[-1] << 32) | digits[-2]
+    low = (digits[-3] << 32) | digits[-4]
+    quadrant = (high + (1 << 61)) >> 62
+    fraction = (high - (quadrant << 62)).signed().cast("float64") * 2.0**-62
+    fraction = low.cast("float64").multiply_add(2.0**-126, fraction)
+    r = fraction.multiply_add(math.pi / 2, fraction * _HALF_PI_LOW)
+    negative = x < 0.0
+    quadrant = quadrant.signed()
+    return where(negative, -quadrant, quadrant), where(negative, -r, r)
+
+
+def _product_words(number: Vec, words: list[Vec]) -> list[Vec]:
+    """The lowest words of a product of unsigned integers: `words` of 32 bits, the lowest first."""
+    low, high = number & _WORD, number >> 32
+    by_low, by_high = ([part * word for word in words] for part in (low, high))
+    carry, digits = number.constant(0), []
+    for k in range(len(words)):
+        total = carry + (by_low[k] & _WORD)
+        if k >= 1:
+            total = total + (by_low[k - 1] >> 32) + (by_high[k - 1] & _WORD)
+        if k >= 2:
+            total = total + (by_high[k - 2] >> 32)
+        digits.append(total & _WORD)
+        carry = total >> 32
+    return digits
 
 
 def sin_cos(r: Vec) -> tuple[Vec, Vec]:

@@ -285,6 +285,10 @@ class Vec:
         """The same bits read as an unsigned integer."""
         return self._make(self.value, "u" + self.dtype)
 
+    def signed(self) -> Vec:
+        """The same bits read as a signed integer."""
+        return self._make(self.value, self.dtype.removeprefix("u"))
+
     def cast(self, dtype: str) -> Vec:
         """Converted as numpy's astype does; floats outside an integer's range saturate, NaN gives 0."""
         if dtype == self.dtype:
@@ -378,3 +382,22 @@ def repeat_while(
     builder.branch(test)
     builder.position_at_end(done)
     return current
+
+
+def where_any(condition: Vec, compute: Callable[[], Sequence[Vec]], otherwise: Sequence[Vec]) -> list[Vec]:
+    """Lane by lane what `compute` gives where the condition holds, else `otherwise`.
+
+    A vector in which it holds nowhere jumps over the computation.
+    """
+    builder = condition.builder
+    before = builder.block
+    with builder.if_then(any_lane(condition), likely=False):
+        rare = [where(condition, a, b) for a, b in zip(compute(), otherwise, strict=True)]
+        behind = builder.block
+    merged = []
+    for chosen, usual in zip(rare, otherwise, strict=True):
+        phi = builder.phi(usual.value.type)
+        phi.add_incoming(usual.value, before)
+        phi.add_incoming(chosen.value, behind)
+        merged.append(Vec(builder, phi, usual.dtype))
+    return merged

@@ -1,172 +1,19 @@
-"""Fused element-wise kernels against numpy and scipy in higher precision."""
+"""Fused element-wise kernels against numpy: integers, casts, layouts, tiles. Floats: test_ranges.py."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgraph.kernels.buffer import Buffer, launch
 from symgraph.kernels.elementwise import Instruction, Number, elementwise, elementwise_rows
+from tests.kernels.test_ranges import EXACT, EXACT_PAIRS
 
-LONG = np.longdouble
 FLOATS = ("float32", "float64")
 INTEGERS = ("int32", "int64", "uint8")
-ULPS = {"float32": 4.0, "float64": 8.0}
-UNARY = {
-    "exp": np.exp,
-    "log": np.log,
-    "log1p": np.log1p,
-    "expm1": np.expm1,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "tanh": np.tanh,
-    "sqrt": np.sqrt,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "softplus": lambda x: np.logaddexp(LONG(0), x),
-    "rsqrt": lambda x: 1 / np.sqrt(x),
-    "reciprocal": lambda x: 1 / x,
-    "square": np.square,
-    "erf": lambda x: scipy.special.erf(x.astype("float64")),
-}
-EXACT = {
-    "neg": np.negative,
-    "abs": np.abs,
-    "sign": np.sign,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "round": np.round,
-    "trunc": np.trunc,
-    "relu": lambda x: np.maximum(x, 0),
-    "isnan": np.isnan,
-    "isinf": np.isinf,
-    "logical_not": np.logical_not,
-}
-BINARY = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "maximum": np.maximum,
-    "minimum": np.minimum,
-    "mod": np.mod,
-    "floordiv": np.floor_divide,
-    "equal": np.equal,
-    "not_equal": np.not_equal,
-    "less": np.less,
-    "less_equal": np.less_equal,
-    "greater": np.greater,
-    "greater_equal": np.greater_equal,
-    "logical_and": np.logical_and,
-    "logical_or": np.logical_or,
-    "logical_xor": np.logical_xor,
-}
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
-
-
-def specials(dtype):
-    f = np.finfo(dtype)
-    low, high = (-104, 89) if dtype == "float32" else (-746, 710)
-    values = [
-        0.0,
-        1.0,
-        0.5,
-        2.0,
-        3.0,
-        np.inf,
-        f.tiny,
-        f.tiny / 8,
-        f.smallest_subnormal,
-        f.max,
-        f.eps,
-        1 + f.eps,
-        1 - f.eps / 2,
-        low,
-        high,
-        -low - 2,
-        2.5,
-        1.5,
-    ]
-    return np.array([*values, *(-np.array(values)), np.nan], dtype)
-
-
-def samples(dtype, seed=0):
-    rng = np.random.default_rng(seed)
-    widest = 300 if dtype == "float64" else 37
-    powers = 10.0 ** rng.uniform(-widest, widest, 3000) * rng.choice([-1, 1], 3000)
-    parts = [rng.normal(size=3000), rng.uniform(-1, 1, 3000), rng.uniform(-110, 110, 3000), powers]
-    return np.concatenate([specials(dtype), *parts]).astype(dtype)
-
-
-def assert_close(actual, expected, ulps):
-    """Equal within units in the last place of the expected value; NaN, infinities where expected."""
-    dtype = actual.dtype
-    rounded = np.asarray(expected).astype(dtype)
-    finite = np.isfinite(rounded) & np.isfinite(actual)
-    np.testing.assert_array_equal(actual[~finite], rounded[~finite])
-    unit = np.spacing(np.maximum(np.abs(rounded[finite]), np.finfo(dtype).tiny))
-    error = np.abs(actual[finite].astype(LONG) - expected[finite]) / unit
-    worst = int(error.argmax())
-    assert error[worst] <= ulps, (error[worst], actual[finite][worst], expected[finite][worst])
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("name", UNARY)
-def test_function_is_accurate_everywhere(name, dtype):
-    x = samples(dtype)
-    if name in ("sin", "cos", "tan"):
-        turns = (np.arange(1, 3000) * np.pi / 2).astype(dtype)
-        x = np.concatenate([x, np.linspace(-1e6, 1e6, 5001).astype(dtype), turns])
-        x = x[(np.abs(x) < 1e6) | ~np.isfinite(x)]
-    assert_close(elementwise(name, x), UNARY[name](x.astype(LONG)), ULPS[dtype])
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("name", EXACT)
-def test_exact_function_equals_numpy(name, dtype):
-    x = samples(dtype)
-    actual, expected = elementwise(name, x), EXACT[name](x)
-    np.testing.assert_array_equal(actual, expected)
-    assert actual.dtype == expected.dtype
-    if expected.dtype != bool and name != "relu":
-        known = ~np.isnan(expected)
-        np.testing.assert_array_equal(np.signbit(actual[known]), np.signbit(expected[known]))
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("name", BINARY)
-def test_float_pairs_equal_numpy(name, dtype):
-    special = specials(dtype)
-    x = np.concatenate([np.repeat(special, special.size), samples(dtype, 1)])
-    y = np.concatenate([np.tile(special, special.size), samples(dtype, 2)])
-    np.testing.assert_array_equal(elementwise(name, x, y), BINARY[name](x, y))
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("name", ["div", "pow", "atan2"])
-def test_accurate_pairs(name, dtype):
-    special = specials(dtype)
-    rng = np.random.default_rng(3)
-    x = np.concatenate(
-        [np.repeat(special, special.size), rng.uniform(0, 40, 5000), rng.uniform(0.9, 1.1, 5000)]
-    )
-    y = np.concatenate(
-        [np.tile(special, special.size), rng.uniform(-30, 30, 5000), rng.uniform(-6e3, 6e3, 5000)]
-    )
-    x, y = x.astype(dtype), y.astype(dtype)
-    reference = {"div": np.divide, "pow": np.power, "atan2": np.arctan2}[name]
-    expected = reference(x.astype(LONG), y.astype(LONG))
-    actual = elementwise(name, x, y)
-    assert_close(actual, expected, ULPS[dtype])
-    known = ~np.isnan(expected)
-    np.testing.assert_array_equal(np.signbit(actual[known]), np.signbit(expected[known]))
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
@@ -177,7 +24,7 @@ def test_integer_functions_equal_numpy(dtype):
     edge = np.concatenate([edge, -edge]) if limits.min else edge
     x = np.concatenate([np.repeat(edge, edge.size), rng.integers(limits.min, limits.max, 500).astype(dtype)])
     y = np.concatenate([np.tile(edge, edge.size), rng.integers(0, 20, 500).astype(dtype)])
-    for name, reference in BINARY.items():
+    for name, reference in EXACT_PAIRS.items():
         np.testing.assert_array_equal(elementwise(name, x, y), reference(x, y), err_msg=name)
     for name, reference in EXACT.items():
         if name not in ("isnan", "isinf", "neg"):

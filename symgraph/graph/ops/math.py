@@ -298,7 +298,10 @@ class Sigmoid(_Unary):
     """1/(1 + e^-x)."""
 
     kernel: ClassVar[str] = "sigmoid"
-    function: ClassVar[Callable[..., Any]] = staticmethod(lambda x: 1 / (1 + np.exp(-x)))
+    function: ClassVar[Callable[..., Any]] = staticmethod(
+        # Without the overflow that 1 / (1 + exp(-x)) has far below 0.
+        lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+    )
 
     def derivative(self, x: Tensor, y: Tensor) -> Tensor:
         """y(1 - y)."""
@@ -333,10 +336,10 @@ class Erf(_Unary):
 
 @dataclass(frozen=True)
 class Relu(_Unary):
-    """max(x, 0); NaN stays NaN; its derivative at 0 is 0."""
+    """max(x, 0); NaN and -0.0 stay as they are; its derivative at 0 is 0."""
 
     kernel: ClassVar[str] = "relu"
-    function: ClassVar[Callable[..., Any]] = staticmethod(lambda x: np.maximum(x, np.zeros_like(x)))
+    function: ClassVar[Callable[..., Any]] = staticmethod(lambda x: np.where(x < 0, np.zeros_like(x), x))
     accepts: ClassVar[tuple[str, ...]] = NUMBERS
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
