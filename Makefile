@@ -25,7 +25,7 @@ demo: $(VENV)/plot.stamp
 	$(PY) -m symgraph.models.mnist_cnn
 
 test: $(VENV)/test.stamp
-	$(PY) -m pytest -q tests
+	$(PY) -m pytest -q --numprocesses auto --dist loadgroup tests
 
 lint: $(VENV)/lint.stamp
 	$(PY) -m ruff check .

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# What is made once for these tests is made in one process.
+pytestmark = pytest.mark.xdist_group("packaging")
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FLOORS = {"symgraph": "symgraph", "kernels": "symgraph.kernels", "models": "symgraph.models"}

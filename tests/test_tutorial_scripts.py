@@ -12,6 +12,9 @@ import pytest
 
 from symgraph.datasets import digits
 
+# What is made once for these tests is made in one process.
+pytestmark = pytest.mark.xdist_group("tutorials")
+
 CNN = """
 import symgraph as keras
 from symgraph.datasets import mnist

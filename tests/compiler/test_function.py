@@ -13,6 +13,8 @@ from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
 from symgraph.graph.ops import elementwise, index, math, matmul, random, reduce, shape
 
+pytestmark = pytest.mark.threads
+
 RNG = np.random.default_rng(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from symgraph.kernels.jit import numba_kernel
 from symgraph.kernels.machine import Row
 from symgraph.layers import Dense
 from symgraph.models import Sequential
+
+pytestmark = pytest.mark.threads
 
 
 def _nothing(operands, tile):  # type: ignore[no-untyped-def]

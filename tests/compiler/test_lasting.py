@@ -10,6 +10,8 @@ import pytest
 from symgraph import backend as K
 from symgraph.compiler.function import Function
 
+pytestmark = pytest.mark.threads
+
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 70)).astype("float32")
 

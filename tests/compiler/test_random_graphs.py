@@ -21,6 +21,8 @@ from symgraph.graph.leaves import Variable, constant, placeholder
 from symgraph.graph.ops import compare, elementwise, index, math, matmul, nn, reduce, shape, slicing, sort
 from symgraph.graph.tensor import Tensor, topological
 
+pytestmark = pytest.mark.threads
+
 SIZES = (3, 1, 0, 17)
 Draw = Callable[[int], int]
 

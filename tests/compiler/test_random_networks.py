@@ -12,6 +12,8 @@ from symgraph.graph.leaves import Variable, placeholder
 from symgraph.graph.ops import conv, math, matmul, nn, pool, reduce, shape
 from symgraph.graph.tensor import Tensor
 
+pytestmark = pytest.mark.threads
+
 
 class Network:
     """Blocks drawn at random in one data format, and the parameters that they made."""

@@ -42,6 +42,8 @@ from symgraph.models import Sequential
 from tests.fence import Fence
 from tests.layers import recurrent_truth as truth
 
+pytestmark = pytest.mark.threads
+
 RNG = np.random.default_rng(11)
 
 

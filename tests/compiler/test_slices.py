@@ -17,6 +17,8 @@ from symgraph.layers import Dense, Flatten, MaxPooling2D
 from symgraph.models import Sequential
 from tests.compiler.test_random_networks import check_network
 
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture
 def thin(monkeypatch: pytest.MonkeyPatch) -> None:

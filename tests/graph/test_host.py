@@ -12,6 +12,8 @@ from symgraph import backend as K
 from symgraph.graph.ops.host import watch
 from symgraph.graph.tensor import Tensor
 
+pytestmark = pytest.mark.threads
+
 
 def test_print_tensor_prints_what_is_computed(capsys: pytest.CaptureFixture[str]) -> None:
     x = K.placeholder((2, 2), dtype="float32")

@@ -14,6 +14,8 @@ from symgraph.graph.ops.host import watch
 from symgraph.models import Sequential
 from symgraph.optimizers import SGD
 
+pytestmark = pytest.mark.threads
+
 
 def network() -> Sequential:
     np.random.seed(3)

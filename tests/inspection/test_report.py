@@ -19,6 +19,9 @@ from symgraph.inspection.report.material import Numbers
 from symgraph.inspection.report.page import page
 from tests.inspection.made_facts import chain, facts, material, node, times
 
+# What is made once for these tests is made in one process.
+pytestmark = pytest.mark.xdist_group("report")
+
 VOID = {"meta", "link", "input", "br", "wbr", "hr", "img"}
 SECTIONS = ("summary", "advice", "graph", "passes", "nodes", "arena", "roofline", "machine")
 

@@ -10,7 +10,11 @@ from symgraph import layers
 from symgraph.models import Model, mnist_cnn
 from tests.inspection.browser import Browser, browser, missing
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "-")
+# One process opens one browser.
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=missing() or "-"),
+    pytest.mark.xdist_group("browser"),
+]
 SECTIONS = ("summary", "advice", "graph", "passes", "nodes", "arena", "roofline", "machine")
 ESCAPE, ENTER = "\ue00c", "\ue007"
 

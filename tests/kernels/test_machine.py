@@ -32,6 +32,8 @@ from symgraph.kernels.machine import (
 from symgraph.kernels.memory import as_float, float_bits, load_int, store_int, vector_at
 from symgraph.kernels.threads import get_num_threads, most_threads, set_num_threads
 
+pytestmark = pytest.mark.threads
+
 
 def _append(operands, tile):  # type: ignore[no-untyped-def]
     """Write operand 1 to the next free place of a list at operand 0."""

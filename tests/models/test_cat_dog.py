@@ -11,6 +11,9 @@ from PIL import Image
 from symgraph.layers import Dense
 from symgraph.models import Sequential, cat_dog, load_model
 
+# What is made once for these tests is made in one process.
+pytestmark = pytest.mark.xdist_group("cat_dog")
+
 COLOURS = {"cat": (30, 60, 160), "dog": (220, 90, 40)}
 
 

@@ -16,6 +16,9 @@ from tests.onnx_cases.run import Outcome, compare, outcome_of, run
 from tests.onnx_cases.translate import NotExpressibleError, translate
 from tests.onnx_cases.without import WITHOUT
 
+# What is made once for these tests is made in one process.
+pytestmark = pytest.mark.xdist_group("onnx")
+
 FAMILIES = ("bodies of functions", "pytorch-converted", "pytorch-operator", "simple")
 
 

@@ -22,6 +22,8 @@ from symgraph.preprocessing.image.iterator import sample_seeds
 from symgraph.utils import Sequence
 from tests.preprocessing.stand_ins import N, arrays, folders, numbered, numbers, same
 
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture(autouse=True)
 def _several_threads(monkeypatch: pytest.MonkeyPatch) -> None:

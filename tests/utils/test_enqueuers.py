@@ -24,6 +24,8 @@ from symgraph.utils.data_utils import SequenceEnqueuer
 from tests.utils.processes import children, environment, gone, wait_until
 from tests.utils.sequences import Closed, Dying, Failing, OddlyFailing, Pids, Rows
 
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
