@@ -1,10 +1,13 @@
-"""Random numbers from a counter: element i is a function of (key, stream, i), however the work is cut.
+"""Random numbers from a counter: element i is a function of (key, stream, turn, i), however the work is cut.
 
 The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011). Block b of a stream is the generator's value for the counter (b, stream), both of 64 bits. Sixteen
-blocks make a group: their first words are 16 neighbouring elements, their second words the next 16, and so
-on (for float64 drawn to full precision: pairs of words). A kernel makes a group in one or more steps, so
-that the rounds of a step stay in registers; the numbers are the same on all processors.
+SC 2011). Block b of a stream is the generator's value for the counter (b, stream), both of 64 bits. Above the
+lower 45 bits of b and the lower 43 of the stream these hold a turn of 40 bits, so that no two of (b, stream,
+turn) meet: 2**45 blocks make 2**47 elements of a byte, all that a processor can address; 2**43 streams, at a
+draw in 10 microseconds each, last for two years, 2**40 turns for four months. Sixteen blocks make a group:
+their first words are 16 neighbouring elements, their second words the next 16, and so on (for float64 drawn
+to full precision: pairs of words). A kernel makes a group in one or more steps, so that the rounds of a step
+stay in registers; the numbers are the same on all processors.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ from symgraph.kernels.vector import FLOATS, ITEMSIZE, Vec, highest, lowest, mini
 
 KINDS = ("uniform", "normal", "bernoulli", "truncated_normal", "bits")
 BLOCKS = 16
+BLOCK_BITS, STREAM_BITS = 45, 43
+"""Of the counter's two halves: what is above holds the lower and the upper bits of the turn."""
 # Blocks of a step: the four words of its rounds fill eight registers, half of what the narrow machines have.
 _LANES = min(BLOCKS, max(4, TARGET.lanes(4)))
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -183,7 +188,9 @@ def _kernel(kind: str, dtype: str) -> Kernel:
 def _emit(writer: Writer, kind: str, dtype: str) -> None:
     builder = writer.builder
     seed = writer.word(_SEED)
-    key, stream = (_halves(writer, load(seed + 8 * i, "uint64")) for i in range(2))
+    number, call, turn = (load(seed + 8 * i, "uint64") for i in range(3))
+    key, stream = _halves(writer, number), _halves(writer, call ^ _upper_turn(turn))
+    first_block = turn << BLOCK_BITS
 
     def parameter(number: int, wanted: str) -> Vec:
         at = _PARAMETERS + number
@@ -196,7 +203,7 @@ def _emit(writer: Writer, kind: str, dtype: str) -> None:
     step = _group_size(kind, dtype)
     numbers = writer.lane_numbers(_LANES, "uint64")
     with writer.loop(group, last) as at, writer.loop(0, writer.integer(BLOCKS), _LANES) as part:
-        block = numbers + writer.splat((at * BLOCKS + part).unsigned(), _LANES)
+        block = numbers + writer.splat((at * BLOCKS + part).unsigned() + first_block, _LANES)
         drawn = _Numbers(philox([block, block >> 32, *stream], (key[0], key[1])), dtype, parameter)
         values = _DISTRIBUTIONS[kind](drawn)
         first = at * step + part
@@ -211,6 +218,11 @@ def _emit(writer: Writer, kind: str, dtype: str) -> None:
                     mask = writer.tail_mask(where(rest > 0, rest, 0), _LANES)
                     store(value, place + i * BLOCKS * size, mask)
     builder.ret(INT(0))
+
+
+def _upper_turn(turn: Vec) -> Vec:
+    """The bits of the turn that the upper half of the counter holds, in their place."""
+    return (turn >> (64 - BLOCK_BITS)) << STREAM_BITS
 
 
 def _halves(writer: Writer, number: Vec) -> list[Vec]:
@@ -259,8 +271,8 @@ def random_rows(
         Contiguous. Uniform: any dtype but bool; normal kinds: floats; bernoulli: any dtype; bits: int64 (32
         random bits each).
     seed : Buffer
-        uint64 or int64 [2], read when the row runs: the key, and the number of the stream. Different
-        streams are independent.
+        uint64 or int64 [3], read when the row runs: the key, the number of the stream, and that of the
+        turn. Different streams, and the turns of one, are independent.
 
     Raises
     ------
@@ -289,11 +301,12 @@ def random(
     *,
     key: int,
     stream: int = 0,
+    turn: int = 0,
     threads: int | None = None,
 ) -> np.ndarray:
     """Random numbers as a numpy array; see `random_rows` for kinds and parameters."""
     out = np.empty(shape, dtype)
-    seed = np.array([key, stream], "uint64")
+    seed = np.array([key, stream, turn], "uint64")
     launch(
         lambda out, seed, **options: random_rows(kind, out, seed, parameters, **options),
         out,

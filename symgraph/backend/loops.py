@@ -34,6 +34,8 @@ def rnn(
     ----------
     step_function : callable
         ``step_function(x, states + constants) -> (output, new states)`` for one time step, [samples, ...].
+        Random numbers that it draws are new in every step. As in Keras it is called for the first step by
+        itself before it is called for the loop: what it draws there and keeps is the same in all steps.
     inputs : Tensor, shape (samples, time, ...)
     initial_states : sequence of Tensor
         First values of the states.
@@ -57,8 +59,8 @@ def rnn(
     Raises
     ------
     ValueError
-        Inputs of less than three axes; a mask without states, or of another length; an unknown number of
-        steps under `unroll`; states that a step gives another shape.
+        Inputs of less than three axes, or of no steps; a mask without states, or of another length; an
+        unknown number of steps under `unroll`; states that a step gives another shape.
     """
     x = _time_major(as_tensor(inputs), go_backwards)
     states = [as_tensor(s) for s in initial_states]
@@ -79,6 +81,8 @@ def rnn(
 def _time_major(x: Tensor, go_backwards: bool) -> Tensor:
     if x.ndim < 3:
         raise ValueError(f"Input should be at least 3D. rnn: got inputs of shape {x.type}")
+    if x.shape[1] == 0:
+        raise ValueError(f"rnn: expected inputs of at least one time step, got {x.type}")
     turned = shape_ops.transpose(x, (1, 0, *range(2, x.ndim)))
     return reverse(turned, 0) if go_backwards else turned
 
@@ -141,11 +145,13 @@ def _choose(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
 def _looped(
     step: _Step, x: Tensor, masks: Sequence[Tensor], states: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    # As in Keras the step is called outside of the loop first: what a cell makes at its first call and keeps,
+    # such as a choice of what it drops, is drawn once for all steps.
+    output, _ = step(x[0], states)
     # The output of the step before is the first state, as Keras asks of cells, or else a state of its own.
     carried = list(states)
     own = False
     if masks:
-        output, _ = step(x[0], states)
         own = not _alike(output, states[0])
         carried += [zeros_like(output)] if own else []
 
@@ -204,7 +210,7 @@ def _listed(elems: Any) -> tuple[list[Tensor], bool]:
 
 
 def map_fn(fn: Callable[[Any], Any], elems: Any, name: str | None = None, dtype: Any = None) -> Any:
-    """Stack ``fn(elems[i])`` for every entry along the first axis.
+    """Stack ``fn(elems[i])`` for every entry along the first axis. What `fn` draws is new for each of them.
 
     Parameters
     ----------

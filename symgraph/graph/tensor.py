@@ -212,6 +212,11 @@ class Tensor:
         return call("logical_not", self)
 
 
+def next_serial() -> int:
+    """A number that tells what was made before (smaller serials) from what is made from now on (larger)."""
+    return next(_serial)
+
+
 def install_operators(functions: dict[str, Callable[..., Any]]) -> None:
     """Give tensors their operators. Ops are built on tensors, so they are handed in from above, once."""
     _operators.update(functions)

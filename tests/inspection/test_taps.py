@@ -11,6 +11,7 @@ import symgraph
 from symgraph import backend as K
 from symgraph import layers as L
 from symgraph.models import Model, Sequential
+from tests import philox
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((12, 8, 8, 3)).astype("float32")
@@ -181,6 +182,32 @@ def test_the_turns_of_a_loop_are_seen_one_by_one(whole: bool) -> None:
         now = data[:, turn].astype("float64")
         state = state * 0.5 + np.tanh(now) * (1 if whole else now.sum())
         np.testing.assert_allclose(value, state, rtol=1e-4, atol=1e-6)
+
+
+def test_draws_of_a_loop_are_looked_at_as_they_are() -> None:
+    """Whoever looks, the turns have the numbers of (seed, call, turn), and a check draws no further ones."""
+    x = K.placeholder((3, 4))
+
+    def noisy(entry: Any) -> Any:
+        row = K.map_fn(lambda e: e + K.random_uniform((), seed=5), entry)
+        return K.exp(K.random_uniform((4,), seed=7) - row)
+
+    f = K.function([x], [K.map_fn(noisy, x)])
+    data = RNG.standard_normal((3, 4)).astype("float32")
+
+    def truth(call: int) -> np.ndarray:
+        drawn = [[philox.uniform(1, 5, call, 4 * turn + i)[0] for i in range(4)] for turn in range(3)]
+        return np.exp([philox.uniform(4, 7, call, turn) for turn in range(3)] - data - drawn)
+
+    np.testing.assert_allclose(f([data])[0], truth(0), rtol=1e-5)
+    assert f.check([data]).ok
+    draws = [n.id for n in f.facts().nodes if n.op == "random_uniform"]
+    (node,) = (name for name in draws if name.count(".") == 1)  # the outer loop's
+    values = f.fetch(node)
+    with symgraph.nan_guard():
+        np.testing.assert_allclose(f([data])[0], truth(1), rtol=1e-5)
+    np.testing.assert_array_equal(values[node], [philox.uniform(4, 7, 1, turn) for turn in range(3)])
+    np.testing.assert_allclose(f([data])[0], truth(2), rtol=1e-5)
 
 
 def test_a_layer_that_is_a_loop_hands_on_its_last_state() -> None:

@@ -12,6 +12,7 @@ from symgraph.kernels.jit import INT, ir_kernel
 from symgraph.kernels.machine import Row
 from symgraph.kernels.nest import Writer, load, store
 from symgraph.kernels.random import philox, random, random_rows
+from tests.philox import block
 
 # Random123 1.14, tests/kat_vectors: philox4x32 10: counter, key, result.
 KNOWN = [
@@ -23,17 +24,6 @@ KNOWN = [
 
 def words(text):
     return [int(w, 16) for w in text.split()]
-
-
-def reference_block(block, key, stream):
-    """Philox4x32-10 in Python integers."""
-    c = [block & 0xFFFFFFFF, block >> 32, stream & 0xFFFFFFFF, stream >> 32]
-    k = [key & 0xFFFFFFFF, key >> 32]
-    for _ in range(10):
-        p, q = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(q >> 32) ^ c[1] ^ k[0], q & 0xFFFFFFFF, (p >> 32) ^ c[3] ^ k[1], p & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
@@ -57,7 +47,20 @@ def test_bits_are_the_generators_words():
     drawn = random("bits", 300, "int64", key=key, stream=stream)
     for i in (0, 1, 15, 16, 40, 63, 64, 130, 299):
         group, word, lane = i // 64, i % 64 // 16, i % 16
-        assert drawn[i] == reference_block(16 * group + lane, key, stream)[word]
+        assert drawn[i] == block(16 * group + lane, key, stream)[word]
+
+
+def test_no_turn_meets_another_turn_a_call_or_a_block():
+    """Neither at the ends of what each of them may be, nor where their bits are joined."""
+    calls, turns = (0, 1, 2**43 - 1), (0, 1, 2**19 - 1, 2**19, 2**32, 2**40 - 1)
+    seen = set()
+    for call in calls:
+        for turn in turns:
+            drawn = random("bits", 1024, "int64", key=7, stream=call, turn=turn)
+            assert drawn[0] == block(0, 7, call, turn)[0]
+            assert drawn[1023] == block(255, 7, call, turn)[3]
+            seen |= {tuple(four) for four in drawn.reshape(16, 4, 16).swapaxes(1, 2).reshape(256, 4)}
+    assert len(seen) == len(calls) * len(turns) * 256
 
 
 @pytest.mark.parametrize(
@@ -80,6 +83,7 @@ def test_same_numbers_however_cut(kind, dtype, parameters):
     np.testing.assert_array_equal(random(kind, (77, 3), dtype, parameters, key=5).ravel(), whole[: 77 * 3])
     assert (random(kind, 1000, dtype, parameters, key=6) != whole[:1000]).any()
     assert (random(kind, 1000, dtype, parameters, key=5, stream=1) != whole[:1000]).any()
+    assert (random(kind, 1000, dtype, parameters, key=5, turn=1) != whole[:1000]).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -138,7 +142,7 @@ def test_unit_interval_is_half_open():
 def test_nothing_behind_the_end_is_touched(dtype):
     for n in (0, 1, 15, 16, 17, 63, 64, 65, 100):
         room = np.zeros(200, dtype)
-        seed = np.array([1, 2], "uint64")
+        seed = np.array([1, 2, 3], "uint64")
         launch(lambda out, seed, **o: random_rows("bernoulli", out, seed, (1.0,), **o), room[:n], seed)
         assert room[:n].all()
         assert not room[n:].any()

@@ -14,6 +14,7 @@ from symgraph.layers import (
     GRU,
     LSTM,
     RNN,
+    Bidirectional,
     Dense,
     Input,
     Layer,
@@ -24,6 +25,7 @@ from symgraph.layers import (
     StackedRNNCells,
 )
 from symgraph.models import Model, Sequential, clone_model, load_model
+from symgraph.optimizers import SGD
 from tests.layers import recurrent_truth as truth
 
 RNG = np.random.default_rng(5)
@@ -278,6 +280,87 @@ def test_dropout_is_the_same_in_every_step(unroll: bool) -> None:
     kept = found[:, -1] == 31
     np.testing.assert_array_equal(found, np.where(kept[:, None], sums[:, None], 1))
     assert 0.3 < kept.mean() < 0.7
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_stacked_cells_drop_the_same_in_every_step(masked: bool, wrapped: bool) -> None:
+    ones = {"kernel_initializer": "identity", "recurrent_initializer": "zeros", "activation": "linear"}
+    cells = [SimpleRNNCell(3, dropout=0.5, **ones) for _ in range(2)]
+    layer = RNN(cells, return_sequences=True)
+    x = Input((5, 3))
+    y = (Bidirectional(layer) if wrapped else layer)(Masking()(x) if masked else x)
+    found = K.function([x, K.learning_phase()], [y])([np.ones((100, 5, 3)), 1])[0]
+    np.testing.assert_array_equal(found, np.repeat(found[:, :1], 5, 1))
+    assert set(np.unique(found)) == {0.0, 4.0} and abs((found > 0).mean() - 0.25) < 0.1
+
+
+class NoisyCell(Layer):
+    """Adds noise in training, and drops inputs: what it chose first, as Keras' own cells do, or others."""
+
+    state_size = 3
+
+    def __init__(self, keeps: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keeps, self.mask = keeps, None
+
+    def call(self, inputs: Any, states: Any, training: Any = None) -> Any:
+        if self.mask is None or not self.keeps:
+            self.mask = K.dropout(K.ones_like(inputs), 0.5)
+        noise = K.in_train_phase(K.random_normal(K.shape(states[0]), seed=2), 0.0, training=training)
+        return K.concatenate([inputs * self.mask, noise + 0 * states[0]]), [states[0]]
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_custom_cell_draws_anew_but_what_it_keeps(keeps: bool, masked: bool, unroll: bool) -> None:
+    """The truth is what Keras 2.2.4 on TensorFlow 1.14 does with this cell."""
+    x = Input((6, 3))
+    y = RNN(NoisyCell(keeps), return_sequences=True, unroll=unroll)(Masking()(x) if masked else x)
+    f = K.function([x, K.learning_phase()], [y])
+    for _ in range(2):
+        kept, noise = np.split(f([np.ones((40, 6, 3)), 1])[0], 2, axis=2)
+        assert set(np.unique(kept)) == {0.0, 2.0}
+        assert len({kept[:, t].tobytes() for t in range(6)}) == (1 if keeps else 6)
+        # Unrolled, each step has a draw of its own, with the seed that it asks for.
+        assert len({noise[:, t].tobytes() for t in range(6)}) == (1 if unroll else 6)
+    assert not np.split(f([np.ones((2, 6, 3)), 0])[0], 2, axis=2)[1].any()
+
+
+def test_training_a_cell_with_noise_is_training_on_the_noise() -> None:
+    """One step of gradient descent, against a model that is given what the cell drew as a second input."""
+
+    class Walk(Layer):
+        state_size = 3
+
+        def __init__(self, given: bool, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.given = given
+
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight("w", (3, 3), initializer="identity")
+            self.built = True
+
+        def call(self, inputs: Any, states: Any) -> Any:
+            noise = inputs[:, 3:] if self.given else K.random_normal(K.shape(states[0]), seed=2)
+            h = K.tanh(K.dot(states[0] * noise, self.w) + inputs[:, :3] * noise)
+            return K.concatenate([h, noise]), [h]
+
+    models = [
+        Sequential([RNN(Walk(given), return_sequences=True, input_shape=(5, 6 if given else 3))])
+        for given in (False, False, True)
+    ]
+    for model in models:
+        model.compile(SGD(1.0), lambda _, y: K.mean(K.square(y[:, :, :3])))
+    # A model of the same seed draws the same in its first call.
+    noise = models[0].predict(X)[:, :, 3:]
+    target = np.zeros((6, 5, 6))
+    models[1].train_on_batch(X, target)
+    models[2].train_on_batch(np.concatenate([X, noise], 2), target)
+    found, wanted = (model.get_weights()[0] for model in models[1:])
+    assert not np.allclose(wanted, np.eye(3), atol=1e-2)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("cls", [LSTM, GRU])

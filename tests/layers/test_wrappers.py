@@ -13,12 +13,14 @@ from symgraph.layers import (
     GRU,
     LSTM,
     RNN,
+    AlphaDropout,
     BatchNormalization,
     Bidirectional,
     Conv2D,
     Dense,
     Dropout,
     Embedding,
+    GaussianNoise,
     Input,
     LSTMCell,
     Masking,
@@ -124,6 +126,14 @@ def test_time_distributed_needs_time() -> None:
     assert layer(Input((7, 3))) is not None
     with pytest.raises(ValueError, match="expected shape"):
         layer(Input((5, 4)))
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), GaussianNoise(1.0), AlphaDropout(0.5)], ids=type)
+def test_noise_is_new_in_every_step(layer: Any) -> None:
+    x = Input((5, 30))
+    f = K.function([x, K.learning_phase()], [TimeDistributed(layer)(x)])
+    found = [f([np.ones((2, 5, 30)), 1])[0] for _ in range(2)]
+    assert len({step.tobytes() for step in np.concatenate(found).reshape(20, 30)}) == 20
 
 
 # -- Bidirectional

@@ -1,7 +1,8 @@
 """Random tensors: drawn anew at every call of a Function, reproducible, the same on any number of threads.
 
 Numbers come from Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011). Each draw has a state: a key and the number of the call, which the draw's `default_update` counts.
+SC 2011). Each draw has a state: a key, the number of the call, which the draw's `default_update` counts, and
+the number of the turn. A draw that a loop's step makes gets another turn each time (see `states_of_turns`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import Variable, constant
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.compare import less
+from symgraph.graph.ops.create import arange
 from symgraph.graph.ops.elementwise import add, cast, multiply, subtract
-from symgraph.graph.ops.sizes import checked_shape, known_shape
+from symgraph.graph.ops.shape import reshape
+from symgraph.graph.ops.sizes import checked_shape, known_shape, size_tensor
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.machine import Row
-from symgraph.kernels.random import random_rows
+from symgraph.kernels.random import BLOCK_BITS, STREAM_BITS, random_rows
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -49,8 +52,10 @@ def philox(counter: Sequence[np.ndarray], key: tuple[int, int]) -> list[np.ndarr
 def _words(state: np.ndarray, count: int) -> np.ndarray:
     """Words for at least `count` elements: [groups, 4, 16], in the order of the elements (see the kernel)."""
     groups = -(-count // (4 * _BLOCKS))
-    blocks = np.arange(groups * _BLOCKS, dtype=np.uint64)
-    key, stream = (int(number) & 0xFFFFFFFFFFFFFFFF for number in state)
+    key, call, turn = (int(number) & 0xFFFFFFFFFFFFFFFF for number in state)
+    first = turn << BLOCK_BITS & 0xFFFFFFFFFFFFFFFF
+    blocks = np.arange(groups * _BLOCKS, dtype=np.uint64) + np.uint64(first)
+    stream = (call ^ turn >> 64 - BLOCK_BITS << STREAM_BITS) & 0xFFFFFFFFFFFFFFFF
     halves = [np.full(blocks.shape, part, np.uint64) for part in (stream & 0xFFFFFFFF, stream >> 32)]
     words = philox([blocks & _MASK, blocks >> np.uint64(32), *halves], (key & 0xFFFFFFFF, key >> 32))
     return np.stack([word.reshape(groups, _BLOCKS) for word in words], axis=1)
@@ -73,7 +78,7 @@ def _units(state: np.ndarray, count: int, dtype: str) -> np.ndarray:
 
 
 class _Random(Op):
-    """What random ops share: the input is the state, int64 (key, number of the call)."""
+    """What random ops share: the input is the state, int64 (key, number of the call, number of the turn)."""
 
     shape: tuple[Dim, ...]
     dtype: str
@@ -91,8 +96,8 @@ class _Random(Op):
     def infer(self, *types: Any) -> TensorType:
         """The given shape and dtype."""
         (state,) = types
-        if state.dtype != "int64" or state.shape != (2,):
-            raise TypeError(f"{self}: expected a state of type int64(2,), got {state}")
+        if state.dtype != "int64" or state.shape != (3,):
+            raise TypeError(f"{self}: expected a state of type int64(3,), got {state}")
         if self.dtype not in self.accepts:
             raise TypeError(f"{self}: expected a dtype of {', '.join(self.accepts)}, got {self.dtype}")
         return TensorType(self.dtype, self.shape)
@@ -125,9 +130,10 @@ class _Random(Op):
 
 
 def _states(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-    """Shapes and states: small and large keys and counters, empty and odd sizes."""
-    for shape in ((5,), (3, 7), (0,), (), (2, 65), (1000,)):
-        yield shape, rng.integers(-(2**63), 2**63 - 1, 2)
+    """Shapes and states: small and large keys and counters, no turn and large ones, empty and odd sizes."""
+    for number, shape in enumerate(((5,), (3, 7), (0,), (), (2, 65), (1000,))):
+        turn = rng.integers(0, 2**40) if number % 2 else 0
+        yield shape, np.array([*rng.integers(-(2**63), 2**63 - 1, 2), turn])
 
 
 @dataclass(frozen=True)
@@ -252,8 +258,27 @@ class RandomBernoulli(_Random):
             yield Sample(cls((100,), "int32", chance), (state,), False)
 
 
-def random_state(seed: int | None = None) -> Variable:
-    """The state of one draw: it goes on by one at every call of a Function that reads it.
+class RandomState(Variable):
+    """The state of one draw, int64: the key, the number of the call, and 0, the number of the first turn.
+
+    Attributes
+    ----------
+    turns : int or dimension
+        How many turns a call has: the product of the lengths of the loops whose steps make the draw, 1 for a
+        draw that belongs to none.
+    """
+
+    __slots__ = ("turns",)
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(np.array([seed, 0, 0], np.int64), name="random_state")
+        self.trainable = False
+        self.turns: Dim = 1
+        self.default_update = self + constant(np.array([0, 1, 0], np.int64))
+
+
+def random_state(seed: int | None = None) -> RandomState:
+    """The state of one draw: it goes on by one call at every call of a Function that reads it.
 
     Without a seed one is taken from numpy's global generator: ``np.random.seed`` makes a run reproducible.
     """
@@ -261,10 +286,21 @@ def random_state(seed: int | None = None) -> Variable:
         seed = int(np.random.randint(10_000_000))
     if not isinstance(seed, (int, np.integer)):
         raise TypeError(f"expected an integer as seed, got {seed!r}")
-    state = Variable(np.array([seed, 0], np.int64), name="random_state")
-    state.trainable = False
-    state.default_update = state + constant(np.array([0, 1], np.int64))
-    return state
+    return RandomState(seed)
+
+
+def states_of_turns(state: RandomState, length: Dim, backward: bool) -> Tensor:
+    """[length, 3]: the state in each turn of a loop around the draw, which then belongs to that loop too.
+
+    Turns count from 0 in the order in which they run. Where the draw belongs to an inner loop already, whose
+    turns count on from the number that they find here, every turn of the outer one leaves room for all.
+    """
+    turns = arange(length, dtype="int64")
+    if backward:
+        turns = subtract(size_tensor(length - 1), turns)
+    places = reshape(multiply(turns, size_tensor(state.turns)), (length, 1))
+    state.turns = state.turns * length
+    return add(state, multiply(places, constant(np.array([0, 0, 1], np.int64))))
 
 
 def _float_dtype(dtype: str | None) -> str:

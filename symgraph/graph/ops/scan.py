@@ -21,11 +21,12 @@ from symgraph.graph.leaves import as_tensor, placeholder
 from symgraph.graph.op import Op, Sample, parts
 from symgraph.graph.ops.cells import cell_name
 from symgraph.graph.ops.create import zeros, zeros_like
+from symgraph.graph.ops.random import RandomState, states_of_turns
 from symgraph.graph.ops.scan_sums import Sums
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.ops.slicing import slice_axis
 from symgraph.graph.substitute import substitute
-from symgraph.graph.tensor import Tensor, call, topological
+from symgraph.graph.tensor import Tensor, call, next_serial, topological
 from symgraph.graph.types import TensorType, TupleType, Type, is_float
 
 
@@ -182,7 +183,8 @@ def scan(
     ----------
     step : callable
         ``step(values, states) -> (outputs, new states)``: the graph of one step, written once. It may use any
-        other tensor.
+        other tensor. Random numbers that it draws are new in every turn, those that it only uses, drawn
+        before, are the same in all of them.
     sequences : sequence of Tensor, each [T, ...]
     states : sequence of Tensor
         Their first values; a step's new states have the same dtypes and shapes.
@@ -223,8 +225,13 @@ def scan(
         raise ValueError(f"{what}: expected a sequence or a length")
     values = [placeholder(s.shape[1:], dtype=s.dtype) for s in sequences]
     before = [placeholder(s.shape, dtype=s.dtype) for s in states]
+    start = next_serial()
     made, after = step(list(values), list(before))
     results = [*map(as_tensor, made), *_same_types(after, states, what)]
+    draws = _draws(results, [*values, *before], start)
+    sequences += [states_of_turns(draw, length, backward) for draw in draws]
+    values += draws.values()
+    results = substitute(results, dict(draws.items()))
     inner, lifted, constants = _closed(results, [*values, *before])
     body = Body((*values, *before, *lifted), tuple(inner))
     truncate = None if truncate_gradient == -1 else truncate_gradient
@@ -249,6 +256,18 @@ def _same_types(after: Sequence[Any], states: Sequence[Tensor], what: str) -> li
             )
         found.append(new)
     return found
+
+
+def _draws(results: Sequence[Tensor], bound: Sequence[Tensor], start: int) -> dict[RandomState, Tensor]:
+    """The states of draws that a step has made, also in its branches and loops: each with its placeholder.
+
+    They are variables, and so inputs of every loop and choice that draws from them.
+    """
+    return {
+        node: placeholder(node.shape, dtype=node.dtype)
+        for node in topological(results, stop=bound)
+        if isinstance(node, RandomState) and node.serial > start
+    }
 
 
 def _closed(
