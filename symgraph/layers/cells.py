@@ -52,7 +52,10 @@ class DroppingCell(ConfiguredLayer):
         self._recurrent_dropout_mask: list[Tensor] | None = None
 
     def _choose_masks(self, inputs: Tensor, state: Tensor, training: Any, count: int) -> None:
-        """Make the factors of inputs and states, `count` of each, unless an earlier step has made them."""
+        """Make the factors of inputs and states, `count` of each, unless an earlier step has made them.
+
+        They are made in the first call, which `K.rnn` does outside of its loop: one draw for all steps.
+        """
         if self._dropout_mask is None:
             self._dropout_mask = _masks(inputs, self.dropout, training, count)
         if self._recurrent_dropout_mask is None:

@@ -291,6 +291,33 @@ def test_samples_that_need_each_other_stay_together(float64: None, two_threads: 
     assert " 1\n" in str(fn) and "sequence" in str(fn)
 
 
+def test_steps_that_draw_are_no_sequences_but_their_gradients_are(float64: None, two_threads: None) -> None:
+    """The truth: the same loop, as one kernel call, over what was drawn."""
+    x = placeholder((32, 6, 3), dtype="float64")
+    noise = placeholder((32, 6, 3), dtype="float64")
+    u = K.variable(RNG.standard_normal((3, 3)))
+
+    def made(drawn: Any, inputs: Tensor) -> list[Tensor]:
+        def step(now: Tensor, old: Any) -> Any:
+            factor = drawn(now)
+            new = tanh(matmul(old[0] * factor, u) + now[:, :3])
+            return K.concatenate([new, factor]), [new]
+
+        _, outputs, _ = K.rnn(step, inputs, [x[:, 0]])
+        loss = sum_(K.square(outputs[:, :, :3]))
+        return [*K.gradients(loss, [x, u]), loss, outputs]
+
+    drawing = Function([x], made(lambda _: K.dropout(K.ones((32, 3)), 0.5), x))
+    given = Function([x, noise], made(lambda now: now[:, 3:], K.concatenate([x, noise])))
+    data = RNG.standard_normal((32, 6, 3))
+    found = drawing(data)
+    for value, wanted in zip(found, given(data, found[-1][:, :, 3:]), strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-10, atol=1e-12)
+    assert len({step.tobytes() for step in np.moveaxis(found[-1][:, :, 3:], 1, 0)}) == 6
+    assert _sequences(drawing) == {"simple_rnn_gradient"}
+    assert _sequences(given) == {"simple_rnn", "simple_rnn_gradient"}
+
+
 def test_loops_around_sequences(float64: None, two_threads: None) -> None:
     x = placeholder((None, 9, 3), dtype="float64")
     u = K.variable(RNG.standard_normal((3, 3)) * 0.5)

@@ -13,7 +13,14 @@ from symgraph.compiler.function import Function
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import placeholder
-from symgraph.graph.ops.random import random_bernoulli, random_normal, random_uniform, truncated_normal
+from symgraph.graph.op import registered_ops
+from symgraph.graph.ops.random import (
+    random_bernoulli,
+    random_normal,
+    random_state,
+    random_uniform,
+    truncated_normal,
+)
 from symgraph.graph.ops.reduce import sum as sum_
 from symgraph.graph.ops.scan import scan
 from symgraph.graph.tensor import Tensor
@@ -21,6 +28,7 @@ from symgraph.kernels.threads import get_num_threads, set_num_threads
 from tests import philox
 
 RNG = np.random.default_rng(0)
+RANDOM_OPS = [op for op in registered_ops() if op.__module__ == random_normal.__module__]
 
 
 def _all_differ(turns: np.ndarray) -> bool:
@@ -80,6 +88,22 @@ def test_a_draw_outside_of_the_step_is_made_once_a_call() -> None:
         np.testing.assert_array_equal(steps, [alone] * 4)
 
 
+def test_a_draw_that_leaves_its_step_is_the_first_turn_s() -> None:
+    made: list[Tensor] = []
+
+    def draw(_: Tensor) -> Tensor:
+        made.append(random_uniform((3,), seed=2))
+        return made[0]
+
+    f = Function([], [_drawn(4, draw), _drawn(2, lambda s: made[0] * s), made[0] + 0.0])
+    for call in range(2):
+        wanted = [philox.uniform(3, 2, call, turn) for turn in range(4)]
+        steps, others, alone = f()
+        np.testing.assert_array_equal(steps, wanted)
+        np.testing.assert_array_equal(others, [wanted[0]] * 2)
+        np.testing.assert_array_equal(alone, wanted[0])
+
+
 def test_a_draw_of_an_outer_step_is_one_for_all_turns_inside() -> None:
     def outer(_: Any, __: Any) -> tuple[list[Tensor], list[Tensor]]:
         noise = random_uniform((2,), seed=4)
@@ -91,17 +115,19 @@ def test_a_draw_of_an_outer_step_is_one_for_all_turns_inside() -> None:
 
 
 def _kinds() -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
-    for dtype in ("float32", "float64"):
-        yield f"uniform {dtype}", lambda s, d=dtype: random_uniform((3,), dtype=d)
-        yield f"normal {dtype}", lambda s, d=dtype: random_normal((3,), dtype=d)
-        yield f"truncated {dtype}", lambda s, d=dtype: truncated_normal((3,), dtype=d)
-        yield f"bernoulli {dtype}", lambda s, d=dtype: random_bernoulli((99,), 0.5, d)
-    yield "bernoulli bool", lambda s: random_bernoulli((99,), 0.5, "bool")
+    for kind in RANDOM_OPS:
+        for dtype in ("float32", "float64"):
+            yield (
+                f"{kind.__name__} {dtype}",
+                lambda _, kind=kind, dtype=dtype: kind((9,), dtype)(random_state()),
+            )
+    yield "bools", lambda _: random_bernoulli((99,), 0.5, "bool")
     yield "limits of the state", lambda s: random_uniform((3,), s - 1.0, s * 2.0)
     yield "deviation of the state", lambda s: random_normal((3,), s, s)
     yield "chance of the state", lambda s: random_bernoulli((99,), s * 0.5)
-    yield "scalar", lambda s: random_uniform(())
-    yield "dropout", lambda s: K.dropout(K.ones((99,)), 0.5)
+    yield "a scalar", lambda _: random_uniform(())
+    yield "truncated", lambda _: truncated_normal((3,))
+    yield "dropout", lambda _: K.dropout(K.ones((99,)), 0.5)
     yield "a branch", lambda s: K.switch(s > 0, lambda: random_normal((3,)), lambda: K.zeros((3,)))
     yield (
         "a known branch",
@@ -164,6 +190,7 @@ def test_no_pass_moves_a_product_with_drawn_weights_out_of_the_loop() -> None:
     np.testing.assert_allclose(apart, joined, rtol=1e-10)
 
 
+@pytest.mark.threads
 def test_threads_have_no_say() -> None:
     f = Function([], _drawn(3, lambda _: random_normal((30_000,))))
     before, found = get_num_threads(), []
