@@ -16,11 +16,12 @@ from llvmlite import ir
 
 from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.copies import contiguous_copy, copy_rows, fill_rows
-from symgraph.kernels.emit import I32, Code, Int, alignment, float_type, vector_type, zero
+from symgraph.kernels.emit import I32, Code, Int, alignment, float_type, zero
 from symgraph.kernels.jit import INT, Kernel, ir_kernel
 from symgraph.kernels.machine import Row
 from symgraph.kernels.operand import WORTH_A_THREAD
 from symgraph.kernels.subscript import OUT_OF_RANGE
+from symgraph.kernels.target import TARGET
 
 # The matrix, as every kernel gets it, then what else there is: a dense operand, the result, the tiles' share.
 _WORDS = ("values", "indices", "bounds", "stored", "rows", "depth", "dense", "dense_row", "out", "out_row",
@@ -62,14 +63,20 @@ def _spread(code: Code, w: SimpleNamespace, at: Int, kind: ir.VectorType) -> ir.
     return code.splat(code.load(w.values + at * alignment(kind), kind.element), kind.count)
 
 
+def _element(dtype: str) -> ir.Type:
+    """The LLVM type of a float or an integer."""
+    kind = np.dtype(dtype)
+    return float_type(kind) if kind.kind == "f" else ir.IntType(8 * kind.itemsize)
+
+
 def _in_blocks(code: Code, dtype: str, first: Int, end: Int, block: Callable[..., None]) -> None:
     """Write ``block(kind, column, offsets)`` for all columns of [first, end).
 
     A block is of vectors of one kind, `offsets` bytes behind its first column: wide ones as far as they go,
     then narrower ones, so that no lane is masked.
     """
-    element, size = float_type(dtype), np.dtype(dtype).itemsize
-    lanes, done = vector_type(dtype).count, first
+    element, size = _element(dtype), np.dtype(dtype).itemsize
+    lanes, done = TARGET.lanes(size), first
     sizes = [(count, lanes) for count in _VECTORS] + [(1, lanes >> k) for k in range(1, lanes.bit_length())]
     for count, width in sizes:
         whole = end - (end - done) % (count * width)
@@ -143,8 +150,7 @@ def _transposed_kernel(dtype: str) -> Kernel:
 @cache
 def _dense_kernel(dtype: str) -> Kernel:
     """``out[i] = 0; out[i, indices[p]] += values[p]``; tiles own rows."""
-    size, is_float = np.dtype(dtype).itemsize, np.dtype(dtype).kind == "f"
-    kind = float_type(dtype) if is_float else ir.IntType(8 * size)
+    size, is_float, kind = np.dtype(dtype).itemsize, np.dtype(dtype).kind == "f", _element(dtype)
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         code, w = _start(builder, function)
@@ -191,9 +197,10 @@ def csr_dot_rows(
     Parameters
     ----------
     values, indices, bounds : Buffer
-        A: float [stored], int32 [stored] and int64 [rows + 1].
+        A: [stored] of float32, float64, int32 or int64, int32 [stored] and int64 [rows + 1].
     dense, out : Buffer
-        Matrices of the dtype of `values`, any strides. The sums are the same for any number of threads.
+        Matrices of the dtype of `values`, any strides. The sums are the same for any number of threads; those
+        of integers wrap around.
     """
     rows: list[Row] = []
     if out.size == 0:
@@ -243,6 +250,9 @@ def csr_to_dense_rows(
     return rows
 
 
+_DTYPES = ("float32", "float64", "int32", "int64")
+
+
 def _checked(
     values: np.ndarray, indices: np.ndarray, bounds: np.ndarray, dtypes: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -266,11 +276,12 @@ def csr_dot(
     columns: int | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """``A @ dense`` (or ``A.T @ dense``, for A with `columns` columns) on numpy arrays, float32 or float64.
+    """``A @ dense`` (or ``A.T @ dense``, for A with `columns` columns) on numpy arrays of one dtype.
 
-    ValueError or TypeError for arrays that do not fit, `KernelError` for a column that A does not have.
+    float32, float64, int32 or int64. ValueError or TypeError for arrays that do not fit, `KernelError` for a
+    column that A does not have.
     """
-    values, indices, bounds = _checked(values, indices, bounds, ("float32", "float64"))
+    values, indices, bounds = _checked(values, indices, bounds, _DTYPES)
     rows = len(bounds) - 1
     if (
         dense.ndim != 2
@@ -293,7 +304,7 @@ def csr_to_dense(
 
     ValueError or TypeError for arrays that do not fit, `KernelError` for a column out of range.
     """
-    values, indices, bounds = _checked(values, indices, bounds, ("float32", "float64", "int32", "int64"))
+    values, indices, bounds = _checked(values, indices, bounds, _DTYPES)
     out = np.empty((len(bounds) - 1, columns), values.dtype)
     launch(csr_to_dense_rows, values, indices, bounds, out, threads=threads)
     return out

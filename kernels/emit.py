@@ -219,7 +219,9 @@ class Code:
         return self.builder.icmp_signed("<", indices(list(range(lanes))), self.splat(number, lanes))
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        """a * b + c, fused where the processor can."""
+        """a * b + c: of floats fused where the processor can, of integers wrapping around."""
+        if isinstance(getattr(a.type, "element", a.type), ir.IntType):
+            return self.builder.add(self.builder.mul(a, b), c)
         return self.call(f"llvm.fmuladd.{suffix(a.type)}", a.type, [a, b, c])
 
 

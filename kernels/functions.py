@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from symgraph.kernels import exponential, trigonometric
-from symgraph.kernels.vector import Vec, lowest, maximum, minimum, repeat_while, where
+from symgraph.kernels.vector import ITEMSIZE, Vec, lowest, maximum, minimum, repeat_while, where
 
 
 class Function(NamedTuple):
@@ -156,6 +156,25 @@ def _isinf(x: Vec) -> Vec:
     return abs(x).equals(float("inf")) if x.is_float else x.constant(0, "bool")
 
 
+def _left_shift(a: Vec, b: Vec) -> Vec:
+    """Bits moved up; none are left where the amount is negative or at least the width."""
+    inside = (b >= 0) & (b < _width(a))
+    return where(inside, a << where(inside, b, 0), 0)
+
+
+def _right_shift(a: Vec, b: Vec) -> Vec:
+    """Bits moved down, the sign kept; only it is left where the amount is negative or at least the width."""
+    inside = (b >= 0) & (b < _width(a))
+    if _is_signed(a):
+        return a >> where(inside, b, _width(a) - 1)
+    return where(inside, a >> where(inside, b, 0), 0)
+
+
+def _width(x: Vec) -> int:
+    """Bits of an integer."""
+    return 8 * ITEMSIZE[x.dtype]
+
+
 def _where(condition: Vec, yes: Vec, no: Vec) -> Vec:
     return where(condition.truth(), yes, no)
 
@@ -225,6 +244,9 @@ FUNCTIONS: dict[str, Function] = {
     "bitwise_and": Function(lambda a, b: a & b),
     "bitwise_or": Function(lambda a, b: a | b),
     "bitwise_xor": Function(lambda a, b: a ^ b),
+    "bitwise_not": Function(lambda a: ~a),
+    "left_shift": Function(_left_shift, 4),
+    "right_shift": Function(_right_shift, 4),
     "cast": Function(lambda x: x, 1),
 }
 

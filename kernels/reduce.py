@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from symgraph.kernels.buffer import Buffer, Scratch, launch
-from symgraph.kernels.elementwise import Program, elementwise_rows, program_cost
+from symgraph.kernels.elementwise import Instruction, Program, elementwise_rows, program_cost
 from symgraph.kernels.machine import Address, Row
 from symgraph.kernels.memory import float_bits
 from symgraph.kernels.nest import (
@@ -122,6 +122,25 @@ def reductions_rows(
         total(reduced),
     )
     return _job_rows(job, threads, scratch)
+
+
+def whole_product_rows(a: Buffer, b: Buffer, out: Buffer, *, threads: int, scratch: Scratch) -> list[Row]:
+    """Rows for the matrix product of integers: every sum in their own dtype, which wraps around.
+
+    Parameters
+    ----------
+    a, b, out : Buffer
+        [..., M, K], [..., K, N], [..., M, N] of one integer dtype; batch axes are equal (stretched ones have
+        stride 0), any strides.
+    """
+    batch, (rows, depth), columns = a.shape[:-2], a.shape[-2:], b.shape[-1]
+    full = (*batch, rows, columns, depth)
+    factors = [
+        replace(a, shape=full, strides=(*a.strides[:-1], 0, a.strides[-1])),
+        replace(b, shape=full, strides=(*b.strides[:-2], 0, b.strides[-1], b.strides[-2])),
+    ]
+    product = (Instruction("mul", (0, 1), out.dtype.name),)
+    return reduce_rows("sum", product, 2, factors, out, (len(full) - 1,), threads=threads, scratch=scratch)
 
 
 # Vectors of results that stay in registers at once.

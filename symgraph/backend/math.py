@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.globals import floatx
 from symgraph.graph.dims import product
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops import barrier, compare, csr, elementwise, index, matmul, reduce
@@ -14,7 +15,7 @@ from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import normalize_axis
+from symgraph.graph.types import is_float, normalize_axis
 
 __all__ = [
     "abs", "all", "any", "argmax", "argmin", "batch_dot", "clip", "cos", "cumprod", "cumsum", "dot", "equal",
@@ -89,12 +90,7 @@ def clip(x: Any, min_value: Any, max_value: Any) -> Tensor:
     numbers = not isinstance(min_value, Tensor) and not isinstance(max_value, Tensor)
     if numbers and min_value is not None and max_value is not None and max_value < min_value:
         max_value = min_value
-    clipped = as_tensor(x)
-    if min_value is not None:
-        clipped = elementwise.maximum(clipped, min_value)
-    if max_value is not None:
-        clipped = elementwise.minimum(clipped, max_value)
-    return clipped
+    return math_ops.clip(x, min_value, max_value)
 
 
 def equal(x: Any, y: Any) -> Tensor:
@@ -203,9 +199,13 @@ def cumprod(x: Any, axis: int = 0) -> Tensor:
 
 
 def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """log(Σ exp(x)) over `axis`, without overflow for large elements or log(0) for small ones."""
+    """log(Σ exp(x)) over `axis`, without overflow for large elements or log(0) for small ones.
+
+    -inf over nothing. Integers and bools are computed in `floatx()`.
+    """
     x = as_tensor(x)
-    largest = barrier.stop_gradient(reduce.max(x, axis, True))
+    x = x if is_float(x.dtype) else elementwise.cast(x, floatx())
+    largest = barrier.stop_gradient(reduce.max_or_lowest(x, axis, True))
     # Where every element is -inf (or one is +inf) the difference would be NaN.
     shift = elementwise.where(math_ops.isinf(largest), 0, largest)
     result = math_ops.log(reduce.sum(math_ops.exp(x - shift), axis, True)) + shift

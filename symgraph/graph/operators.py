@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from symgraph.graph.ops import (
     barrier,
+    bits,
     compare,
     cond,
     conv,
@@ -35,7 +36,8 @@ from symgraph.graph.tensor import install_operators
 
 _BUILDERS = {
     elementwise: "add subtract multiply divide floor_divide mod power where cast maximum minimum",
-    compare: "less less_equal greater greater_equal equal logical_and logical_or logical_xor logical_not",
+    compare: "less less_equal greater greater_equal equal",
+    bits: "bitwise_and bitwise_or bitwise_xor bitwise_not left_shift right_shift",
     math: "negative absolute log exp sqrt relu sigmoid tanh softplus",
     reduce: "sum mean max min prod cumsum",
     matmul: "matmul",
@@ -50,7 +52,7 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, compare, cond, conv, conv_bias, create, csr, ctc, elementwise, fused, host, index, math, matmul,
-    moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
+    barrier, bits, compare, cond, conv, conv_bias, create, csr, ctc, elementwise, fused, host, index, math,
+    matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -191,25 +191,37 @@ class Tensor:
         return call("greater_equal", self, other)
 
     def __and__(self, other: Any) -> Tensor:
-        return call("logical_and", self, other)
+        return call("bitwise_and", self, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return call("logical_or", self, other)
+        return call("bitwise_or", self, other)
 
     def __rand__(self, other: Any) -> Tensor:
-        return call("logical_and", other, self)
+        return call("bitwise_and", other, self)
 
     def __ror__(self, other: Any) -> Tensor:
-        return call("logical_or", other, self)
+        return call("bitwise_or", other, self)
 
     def __xor__(self, other: Any) -> Tensor:
-        return call("logical_xor", self, other)
+        return call("bitwise_xor", self, other)
 
     def __rxor__(self, other: Any) -> Tensor:
-        return call("logical_xor", other, self)
+        return call("bitwise_xor", other, self)
+
+    def __lshift__(self, other: Any) -> Tensor:
+        return call("left_shift", self, other)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return call("left_shift", other, self)
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return call("right_shift", self, other)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return call("right_shift", other, self)
 
     def __invert__(self) -> Tensor:
-        return call("logical_not", self)
+        return call("bitwise_not", self)
 
 
 def next_serial() -> int:

@@ -13,6 +13,10 @@ DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
 """The dtypes of tensors, from narrowest to widest: where two meet, the wider one is the result."""
 
 
+INTEGERS = ("uint8", "int32", "int64")
+"""The integer dtypes (bool is none)."""
+
+
 def dtype_name(dtype: object) -> str:
     """The canonical name of `dtype`.
 
@@ -44,7 +48,7 @@ def is_float(dtype: str) -> bool:
 
 def is_integer(dtype: str) -> bool:
     """Whether `dtype` is an integer type (bool is not)."""
-    return dtype in ("uint8", "int32", "int64")
+    return dtype in INTEGERS
 
 
 @dataclass(frozen=True, slots=True)

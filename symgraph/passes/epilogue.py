@@ -13,6 +13,7 @@ from symgraph.graph.ops.math import Relu
 from symgraph.graph.ops.matmul import MatMul
 from symgraph.graph.ops.shape import Reshape
 from symgraph.graph.tensor import Tensor, consumers, topological
+from symgraph.graph.types import is_float
 from symgraph.passes.masks import relu_gate
 from symgraph.passes.rewrite import replace_nodes, single_use
 
@@ -45,12 +46,18 @@ def _with_bias(
 ) -> Tensor | None:
     for product, before, bias in zip(new.inputs, old.inputs, new.inputs[::-1], strict=True):
         op = product.op
-        plain = isinstance(op, (MatMul, Conv2D)) and len(product.inputs) == 2 and op.activation == "linear"
+        plain = _has_epilogue(product) and len(product.inputs) == 2
         vector = _as_vector(bias, product) if plain and single_use(before, readers, results) else None
         if vector is not None:
             origins = tuple(dict.fromkeys(product.origins + new.origins))
             return Tensor(op, (*product.inputs, vector), new.type, origins, new.name)
     return None
+
+
+def _has_epilogue(product: Tensor) -> bool:
+    """Whether a node's kernel can add and activate before it stores; products of integers cannot."""
+    op = product.op
+    return isinstance(op, (MatMul, Conv2D)) and op.activation == "linear" and is_float(product.dtype)
 
 
 def _as_vector(bias: Tensor, product: Tensor) -> Tensor | None:
@@ -81,7 +88,8 @@ def _with_gate(
 def _with_activation(new: Tensor, name: str) -> Tensor | None:
     product = new.inputs[0]
     op = product.op
-    if not isinstance(op, (MatMul, Conv2D)) or op.activation != "linear":
+    if not _has_epilogue(product):
         return None
+    assert isinstance(op, (MatMul, Conv2D))
     origins = tuple(dict.fromkeys(product.origins + new.origins))
     return Tensor(replace(op, activation=name), product.inputs, new.type, origins, new.name)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symgraph.graph.ops.reduce import All, Any_, Max, Mean, Min, Product, Sum
+from symgraph.graph.ops.reduce import All, Any_, Max, MaxOrLowest, Mean, Min, Product, Sum
 from symgraph.graph.ops.shape import Reshape, Transpose
 from symgraph.graph.tensor import Tensor
 from symgraph.passes.rewrite import Rule, apply_rules, rule
@@ -48,7 +48,7 @@ def sink_through_elementwise(node: Tensor) -> Tensor | None:
     return Transpose(axes)(node.op(*(value for value in inputs if value is not None)))
 
 
-@rule(Sum, Mean, Product, Max, Min, Any_, All)
+@rule(Sum, Mean, Product, Max, MaxOrLowest, Min, Any_, All)
 def sink_through_reduction(node: Tensor) -> Tensor | None:
     """sum(transpose(x), axes) -> sum(x, axes')"""
     (value,) = node.inputs

@@ -22,7 +22,7 @@ from symgraph.graph.ops.elementwise import (
 )
 from symgraph.graph.ops.index import Gather
 from symgraph.graph.ops.math import Negative, reciprocal, sqrt, square
-from symgraph.graph.ops.reduce import All, Any_, Max, Mean, Min, Product, Sum
+from symgraph.graph.ops.reduce import All, Any_, Max, MaxOrLowest, Mean, Min, Product, Sum
 from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpose
 from symgraph.graph.ops.slicing import Place
 from symgraph.graph.tensor import Tensor
@@ -173,7 +173,7 @@ def broadcast_is_implied(node: Tensor) -> Tensor | None:
     return None
 
 
-@rule(Sum, Mean, Product, Max, Min, Any_, All)
+@rule(Sum, Mean, Product, Max, MaxOrLowest, Min, Any_, All)
 def reduce_nothing(node: Tensor) -> Tensor | None:
     """sum over axes of size 1 -> reshape"""
     (value,) = node.inputs

@@ -10,7 +10,7 @@ from symgraph.graph.ops.compare import logical_or
 from symgraph.graph.ops.elementwise import Add, Subtract, where
 from symgraph.graph.ops.math import Exp, Log, Sigmoid, exp, expm1, isinf, isnan, log, log1p, softplus
 from symgraph.graph.ops.nn import LogSoftmax, Softmax
-from symgraph.graph.ops.reduce import Max, Sum
+from symgraph.graph.ops.reduce import MaxOrLowest, Sum
 from symgraph.graph.ops.shape import Reshape
 from symgraph.graph.tensor import Tensor
 from symgraph.passes.rewrite import Rule, apply_rules, rule
@@ -72,7 +72,7 @@ def log_sum_exp(node: Tensor) -> Tensor | None:
     x = total.inputs[0].inputs[0]
     if any(x.shape[a] == 0 for a in total.op.axes):
         return None
-    top = Max(total.op.axes, True)(x)
+    top = MaxOrLowest(total.op.axes, True)(x)
     # An infinite or NaN maximum must not be subtracted from itself.
     top = where(logical_or(isinf(top), isnan(top)), constant(0, x.dtype), top)
     rest = log(Sum(total.op.axes, total.op.keepdims)(exp(x - top)))

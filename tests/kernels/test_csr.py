@@ -85,6 +85,19 @@ def test_integers_are_made_dense(dtype):
     np.testing.assert_array_equal(csr_to_dense(values, *matrix[1:], 9), expected)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_products_of_integers_wrap_around(dtype):
+    rng, limits = np.random.default_rng(5), np.iinfo(dtype)
+    indices, bounds = rng.integers(0, 9, 60), np.array([0, 20, 20, 50, 60])
+    values = rng.integers(limits.min, limits.max, 60, dtype)
+    whole = csr_to_dense(values, indices, bounds, 9)
+    for width in (1, 37):
+        a, b = (rng.integers(limits.min, limits.max, (n, width), dtype) for n in (9, 4))
+        np.testing.assert_array_equal(csr_dot(values, indices, bounds, a), whole @ a)
+        turned = csr_dot(values, indices, bounds, b, transpose=True, columns=9)
+        np.testing.assert_array_equal(turned, whole.T @ b)
+
+
 def test_infinities_and_nans_reach_what_they_meet():
     dense = np.array([[np.inf, 1], [np.nan, 2], [3, 4]])
     values, indices, bounds = np.array([2.0, 1.0, 0.0]), np.array([0, 2, 1]), np.array([0, 1, 2, 3])
@@ -161,8 +174,10 @@ def test_operands_of_any_strides(transpose):
 
 def test_arrays_that_do_not_fit_are_refused():
     values, indices, bounds = np.ones(2), np.array([0, 1]), np.array([0, 1, 2])
-    with pytest.raises(TypeError, match="expected values of dtype float32 or float64, got int64"):
-        csr_dot(np.array([1, 2]), indices, bounds, np.ones((3, 4)))
+    with pytest.raises(
+        TypeError, match="expected values of dtype float32 or float64 or int32 or int64, got b"
+    ):
+        csr_dot(values > 0, indices, bounds, np.ones((3, 4)))
     with pytest.raises(ValueError, match=r"got shapes \(2,\), \(1,\) and \(3,\)"):
         csr_to_dense(values, indices[:1], bounds, 3)
     with pytest.raises(ValueError, match=r"float64 array of shape \(3, 4\) does not fit 2 sparse rows"):

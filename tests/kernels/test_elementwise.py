@@ -31,6 +31,10 @@ def test_integer_functions_equal_numpy(dtype):
             np.testing.assert_array_equal(elementwise(name, x), reference(x), err_msg=name)
     for name, reference in {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}.items():
         np.testing.assert_array_equal(elementwise(f"bitwise_{name}", x, y), reference(x, y))
+    np.testing.assert_array_equal(elementwise("bitwise_not", x), ~x)
+    for amount in (y, (x % 80).astype(dtype)):
+        np.testing.assert_array_equal(elementwise("left_shift", x, amount), x << amount)
+        np.testing.assert_array_equal(elementwise("right_shift", x, amount), x >> amount)
     np.testing.assert_array_equal(elementwise("neg", x), -x)
     positive = y >= 0
     np.testing.assert_array_equal(elementwise("pow", x, y)[positive], np.power(x[positive], y[positive]))

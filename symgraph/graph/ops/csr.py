@@ -21,7 +21,7 @@ from symgraph.graph.ops.slicing import slice_axis
 from symgraph.graph.sparse import Csr, SparseTensor
 from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import TensorType, is_float, promote
+from symgraph.graph.types import TensorType, promote
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.csr import csr_dot_rows, csr_to_dense_rows
 from symgraph.kernels.machine import Row
@@ -80,7 +80,7 @@ class CsrDot(CsrOp):
 
     def infer(self, *types: Any) -> TensorType:
         """[rows, N], or [columns, N]."""
-        self._check(types, FLOATS)
+        self._check(types, _ADDED)
         dense, (needed, count) = types[3], self._sizes(types[2])
         if dense.dtype != types[0].dtype:
             raise TypeError(f"{self}: expected two of one dtype, got {types[0].dtype} and {dense.dtype}")
@@ -109,12 +109,13 @@ class CsrDot(CsrOp):
         return None, None, None, other(*inputs[:3], grad)
 
     def reference(self, *arrays: Any) -> Any:
-        """One product of a value and a line after another, in float64."""
+        """One product of a value and a line after another; of floats in float64."""
         values, rows, columns = self._stored(arrays)
-        dense = arrays[3].astype(np.float64)
+        dense = arrays[3].astype(np.float64) if arrays[3].dtype.kind == "f" else arrays[3]
         targets, sources = (columns, rows) if self.transpose else (rows, columns)
-        out = np.zeros((self.columns if self.transpose else len(arrays[2]) - 1, dense.shape[1]))
-        np.add.at(out, targets, values[:, None].astype(np.float64) * dense[sources])
+        shape = self.columns if self.transpose else len(arrays[2]) - 1, dense.shape[1]
+        out = np.zeros(shape, dense.dtype)
+        np.add.at(out, targets, values[:, None].astype(dense.dtype) * dense[sources])
         return out.astype(arrays[3].dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
@@ -140,14 +141,15 @@ class CsrDot(CsrOp):
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Both ways, wide and narrow, empty ones, rows without values, two values in one place."""
-        for dtype in FLOATS:
+        for dtype in _ADDED:
             for (rows, columns), width, stored in (
                 ((5, 7), 3, 11), ((40, 30), 65, 200), ((1, 1), 1, 1), ((6, 4), 16, 0), ((0, 3), 2, 0),
                 ((3, 0), 2, 0), ((4, 5), 0, 6), ((9, 2), 27, 40),
             ):  # fmt: skip
                 arrays = random_csr(rng, rows, columns, stored, dtype)
                 for transpose in (False, True):
-                    dense = rng.standard_normal((rows if transpose else columns, width)).astype(dtype)
+                    shape = (rows if transpose else columns, width)
+                    dense = (10 * rng.standard_normal(shape)).astype(dtype)
                     free = ((0, 0), (1, 0), (2, 0), (3, 1))
                     # Smooth in the dense operand only, so the check by differences is one of its own.
                     yield Sample(cls(columns, transpose), (*arrays, dense), False, free)
@@ -219,7 +221,9 @@ def to_dense(x: SparseTensor) -> Tensor:
 
 
 def dot(x: SparseTensor, dense: Tensor) -> Tensor:
-    """``x @ dense`` with a sparse x. Of two dtypes the wider one is the result; integers are exact to 2^53.
+    """``x @ dense`` with a sparse x. Of two dtypes the wider one is the result; bools count as int32.
+
+    Products of integers are exact modulo 2^bits.
 
     Raises
     ------
@@ -228,9 +232,9 @@ def dot(x: SparseTensor, dense: Tensor) -> Tensor:
     """
     check_widening([x.dtype, dense.dtype])
     kind = promote(x.dtype, dense.dtype)
-    if not is_float(kind):
-        exact = dot(cast_sparse(x, "float64"), cast(dense, "float64"))
-        return cast(exact, "int32" if kind == "bool" else kind)
+    if kind not in _ADDED:
+        whole = dot(cast_sparse(x, "int64"), cast(dense, "int64"))
+        return cast(whole, "int32" if kind == "bool" else kind)
     x = cast_sparse(x, kind)
     if not dense.sparse:
         dense = cast(dense, kind)

@@ -14,7 +14,7 @@ from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, promote
+from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, is_integer, promote
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.machine import Row
@@ -255,13 +255,21 @@ class Mod(Elementwise):
         return sum_to(grad, a), sum_to(-grad * floor_divide(a, b), b)
 
 
+def _whole_power(a: Any, b: Any) -> Any:
+    """numpy's power; of integers with negative exponents, which numpy refuses, 1 / a**-b as an integer."""
+    if np.asarray(b).dtype.kind != "i":
+        return np.power(a, b)
+    ones = np.where(b % 2 == 0, np.ones_like(a), a)
+    inverse = np.where(np.abs(a) == 1, ones, np.zeros_like(a))
+    return np.where(b < 0, inverse, np.power(a, np.maximum(b, 0)))
+
+
 @dataclass(frozen=True)
 class Power(Elementwise):
-    """a ** b."""
+    """a ** b; of integers with a negative exponent 1 / a**-b without its fraction (0 for a = 0)."""
 
     kernel: ClassVar[str] = "pow"
-    function: ClassVar[Callable[..., Any]] = np.power
-    accepts: ClassVar[tuple[str, ...]] = ("int32", "int64", "float32", "float64")
+    function: ClassVar[Callable[..., Any]] = staticmethod(_whole_power)
     domain: ClassVar[tuple[float, float]] = (0.5, 2.5)
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
@@ -338,7 +346,11 @@ class Where(Elementwise):
 
 @dataclass(frozen=True)
 class Cast(Elementwise):
-    """The same number in another dtype. Floats are cut towards zero; to bool is a test for nonzero."""
+    """The same number in another dtype. Floats are cut towards zero; to bool is a test for nonzero.
+
+    Integers keep their low bits. A float outside of an integer's range gives its nearest limit, NaN gives 0
+    (numpy and TensorFlow leave that to the processor).
+    """
 
     dtype: str
     kernel: ClassVar[str] = "cast"
@@ -353,8 +365,14 @@ class Cast(Elementwise):
         return TensorType(self.dtype, types[0].shape)
 
     def reference(self, *arrays: Any) -> Any:
-        """numpy's astype."""
-        return arrays[0].astype(self.dtype)
+        """numpy's astype, and the limits of integers for floats outside of them."""
+        (x,) = arrays
+        if not (is_integer(self.dtype) and is_float(x.dtype.name)):
+            return x.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        inside = (x > float(limits.min)) & (x < float(limits.max))
+        ends = np.where(x > 0, limits.max, np.where(x < 0, limits.min, 0)).astype(self.dtype)
+        return np.where(inside, np.where(inside, x, 0).astype(self.dtype), ends)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """A conversion is no floating-point operation."""
@@ -372,8 +390,8 @@ class Cast(Elementwise):
             for target in DTYPES:
                 smooth = is_float(source) and target == "float64"
                 array = cls.draw(rng, (3, 7), source, 0)
-                # A negative float has no meaning as uint8: C leaves it open.
-                array = np.abs(array) if target == "uint8" and is_float(source) else array
+                if is_float(source) and is_integer(target):
+                    array[0] = [np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**31, -(2.0**63)]
                 yield Sample(cls(target), (array,), smooth, ((0, 1),))
 
 
@@ -420,6 +438,7 @@ floor_divide = binary(FloorDivide)
 mod = binary(Mod)
 maximum = binary(Maximum)
 minimum = binary(Minimum)
+_power = binary(Power)
 
 
 def divide(a: Any, b: Any) -> Tensor:
@@ -431,11 +450,14 @@ def divide(a: Any, b: Any) -> Tensor:
 
 
 def power(a: Any, b: Any) -> Tensor:
-    """a ** b. Small types count as int32."""
-    a, b = together(a, b)
-    if a.dtype not in Power.accepts:
-        a, b = cast(a, "int32"), cast(b, "int32")
-    return Power()(a, b)
+    """a ** b. Bools count as int32.
+
+    ValueError where an integer gets a negative number as its exponent: the result would be a fraction.
+    """
+    whole = isinstance(a, Tensor) and not is_float(a.dtype)
+    if whole and type(b) is int and b < 0:
+        raise ValueError(f"power: integers have no powers of {b}, got {a.type}; cast them to a float")
+    return _power(a, b)
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:

@@ -13,7 +13,7 @@ from symgraph.globals import floatx
 from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, Elementwise, cast, maximum, minimum, where
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import is_float
+from symgraph.graph.types import is_float, is_integer
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -464,5 +464,19 @@ trunc = _rounding(Trunc)
 
 
 def clip(x: Any, low: Any, high: Any) -> Tensor:
-    """x held between `low` and `high`; NaN stays NaN. The gradient is 1 inside, 0 outside."""
-    return minimum(maximum(x, low), high)
+    """x held between `low` and `high`; NaN stays NaN. The gradient is 1 inside, 0 outside.
+
+    None is no bound, and neither is a Python integer that no value of x's integer dtype can pass.
+    """
+    x = as_tensor(x)
+    if not _is_idle(x, low, -1):
+        x = maximum(x, low)
+    return x if _is_idle(x, high, 1) else minimum(x, high)
+
+
+def _is_idle(x: Tensor, bound: Any, side: int) -> bool:
+    """Whether a lower (side -1) or upper (side 1) bound changes no value of the dtype of `x`."""
+    if bound is None or not is_integer(x.dtype) or type(bound) is not int:
+        return bound is None
+    limits = np.iinfo(x.dtype)
+    return bound <= limits.min if side < 0 else bound >= limits.max

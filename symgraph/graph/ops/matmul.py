@@ -14,6 +14,7 @@ from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.activation import ACTIVATIONS
 from symgraph.graph.ops.elementwise import (
     FLOATS,
+    NUMBERS,
     broadcast_requirements,
     broadcast_shapes,
     cast,
@@ -21,10 +22,11 @@ from symgraph.graph.ops.elementwise import (
     together,
 )
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType, is_float, normalize_axis
+from symgraph.graph.types import INTEGERS, TensorType, normalize_axis
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.machine import Row
 from symgraph.kernels.matmul import matmul_rows
+from symgraph.kernels.reduce import whole_product_rows
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class MatMul(Op):
         a, b = types[:2]
         if a.ndim < 2 or b.ndim < 2:
             raise ValueError(f"matmul: expected two tensors of at least 2 dimensions, got {a} and {b}")
-        if a.dtype != b.dtype or a.dtype not in FLOATS:
-            raise TypeError(f"matmul: expected two float tensors of one dtype, got {a.dtype} and {b.dtype}")
+        if a.dtype != b.dtype or a.dtype not in NUMBERS:
+            raise TypeError(
+                f"matmul: expected two tensors of numbers of one dtype, got {a.dtype} and {b.dtype}"
+            )
         if isinstance(a.shape[-1], int) and isinstance(b.shape[-2], int) and a.shape[-1] != b.shape[-2]:
             raise ValueError(
                 f"matmul: shapes {shape_text(a.shape)} and {shape_text(b.shape)} do not fit: "
@@ -72,7 +76,9 @@ class MatMul(Op):
         return grad_a, grad_b
 
     def reference(self, *arrays: Any) -> Any:
-        """numpy's matmul in float64."""
+        """numpy's matmul, in float64 for floats."""
+        if arrays[0].dtype.kind != "f":
+            return np.asarray(np.matmul(*arrays))
         a, b = (x.astype(np.float64) for x in arrays[:2])
         with np.errstate(all="ignore"):
             y = np.matmul(a, b) + (arrays[2] if len(arrays) > 2 else 0.0)
@@ -87,15 +93,17 @@ class MatMul(Op):
     def rows(
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
     ) -> list[Row]:
-        """A blocked product; transposed operands are read in place."""
+        """A blocked product; transposed operands are read in place. Integers: sums that wrap around."""
         out = outputs[0]
         a, b = (x.broadcast((*out.shape[:-2], *x.shape[-2:])) for x in inputs[:2])
+        if out.dtype.kind != "f":
+            return whole_product_rows(a, b, out, threads=threads, scratch=scratch)
         bias = inputs[2] if len(inputs) > 2 else None
         return matmul_rows(a, b, out, bias=bias, activation=self.activation, threads=threads, scratch=scratch)
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
-        """Odd, empty and batched shapes, vectors as matrices."""
+        """Odd, empty and batched shapes, vectors as matrices; integers whose products wrap around."""
         shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
             ((3, 4), (4, 5)), ((1, 7), (7, 1)), ((17, 33), (33, 9)), ((0, 3), (3, 2)), ((3, 0), (0, 2)),
             ((2, 3, 4), (2, 4, 5)), ((2, 1, 3, 4), (5, 4, 2)), ((3, 4), (6, 4, 2)),
@@ -104,6 +112,11 @@ class MatMul(Op):
             for left, right in shapes:
                 arrays = (rng.standard_normal(left).astype(dtype), rng.standard_normal(right).astype(dtype))
                 yield Sample(cls(), arrays, True, ((0, 0),) if len(left) == len(right) == 2 else ())
+        for dtype in INTEGERS:
+            limits = np.iinfo(dtype)
+            for left, right in shapes[:1] + shapes[3:5] + shapes[6:]:
+                a, b = (rng.integers(limits.min, limits.max, s, dtype, endpoint=True) for s in (left, right))
+                yield Sample(cls(), (a, b), False, ((0, 0),) if len(left) == len(right) == 2 else ())
 
 
 def _swap(x: Tensor) -> Tensor:
@@ -114,12 +127,12 @@ def _swap(x: Tensor) -> Tensor:
 def matmul(a: Any, b: Any) -> Tensor:
     """Matrix product over the last two axes.
 
-    One-dimensional operands count as a row and a column, as in numpy.
+    One-dimensional operands count as a row and a column, as in numpy. Products of integers are exact modulo
+    2^bits, those of bools count in int32.
     """
     a, b = together(a, b)
-    if not is_float(a.dtype):
-        wide = "float64"
-        return cast(matmul(cast(a, wide), cast(b, wide)), a.dtype if a.dtype != "bool" else "int32")
+    if a.dtype == "bool":
+        a, b = cast(a, "int32"), cast(b, "int32")
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul: expected at least one dimension, got {a.type} and {b.type}")
     if a.ndim == 1:

@@ -22,6 +22,7 @@ from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.machine import Row
 from symgraph.kernels.order import argreduce_rows, cumulative_rows
 from symgraph.kernels.reduce import reduce_rows
+from symgraph.kernels.vector import lowest
 
 Axes = int | Sequence[int] | None
 
@@ -146,14 +147,19 @@ class Sum(Reduction):
         return (call("broadcast_to", self.expanded(grad, inputs[0]), inputs[0].shape),)
 
 
+def _mean(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """numpy's mean, without its warning for nothing."""
+    with np.errstate(invalid="ignore"):
+        return np.sum(x, axis=axis, keepdims=keepdims) / np.prod([x.shape[a] for a in axis], dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class Mean(Reduction):
-    """Arithmetic mean over axes."""
+    """Arithmetic mean over axes; NaN for an empty one."""
 
     kind: ClassVar[str] = "mean"
-    function: ClassVar[Callable[..., Any]] = np.mean
+    function: ClassVar[Callable[..., Any]] = staticmethod(_mean)
     accepts: ClassVar[tuple[str, ...]] = FLOATS
-    allows_empty: ClassVar[bool] = False
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
         """1/n for every element."""
@@ -206,6 +212,17 @@ class Max(_Extremum):
 
     kind: ClassVar[str] = "max"
     function: ClassVar[Callable[..., Any]] = np.max
+
+
+@dataclass(frozen=True)
+class MaxOrLowest(Max):
+    """The largest element, and the lowest value of the dtype (-inf of floats) where there is none."""
+
+    allows_empty: ClassVar[bool] = True
+
+    def reference(self, *arrays: Any) -> Any:
+        """numpy's reduction."""
+        return np.max(arrays[0], self.axes, initial=lowest(arrays[0].dtype.name), keepdims=self.keepdims)
 
 
 @dataclass(frozen=True)
@@ -378,11 +395,15 @@ class CumProd(_Cumulative):
         return (back / x,)
 
 
-def _reduction(op: type[Reduction]) -> Callable[..., Tensor]:
+def _summable(x: Any) -> Tensor:
+    """`x` in the dtype that its sums and products have: integers and bools in int64, as numpy's."""
+    x = as_tensor(x)
+    return x if is_float(x.dtype) else cast(x, "int64")
+
+
+def _reduction(op: type[Reduction], prepared: Callable[[Any], Tensor]) -> Callable[..., Tensor]:
     def build(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        x = as_tensor(x)
-        if x.dtype not in op.accepts:
-            x = cast(x, op.accepts[0] if op.accepts[0] in ("bool", *FLOATS) else "int32")
+        x = prepared(x)
         return op(normalize_axes(axis, x.ndim), keepdims)(x)
 
     build.__doc__ = (
@@ -392,10 +413,11 @@ def _reduction(op: type[Reduction]) -> Callable[..., Tensor]:
     return build
 
 
-sum = _reduction(Sum)
-prod = _reduction(Product)
-any = _reduction(Any_)
-all = _reduction(All)
+sum = _reduction(Sum, _summable)
+prod = _reduction(Product, _summable)
+any = _reduction(Any_, lambda x: cast(x, "bool"))
+all = _reduction(All, lambda x: cast(x, "bool"))
+max_or_lowest = _reduction(MaxOrLowest, as_tensor)
 
 
 def _extremum(op: type[Reduction]) -> Callable[..., Tensor]:
@@ -417,16 +439,18 @@ min = _extremum(Min)
 
 
 def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """Arithmetic mean over `axis`. Integers and bools are averaged in `K.floatx()`."""
+    """Arithmetic mean over `axis`. That of integers and bools is found in float64, then made `K.floatx()`."""
     x = as_tensor(x)
-    x = x if is_float(x.dtype) else cast(x, floatx())
+    if not is_float(x.dtype):
+        return cast(mean(cast(x, "float64"), axis, keepdims), floatx())
     return Mean(normalize_axes(axis, x.ndim), keepdims)(x)
 
 
 def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """Mean squared distance from the mean (divided by n), over `axis`."""
+    """Mean squared distance from the mean (divided by n), over `axis`; of integers as `mean`."""
     x = as_tensor(x)
-    x = x if is_float(x.dtype) else cast(x, floatx())
+    if not is_float(x.dtype):
+        return cast(var(cast(x, "float64"), axis, keepdims), floatx())
     return mean(square(x - mean(x, axis, True)), axis, keepdims)
 
 
@@ -452,13 +476,11 @@ argmin = _arg(ArgMin)
 
 def cumsum(x: Any, axis: int = 0) -> Tensor:
     """Running sum along `axis`."""
-    x = as_tensor(x)
-    x = x if x.dtype in Reduction.accepts else cast(x, "int32")
+    x = _summable(x)
     return CumSum(normalize_axis(axis, x.ndim))(x)
 
 
 def cumprod(x: Any, axis: int = 0) -> Tensor:
     """Running product along `axis`."""
-    x = as_tensor(x)
-    x = x if x.dtype in Reduction.accepts else cast(x, "int32")
+    x = _summable(x)
     return CumProd(normalize_axis(axis, x.ndim))(x)

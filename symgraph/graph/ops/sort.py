@@ -88,4 +88,5 @@ def top_k(x: Any, k: int = 1) -> tuple[Tensor, Tensor]:
     """The k largest elements along the last axis, falling, and their int32 indices."""
     x = as_tensor(x)
     values, indices = parts(TopK(int(k))(cast(x, "uint8") if x.dtype == "bool" else x))
+    values = cast(values, x.dtype)
     return values, indices

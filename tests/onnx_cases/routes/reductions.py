@@ -59,6 +59,7 @@ def _running(function: Callable[..., Tensor], rest: Callable[[Tensor, Tensor], T
             found = K.reverse(function(K.reverse(x, axis), axis), axis)
         else:
             found = function(x, axis)
+        found = K.cast(found, x.dtype)  # the op keeps the dtype, with which integers wrap around
         if not node.get("exclusive", 0):
             return found
         if rest is None:
