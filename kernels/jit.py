@@ -165,18 +165,29 @@ class Kernel:
         symbol = self.symbol
         folder = disk.cache_folder() if _source_digest() else None
         code = disk.load(folder, symbol)
-        start = time.perf_counter()
         self.compile_seconds = 0.0
-        if code is None:
+        address = 0 if code is None else self._link(code, symbol)
+        if not address:
+            start = time.perf_counter()
             with _notice.compiling(self.name):
                 code = TARGET.machine().emit_object(_parse(self._build(symbol)))
             self.compile_seconds = time.perf_counter() - start
+            address = self._link(code, symbol)
+            if not address:
+                raise RuntimeError(f"kernel {self.name}: its object code has no entry {symbol}")
             disk.store(folder, symbol, code)
+        self._address = address
+        self.loaded_at = time.perf_counter()
+
+    def _link(self, code: bytes, symbol: str) -> int:
+        """Take object code into memory: the address of its entry, 0 if it has none."""
+        # LLVM does not check what it links: it is asked only for what has the name.
+        if symbol.encode() not in code:
+            return 0
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), TARGET.machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self._address = self._engine.get_function_address(symbol)
-        self.loaded_at = time.perf_counter()
+        return int(self._engine.get_function_address(symbol))
 
 
 def _parse(text: str) -> llvm.ModuleRef:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import io
+import itertools
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +49,95 @@ def test_other_content_is_another_kernel(folder: Path) -> None:
     assert len(list(folder.glob("*.o"))) == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"short", b"symgraph-object-1\n" + bytes(40), None])
-def test_a_damaged_file_is_a_miss(folder: Path, damage: bytes | None) -> None:
+def assert_miss(file: Path, value: int, good: bytes) -> None:
+    """The kernel is compiled again, gives the right answer, and its file is good again."""
+    again = answer_kernel(value)
+    assert call(again) == value
+    assert again.compile_seconds
+    assert file.read_bytes() == good
+
+
+def test_a_damaged_file_is_a_miss(folder: Path) -> None:
     call(answer_kernel(7))
     (file,) = folder.glob("*.o")
     good = file.read_bytes()
-    file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]) if damage is None else damage)
-    again = answer_kernel(7)
-    assert call(again) == 7
-    assert again.compile_seconds
-    assert file.read_bytes() == good
+    flipped = [good[:i] + bytes([good[i] ^ 1]) + good[i + 1 :] for i in (0, 30, 50, 200, len(good) - 1)]
+    cut = [good[:length] for length in (0, 5, 17, 40, 49, 50, len(good) - 1)]
+    for damage in [*flipped, *cut, good + b"\0", cache._MAGIC + bytes(40)]:
+        file.write_bytes(damage)
+        assert_miss(file, 7, good)
+
+
+def test_a_file_of_another_kernel_is_a_miss(folder: Path) -> None:
+    values = range(5)
+    for value in values:
+        call(answer_kernel(value))
+    files = [folder / f"{answer_kernel(value).symbol}.o" for value in values]
+    contents = [file.read_bytes() for file in files]
+    for first, second in itertools.permutations(values, 2):
+        files[first].write_bytes(contents[second])
+        assert_miss(files[first], first, contents[first])
+
+
+def test_code_of_another_processor_is_a_miss(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(answer_kernel(5))
+    (foreign,) = folder.glob("*.o")
+    jit._source_digest.cache_clear()
+    # The same instructions; as far as the key goes, a processor that has more of them.
+    other = types.SimpleNamespace(cpu=jit.TARGET.cpu, features="+other", machine=jit.TARGET.machine)
+    monkeypatch.setattr(jit, "TARGET", other)
+    kernel = answer_kernel(5)
+    call(kernel)
+    (file,) = set(folder.glob("*.o")) - {foreign}
+    good = file.read_bytes()
+    file.write_bytes(foreign.read_bytes())
+    assert_miss(file, 5, good)
+    jit._source_digest.cache_clear()
+
+
+@pytest.mark.parametrize("code", [b"", b"no object", b"\x7fELF" + bytes(60), None])
+def test_code_without_the_entry_is_a_miss(folder: Path, code: bytes | None) -> None:
+    call(answer_kernel(6))
+    (file,) = folder.glob("*.o")
+    good = file.read_bytes()
+    if code is None:
+        other = answer_kernel(60)
+        code = jit.TARGET.machine().emit_object(jit._parse(other.llvm()))
+    cache.store(folder, file.stem, code)
+    assert cache.load(folder, file.stem) == code
+    assert_miss(file, 6, good)
+
+
+def test_a_kernel_without_entry_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMGRAPH_CACHE", "")
+    other = answer_kernel(60).llvm()
+    kernel = jit.Kernel("odd", 1, lambda symbol: other, lambda: "")
+    with pytest.raises(RuntimeError, match="kernel odd: its object code has no entry"):
+        kernel.address  # noqa: B018
+
+
+def test_what_is_no_file_of_ones_own_is_a_miss(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(answer_kernel(7))
+    (file,) = folder.glob("*.o")
+    good = file.read_bytes()
+    file.chmod(0o666)
+    assert_miss(file, 7, good)
+    (tmp_path / "elsewhere").write_bytes(good)
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+    assert_miss(file, 7, good)
+    file.unlink()
+    os.mkfifo(file)
+    assert cache.load(folder, file.stem) is None
+    file.unlink()
+    file.mkdir()
+    assert call(answer_kernel(7)) == 7
+    file.rmdir()
+    file.write_bytes(good)
+    monkeypatch.setattr(os, "getuid", lambda: file.stat().st_uid + 1)
+    assert cache.load(folder, file.stem) is None
 
 
 def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
