@@ -8,6 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from symgraph.utils.hdf5_reader import GuardedGroup
+
 _HEADER_LIMIT = 64512  # bytes that HDF5 has for an attribute
 
 
@@ -29,6 +31,10 @@ class H5Dict:
     ------
     TypeError
         If `path` is none of these.
+
+    Notes
+    -----
+    What is read from a file lies in it: links and values in other files are refused with a ValueError.
     """
 
     def __init__(self, path: Any, mode: str = "a") -> None:
@@ -87,9 +93,13 @@ class H5Dict:
             return self._group(found) if isinstance(found, dict) and found.get("_is_group") else found
         if key in self.data.attrs:
             return _attribute(self.data.attrs[key])
-        if key in self.data:
-            found = self.data[key]
-            return np.asarray(found) if isinstance(found, h5py.Dataset) else self._group(found)
+        stored = GuardedGroup(self.data, str(self.data.file.filename))
+        found = stored.lookup(key)
+        if isinstance(found, h5py.Group):
+            return self._group(found)
+        if found is not None:
+            array = stored.dataset(key, kinds="biufcSO")
+            return np.asarray(found) if found.dtype.kind == "O" else array.read()
         if f"{key}0" in self.data.attrs:
             parts: list[Any] = []
             while (name := f"{key}{len(parts)}") in self.data.attrs:

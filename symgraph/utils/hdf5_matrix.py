@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from symgraph.utils.hdf5_reader import open_hdf5
+from symgraph.utils.hdf5_reader import GuardedDataset, open_hdf5
 
 __all__ = ["HDF5Matrix"]
 
@@ -66,8 +66,11 @@ class HDF5Matrix:
         self.normalizer = normalizer
         with contextlib.ExitStack() as opened:
             stored = opened.enter_context(open_hdf5(datapath)).dataset(dataset)
-            stored.check_stored(unpacked_by_library=True)
+            packed = bool(stored.check_stored(unpacked_by_library=True))
             self.data = stored.data
+            # Chunks that were not unpacked yet are checked first; of these numbers along the first axis all were.
+            self._unchecked = stored if packed else None
+            self._checked: set[int] = set()
             if not self.data.shape:
                 raise ValueError(f"{stored.label}: expected rows, got a single number")
             self.start = start
@@ -79,7 +82,7 @@ class HDF5Matrix:
                     f"{stored.label}: there are no rows from {self.start} to {self.end}, only "
                     f"{self.data.shape[0]} in all"
                 )
-            first = self._normalized(self.data[:1])
+            first = self._read(slice(0, 1))
             if not hasattr(first, "shape"):
                 raise TypeError(f"normalizer should return an array, got {type(first).__name__}")
             self._base_shape: tuple[int, ...] = tuple(first.shape[1:])
@@ -142,8 +145,18 @@ class HDF5Matrix:
     def _read(self, rows: Any, order: NDArray | None = None) -> Any:
         if not self.data:
             raise ValueError(f"{self._arguments[0]} is closed; no rows can be read")
+        if self._unchecked is not None:
+            self._check_chunks(self._unchecked, rows)
         found = self.data[rows]
         return self._normalized(found if order is None else found[order])
+
+    def _check_chunks(self, stored: GuardedDataset, rows: Any) -> None:
+        """Refuse chunks of these rows that would take more memory than they say."""
+        if isinstance(rows, slice):
+            rows = range(*rows.indices(len(stored.data)))
+        for number in set(np.asarray(rows, np.int64).reshape(-1) // stored.data.chunks[0]) - self._checked:
+            stored.check_chunks(int(number))
+            self._checked.add(number)
 
     def _normalized(self, rows: Any) -> Any:
         return rows if self.normalizer is None else self.normalizer(rows)

@@ -24,7 +24,24 @@ _PLAIN_FILTERS = (_DEFLATE, _SHUFFLE, _FLETCHER32)
 _CHECKSUM_BYTES = 4
 _MOST_EXPANSION = 1032  # of deflate, see zlib's technical details
 _SPARE_BYTES = 16 << 20  # what a chunk may take beyond the size of its dataset
+_LZF_EXPANSION = 88  # a reference of 3 bytes stands for up to 264
 _MOST_ATTRIBUTE_BYTES = 1 << 30
+# What a packed chunk may take when rows are read, and how many times its stored bytes a larger one may.
+_CHUNK_BYTES = 64 << 20
+_MOST_CHUNK_EXPANSION = 32
+
+
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,  # before any is taken: the library was told of too large a part
+    zlib.error,
+    UnicodeError,
+)
 
 
 @contextlib.contextmanager
@@ -64,7 +81,7 @@ def _damage_named(label: str) -> Iterator[None]:
     """Say in which file the library failed."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, TypeError, zlib.error, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{label}: damaged HDF5 data: {error}") from error
 
 
@@ -94,22 +111,31 @@ class GuardedGroup:
             raise ValueError(f"{self.label}: expected a group {name!r}, got a {type(found).__name__}")
         return GuardedGroup(found, f"{self.label}, group {name}")
 
-    def dataset(self, name: str) -> GuardedDataset:
-        """The dataset `name`, not read yet. ValueError if there is none, or it is not one of numbers."""
+    def dataset(self, name: str, kinds: str = "biuf") -> GuardedDataset:
+        """The dataset `name`, not read yet.
+
+        ValueError if there is none, or its type is not one of `kinds` (numpy's letters).
+        """
         found = self._find(name)
         label = f"{self.label}, dataset {name}"
         if not isinstance(found, h5py.Dataset):
             raise ValueError(f"{label}: expected a dataset, got a {type(found).__name__}")
         with _damage_named(label):
             _refuse_foreign_storage(found, label)
-            if found.shape is None or found.dtype.kind not in "biuf":
+            if found.shape is None or found.dtype.kind not in kinds:
                 raise ValueError(
                     f"{label}: expected an array of numbers, got {found.dtype} of shape {found.shape}"
                 )
         return GuardedDataset(found, label)
 
     def _find(self, name: str) -> Any:
-        """The object at a path, whose every link is a plain one."""
+        found = self.lookup(name)
+        if found is None:
+            raise ValueError(f"{self.label}: there is no {name!r}")
+        return found
+
+    def lookup(self, name: str) -> Any:
+        """The object at a path; None if there is none. ValueError if one of its links is not a plain one."""
         current: Any = self.group
         for part in name.split("/"):
             if part in ("", "."):
@@ -117,7 +143,7 @@ class GuardedGroup:
             with _damage_named(self.label):
                 link = current.get(part, getlink=True) if isinstance(current, h5py.Group) else None
             if link is None:
-                raise ValueError(f"{self.label}: there is no {name!r}")
+                return None
             if not isinstance(link, h5py.HardLink):
                 raise ValueError(f"{self.label}: {name!r} is a {type(link).__name__}; links are refused")
             with _damage_named(self.label):
@@ -192,7 +218,7 @@ class GuardedDataset:
     def most_elements(self) -> int:
         """The largest number of elements that the stored bytes can stand for, whatever the shape says."""
         with _damage_named(self.label):
-            return self._most_elements(_filters(self.data, _PLAIN_FILTERS))
+            return self._most_elements(_filters(self.data, _PLAIN_FILTERS, self.label))
 
     def _most_elements(self, filters: list[int]) -> int:
         # What a file claims to store can be more than it has.
@@ -214,7 +240,8 @@ class GuardedDataset:
         """
         with _damage_named(self.label):
             itemsize, chunks = self.data.dtype.itemsize, self.data.chunks
-            filters = _filters(self.data, (*_PLAIN_FILTERS, _LZF) if unpacked_by_library else _PLAIN_FILTERS)
+            known = (*_PLAIN_FILTERS, _LZF) if unpacked_by_library else _PLAIN_FILTERS
+            filters = _filters(self.data, known, self.label)
             if math.prod(chunks or ()) * itemsize > self.size * itemsize + _SPARE_BYTES:
                 raise ValueError(f"{self.label}: has chunks of shape {chunks}, larger than the array")
             if self._most_elements(filters) < self.size:
@@ -237,7 +264,7 @@ class GuardedDataset:
         out = np.empty(data.shape, data.dtype)
         for index in range(count):
             offset = data.id.get_chunk_info(index).chunk_offset
-            mask, raw = data.id.read_direct_chunk(offset)
+            mask, raw = self._stored_chunk(offset)
             for position in reversed(range(len(filters))):
                 if not mask & (1 << position):
                     raw = _undone(filters[position], raw, nominal, data.dtype.itemsize)
@@ -249,6 +276,55 @@ class GuardedDataset:
             target[...] = chunk[tuple(slice(0, size) for size in target.shape)]
         return out
 
+    def check_chunks(self, number: int) -> None:
+        """Refuse (ValueError) chunks that would unpack to more than their shape says.
+
+        The library unpacks a chunk to its end, however much that is, before it looks at the length.
+
+        Parameters
+        ----------
+        number : int
+            The chunks are those that hold rows from `number` times the rows of a chunk on.
+        """
+        data = self.data
+        filters = _filters(data, (*_PLAIN_FILTERS, _LZF), self.label)
+        nominal = math.prod(data.chunks) * data.dtype.itemsize
+        others = itertools.product(
+            *(range(0, size, chunk) for size, chunk in zip(data.shape[1:], data.chunks[1:], strict=True))
+        )
+        with _damage_named(self.label):
+            for rest in others:
+                offset = (number * data.chunks[0], *rest)
+                if data.id.get_chunk_info_by_coord(offset).size:
+                    self._check_chunk(offset, filters, nominal)
+
+    def _check_chunk(self, offset: tuple[int, ...], filters: list[int], nominal: int) -> None:
+        mask, raw = self._stored_chunk(offset)
+        if nominal > max(_CHUNK_BYTES, len(raw) * _MOST_CHUNK_EXPANSION):
+            raise ValueError(
+                f"{self.label}: has a chunk of {nominal} bytes packed into {len(raw)}; repack the file with "
+                f"chunks of at most {_CHUNK_BYTES} bytes"
+            )
+        for position in reversed(range(len(filters))):
+            if mask & (1 << position):
+                continue
+            if filters[position] == _LZF:
+                length = _lzf_length(raw, nominal + _CHECKSUM_BYTES)
+            else:
+                raw = _undone(filters[position], raw, nominal, self.data.dtype.itemsize)
+                length = len(raw)
+            if length > nominal + _CHECKSUM_BYTES:
+                raise ValueError(f"{self.label}: a chunk holds more than its {nominal} bytes")
+            if filters[position] == _LZF:
+                return
+
+    def _stored_chunk(self, offset: tuple[int, ...]) -> tuple[int, bytes]:
+        """Which filters a chunk goes without (a mask), and its bytes as they are stored."""
+        if self.data.id.get_chunk_info_by_coord(offset).size > self.data.file.id.get_filesize():
+            raise ValueError(f"{self.label}: has a chunk that is larger than the file")
+        mask, raw = self.data.id.read_direct_chunk(offset)
+        return mask, raw
+
 
 def _refuse_foreign_storage(dataset: h5py.Dataset, label: str) -> None:
     if dataset.external:
@@ -257,14 +333,23 @@ def _refuse_foreign_storage(dataset: h5py.Dataset, label: str) -> None:
         raise ValueError(f"{label}: is put together from other files (a virtual dataset); refused")
 
 
-def _filters(dataset: h5py.Dataset, known: tuple[int, ...]) -> list[int]:
+def _filters(dataset: h5py.Dataset, known: tuple[int, ...], label: str) -> list[int]:
+    """HDF5's numbers of the filters that pack a dataset; ValueError for unknown and repeated ones."""
     plist = dataset.id.get_create_plist()
-    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    described = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    filters = [code for code, *_ in described]
     if any(code not in known for code in filters):
         raise ValueError(
-            f"dataset {dataset.name}: is compressed by a method other than gzip (HDF5 filters {filters}); "
+            f"{label}: is compressed by a method other than gzip (HDF5 filters {filters}); "
             "repack the file, for example with h5repack -f NONE"
         )
+    if len(set(filters)) < len(filters) or {_DEFLATE, _LZF} <= set(filters):
+        raise ValueError(f"{label}: is packed more than once (HDF5 filters {filters}); refused")
+    nominal = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    for code, _, values, _ in described:
+        # The third value says how much memory LZF takes.
+        if code == _LZF and max(values[2:3], default=0) > nominal:
+            raise ValueError(f"{label}: claims that a chunk of {nominal} bytes needs {values[2]}; refused")
     return filters
 
 
@@ -276,3 +361,22 @@ def _undone(code: int, raw: bytes, nominal: int, itemsize: int) -> bytes:
         return raw[:-_CHECKSUM_BYTES]
     unpacked: bytes = zlib.decompressobj().decompress(raw, nominal + _CHECKSUM_BYTES + 1)
     return unpacked
+
+
+def _lzf_length(raw: bytes, most: int) -> int:
+    """To how many bytes LZF unpacks `raw`; no more is counted once these are more than `most`."""
+    if len(raw) * _LZF_EXPANSION <= most:
+        return len(raw)
+    position = length = 0
+    while position < len(raw) and length <= most:
+        control = raw[position]
+        if control < 32:  # as many literal bytes follow, and one more
+            position += control + 2
+            length += control + 1
+        elif control < 224:  # a reference of 2 bytes to what is repeated
+            position += 2
+            length += (control >> 5) + 2
+        else:  # and one of 3
+            length += (raw[position + 1] if position + 1 < len(raw) else 0) + 9
+            position += 3
+    return length

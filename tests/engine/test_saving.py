@@ -344,6 +344,16 @@ def _zip_bomb(file, folder):
     data.id.write_direct_chunk((0, 0), zlib.compress(bytes(1 << 26)))
 
 
+def _twice_packed(file, folder):
+    described = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    described.set_chunk((3, 4))
+    described.set_deflate(9)
+    described.set_deflate(9)
+    space = h5py.h5s.create_simple((3, 4))
+    data = h5py.h5d.create(file["low/low"].id, b"kernel:0", h5py.h5t.IEEE_F32LE, space, described)
+    data.write_direct_chunk((0, 0), zlib.compress(zlib.compress(bytes(48))))
+
+
 def _texts(file, folder):
     file["low/low"].create_dataset("kernel:0", data=np.full((3, 4), "x", object))
 
@@ -392,6 +402,7 @@ def _names_bomb(file, folder):
         (_rank_bomb, r"expected shape \(3, 4\)"),
         (_chunk_bomb, "chunks of shape"),
         (_zip_bomb, "a chunk holds"),
+        (_twice_packed, "packed more than once"),
         (_half_stored, "1 of 2 chunks"),
         (_not_stored, "only a part is stored"),
         (_texts, "expected an array of numbers"),

@@ -61,3 +61,21 @@ def test_long_lists_and_what_hdf5_cannot_do(tmp_path: Path) -> None:
     assert h5dict(plain)["a"] == 1
     with pytest.raises(TypeError, match="Required Group, str or dict"):
         h5dict(3)
+
+
+@pytest.mark.parametrize("name", ["external", "soft", "storage", "virtual", "through/secret"])
+def test_other_files_are_not_read(tmp_path, name):
+    with h5py.File(tmp_path / "canary.h5", "w") as canary:
+        canary["secret"] = np.ones(4, "f4")
+    (tmp_path / "canary.bin").write_bytes(bytes(16))
+    with h5py.File(tmp_path / "bad.h5", "w") as file:
+        file["there"] = np.ones(4)
+        file["soft"] = h5py.SoftLink("/there")
+        file["external"] = h5py.ExternalLink(str(tmp_path / "canary.h5"), "secret")
+        file["through"] = h5py.ExternalLink(str(tmp_path / "canary.h5"), "/")
+        file.create_dataset("storage", (4,), "f4", external=[(str(tmp_path / "canary.bin"), 0, 16)])
+        layout = h5py.VirtualLayout((4,), "f4")
+        layout[...] = h5py.VirtualSource(str(tmp_path / "canary.h5"), "secret", (4,))
+        file.create_virtual_dataset("virtual", layout)
+    with pytest.raises(ValueError, match=r"bad\.h5"):
+        h5dict(str(tmp_path / "bad.h5"), "r")[name]

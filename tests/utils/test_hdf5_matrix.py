@@ -1,6 +1,11 @@
 """`HDF5Matrix` beside the numpy array that was written, and files that are refused."""
 
+import io
+import json
 import pickle
+import subprocess
+import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -10,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgraph.utils import HDF5Matrix
+from symgraph.utils.hdf5_reader import _lzf_length
 
 ROWS = np.random.default_rng(2).normal(size=(20, 3, 2)).astype("float32")
 
@@ -199,3 +205,107 @@ def test_what_files_of_strangers_may_not_have(tmp_path, dataset, message):
 def test_arguments_that_mean_nothing(path, dataset, options, error, message):
     with pytest.raises(error, match=message):
         HDF5Matrix(path, dataset, **options)
+
+
+_OPEN = """
+import json, resource, sys
+from symgraph.utils import HDF5Matrix
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path, row in json.load(sys.stdin):
+    try:
+        with HDF5Matrix(path, "x") as x:
+            x[row]
+    except ValueError as error:
+        print(path in str(error))
+    else:
+        print(path, row)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+DEFLATE, SHUFFLE, FLETCHER, NBIT, SCALE, LZF, BLOSC, ZSTD = 1, 2, 3, 5, 6, 32000, 32001, 32015
+ZEROS = zlib.compress(bytes(400 << 20), 9)
+# One literal byte, and references to it that stand for 264 bytes each.
+REPEATED = b"\0\0" + b"\xe0\xff\0" * (400 << 12)
+
+
+def packed_bombs():
+    """(filters, bytes in a chunk, stored bytes) of datasets of two chunks, whose second one is the bomb."""
+    yield [DEFLATE], 256, ZEROS
+    yield [SHUFFLE, DEFLATE], 4 << 20, ZEROS
+    yield [DEFLATE, FLETCHER], 256, ZEROS + bytes(4)
+    yield [DEFLATE, DEFLATE], 256, zlib.compress(ZEROS)
+    yield [DEFLATE, SHUFFLE, DEFLATE], 256, zlib.compress(ZEROS)
+    yield [DEFLATE] * 5, 256, zlib.compress(zlib.compress(ZEROS))
+    yield [SHUFFLE, SHUFFLE], 256, bytes(256)
+    yield [LZF], 256, REPEATED
+    yield [LZF], 4 << 20, REPEATED
+    yield [LZF, DEFLATE], 256, zlib.compress(REPEATED)
+    yield [DEFLATE], 400 << 20, ZEROS
+    yield [LZF], 400 << 20, REPEATED
+    for unknown in (NBIT, SCALE, BLOSC, ZSTD, 305):
+        yield [unknown], 256, bytes(256)
+
+
+def test_packed_bombs_take_no_memory(tmp_path):
+    listed = []
+    for number, (filters, size, stored) in enumerate(packed_bombs()):
+        path = tmp_path / f"bomb{number}.h5"
+        with h5py.File(path, "w") as file:
+            described = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            described.set_chunk((size,))
+            for code in filters:
+                values = {DEFLATE: (9,), SHUFFLE: (1,)}.get(code, ())
+                described.set_filter(code, h5py.h5z.FLAG_OPTIONAL, values)
+            space = h5py.h5s.create_simple((2 * size,))
+            data = h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_UINT8, space, described)
+            data.write_direct_chunk((0,), bytes(min(size, 4096)), (1 << len(filters)) - 1)
+            data.write_direct_chunk((size,), stored)
+        listed.append((str(path), size))
+    ran = subprocess.run(
+        [sys.executable, "-c", _OPEN], input=json.dumps(listed), capture_output=True, text=True, check=True
+    )
+    *refused, growth = ran.stdout.split()
+    assert refused == ["True"] * len(listed)
+    assert int(growth) < 64
+
+
+def test_large_chunks_that_are_honest(tmp_path):
+    rows = np.zeros((3, 24 << 20), "u1")
+    rows[:, : 1 << 20] = np.random.default_rng(0).integers(0, 256, (3, 1 << 20))
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file.create_dataset("x", data=rows, chunks=rows.shape, compression="gzip", compression_opts=1)
+    with HDF5Matrix(tmp_path / "data.h5", "x") as x:
+        np.testing.assert_array_equal(x[1], rows[1])
+
+
+@given(st.binary(max_size=200), st.integers(0, 9), st.integers(1, 300))
+@settings(max_examples=40)
+def test_the_length_of_lzf(content, copies, period):
+    whole = (content + bytes(range(256)))[:period] * (copies + 20)
+    with h5py.File(io.BytesIO(), "w") as file:
+        data = file.create_dataset("x", data=np.frombuffer(whole, "u1"), chunks=(len(whole),), compression="lzf")
+        mask, raw = data.id.read_direct_chunk((0,))
+    assert mask or _lzf_length(raw, len(whole)) == len(whole) or len(raw) * 88 <= len(whole)
+
+
+def _kinds(file):
+    numbers = np.zeros(3, [("a", "f4"), ("b", "i4")])
+    file["compound"] = numbers
+    file.create_dataset("ragged", (3,), h5py.vlen_dtype(np.float32))
+    file.create_dataset("reference", (3,), h5py.ref_dtype)
+    file.create_dataset("array", (3,), np.dtype(("f4", (1 << 20,))))
+    file.create_dataset("opaque", (3,), "V8")
+    file.create_dataset("strings", (3,), h5py.string_dtype())
+    file["null"] = h5py.Empty("f4")
+    file["type"] = np.dtype("f4")
+
+
+@pytest.mark.parametrize(
+    "name", ["compound", "ragged", "reference", "array", "opaque", "strings", "null", "type"]
+)
+def test_kinds_that_are_no_numbers(tmp_path, name):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        _kinds(file)
+    with pytest.raises(ValueError, match=rf"data\.h5, dataset {name}: expected"):
+        HDF5Matrix(tmp_path / "data.h5", name)
