@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
+
+_MOST_BYTES = 256 << 20
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -27,10 +30,16 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        The file holds no JSON.
+        The file holds no JSON, or more than 256 MiB of it.
     """
-    data = Path(path).read_bytes()
-    try:
-        return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: expected JSON, got something else ({error})") from error
+    with open(path, "rb") as file:
+        is_packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        try:
+            with gzip.GzipFile(fileobj=file) if is_packed else file as stream:
+                data = stream.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise ValueError(f"more than {_MOST_BYTES} bytes")
+            return json.loads(data)
+        except (ValueError, OSError, EOFError, zlib.error, RecursionError) as error:
+            raise ValueError(f"{path}: expected JSON, got something else ({error})") from error

@@ -162,5 +162,5 @@ def timeseries_generator_from_json(json_string: str) -> TimeseriesGenerator:
         config["data"] = np.asarray(json.loads(config["data"]))
         config["targets"] = np.asarray(json.loads(config["targets"]))
         return TimeseriesGenerator(**config)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"This is no JSON of a TimeseriesGenerator: {error!r}") from error

@@ -294,6 +294,6 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
         tokenizer.index_docs.update({int(index): count for index, count in learned["index_docs"].items()})
         tokenizer.index_word.update({int(index): word for index, word in learned["index_word"].items()})
         tokenizer.word_index.update(learned["word_index"])
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"This is no JSON of a Tokenizer: {error!r}") from error
     return tokenizer

@@ -37,9 +37,28 @@ _DAMAGE = (
     NotImplementedError,  # a compression method that zipfile does not know
     RuntimeError,  # an encrypted member
     OverflowError,
-    UnicodeError,
+    MemoryError,  # what LZMA and zip directories claim, before it is taken
+    ValueError,
 )
 _CHUNK = 1 << 20
+_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+_MOST_HEADER = 1 << 15  # bytes of a long name or of a pax header, which tarfile reads whole
+_MOST_PADDING = 64 << 20  # bytes after the end of a tar archive
+# How much an archive may unpack to: so much, and so many times its own bytes beyond.
+_MOST_BYTES = 1 << 30
+_MOST_EXPANSION = 200
+
+
+class _Refused(ValueError):
+    """The archive may be sound, but is not unpacked; the message names it."""
+
+
 _Member = tuple[str, int, Callable[[], IO[bytes] | None] | None]
 """Name, size, and how to open it; a folder cannot be opened."""
 
@@ -65,8 +84,8 @@ def unpack(archive: Path, folder: Path, formats: Sequence[str], last: str | None
     Raises
     ------
     ValueError
-        If the archive is damaged, or has a link, a device or a path that leads outside. Nothing is unpacked
-        then.
+        If the archive is damaged, or has a link, a device, a sparse file or a path that leads outside, or
+        holds more than 1 GiB and 200 times its own size. Nothing is unpacked then.
     OSError
         If the disk is full or cannot be written.
     """
@@ -80,6 +99,8 @@ def unpack(archive: Path, folder: Path, formats: Sequence[str], last: str | None
             with contextlib.closing(members(archive)) as found:
                 _unpack_members(found, archive, temporary)
             _move_into(temporary, folder, folder.resolve(), last)
+        except _Refused:
+            raise
         except _DAMAGE as error:
             raise ValueError(f"Archive {archive} is damaged or cannot be read: {error}") from error
         finally:
@@ -92,11 +113,15 @@ def unpack(archive: Path, folder: Path, formats: Sequence[str], last: str | None
 def _unpack_members(members: Generator[_Member], archive: Path, folder: Path) -> None:
     """Write all members below the new, empty `folder`."""
     room = shutil.disk_usage(folder).free
+    most = _MOST_BYTES + _MOST_EXPANSION * archive.stat().st_size
     for name, size, open_member in members:
         target = folder.joinpath(*_safe_parts(name, archive))
         room -= size
+        most -= size
         if room < 0:
             raise OSError(f"Archive {archive} does not fit on the disk (at member {name!r})")
+        if most < 0:
+            raise _Refused(f"Archive {archive} is refused: it claims too much for its size (at {name!r})")
         try:
             if open_member is None:
                 target.mkdir(parents=True, exist_ok=True)
@@ -107,9 +132,9 @@ def _unpack_members(members: Generator[_Member], archive: Path, folder: Path) ->
             with content, open(target, "wb") as file:
                 shutil.copyfileobj(content, file)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise ValueError(f"Archive {archive} uses {name!r} both as a file and as a folder") from error
+            raise _Refused(f"Archive {archive} uses {name!r} both as a file and as a folder") from error
         if target.stat().st_size != size:
-            raise ValueError(f"Archive {archive} is damaged: member {name!r} is shorter than it says")
+            raise _Refused(f"Archive {archive} is damaged: member {name!r} is shorter than it says")
 
 
 def _safe_parts(name: str, archive: Path) -> list[str]:
@@ -117,24 +142,54 @@ def _safe_parts(name: str, archive: Path) -> list[str]:
     parts = name.replace("\\", "/").split("/")
     drive = os.name == "nt" and ":" in name
     if parts[0] == "" or ".." in parts or "\0" in name or drive:
-        raise ValueError(f"Archive {archive} is refused: member {name!r} leads out of the folder")
+        raise _Refused(f"Archive {archive} is refused: member {name!r} leads out of the folder")
     return [part for part in parts if part not in ("", ".")]
 
 
+class _PlainInfo(tarfile.TarInfo):
+    """A header of which tarfile reads no more than a little: it takes the size from the header as it is.
+
+    Sparse files, of any of the four kinds, are damage: what they claim to hold is not in the archive.
+    """
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            self._refuse_sparse()
+        if self.type in _HEADERS and self.size > _MOST_HEADER:
+            raise _Refused(f"Archive {tar.name} is refused: a header in it claims {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return found
+
+    def _refuse_sparse(self, *_: object) -> None:
+        raise NotImplementedError(f"member {self.name!r} is a sparse file")
+
+    # As tarfile calls what reads the sparse files of pax headers.
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
+
+def _is_tar(archive: Path) -> bool:
+    try:
+        tarfile.open(archive, "r:*", tarinfo=_PlainInfo).close()
+    except tarfile.TarError:
+        return False
+    return True
+
+
 def _tar_members(archive: Path) -> Generator[_Member]:
-    with tarfile.open(archive, "r:*") as tar:
+    with tarfile.open(archive, "r:*", tarinfo=_PlainInfo) as tar:
         position = -1
-        for member in tar:
+        while (member := tar.next()) is not None:
+            tar.members.clear()  # else tarfile keeps them all
             # A header with a negative size leads tarfile back to an earlier one, without end (CVE-2025-8194).
             if member.size < 0 or tar.offset <= position:
-                raise ValueError(f"Archive {archive} is damaged: member {member.name!r} has a negative size")
+                raise _Refused(f"Archive {archive} is damaged: member {member.name!r} has a negative size")
             position = tar.offset
             if member.isdir():
                 yield member.name, 0, None
             elif member.isreg():
                 yield member.name, member.size, functools.partial(tar.extractfile, member)
             else:
-                raise ValueError(
+                raise _Refused(
                     f"Archive {archive} is refused: member {member.name!r} is a link or a device, "
                     "only files and folders are unpacked"
                 )
@@ -143,10 +198,12 @@ def _tar_members(archive: Path) -> Generator[_Member]:
         if stream is not None:
             stream.seek(tar.offset)
             if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-                raise ValueError(f"Archive {archive} is damaged: it breaks off after {position} bytes")
+                raise _Refused(f"Archive {archive} is damaged: it breaks off after {position} bytes")
             # Checksums of the compression stand at the very end.
+            end = stream.tell() + _MOST_PADDING
             while stream.read(_CHUNK):
-                pass
+                if stream.tell() > end:
+                    raise _Refused(f"Archive {archive} is refused: it goes on after its end")
 
 
 def _zip_members(archive: Path) -> Generator[_Member]:
@@ -154,7 +211,7 @@ def _zip_members(archive: Path) -> Generator[_Member]:
         for member in packed.infolist():
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise ValueError(
+                raise _Refused(
                     f"Archive {archive} is refused: member {member.filename!r} is a link or a device, "
                     "only files and folders are unpacked"
                 )
@@ -165,7 +222,7 @@ def _zip_members(archive: Path) -> Generator[_Member]:
 
 
 _FORMATS = {
-    "tar": (tarfile.is_tarfile, _tar_members),
+    "tar": (_is_tar, _tar_members),
     "zip": (zipfile.is_zipfile, _zip_members),
 }
 
@@ -178,12 +235,12 @@ def _move_into(source: Path, target: Path, root: Path, last: str | None = None) 
     for entry in sorted(source.iterdir(), key=lambda path: (path.name == last, path.name)):
         place = target / entry.name
         if not place.resolve().is_relative_to(root):
-            raise ValueError(f"{place} leads out of {root}; nothing is unpacked there")
+            raise _Refused(f"{place} leads out of {root}; nothing is unpacked there")
         if entry.is_dir() and place.is_dir():
             _move_into(entry, place, root)
         elif entry.is_dir() == place.is_dir() or not place.exists():
             os.replace(entry, place)
         else:
-            raise ValueError(
+            raise _Refused(
                 f"{place} is in the way of a {'folder' if entry.is_dir() else 'file'} of that name"
             )

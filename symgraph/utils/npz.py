@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import os
 import struct
@@ -14,6 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgraph.utils.plain_pickle import read_plain
+
+
+class _Refused(ValueError):
+    """The message names the file."""
+
 
 _AROUND_LISTS = 16  # tuples and the like that say what the array is
 
@@ -55,20 +61,28 @@ def read_npz(
             missing = [name for name in names if name not in present]
             if missing:
                 held = ", ".join(sorted(present)) or "none"
-                raise ValueError(f"{path} has no array {', '.join(missing)}; its arrays: {held}")
+                raise _Refused(f"{path} has no array {', '.join(missing)}; its arrays: {held}")
             size = sum(present[name].file_size for name in names)
             if size > max_bytes:
-                raise ValueError(
+                raise _Refused(
                     f"{path} is refused: its arrays have {size} bytes, at most {max_bytes} are expected"
                 )
             return {name: _read_array(archive, present[name], path, most_lists) for name in names}
+    except _Refused:
+        raise
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         struct.error,
         EOFError,
         NotImplementedError,
         RuntimeError,
+        MemoryError,  # what is claimed, before it is taken
+        TypeError,
+        LookupError,
+        OverflowError,
+        ValueError,
     ) as error:
         raise ValueError(f"{path} is no .npz file, or a damaged one: {error}") from error
 
@@ -83,9 +97,9 @@ def _read_array(
             return _read_lists(stream.read(), shape, label, most_lists)
         expected = stream.tell() + math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
-        raise ValueError(f"{path} is refused: array {member.filename} holds pickled objects")
+        raise _Refused(f"{path} is refused: array {member.filename} holds pickled objects")
     if expected != member.file_size or any(length < 0 for length in shape):
-        raise ValueError(
+        raise _Refused(
             f"{path} is damaged: array {member.filename} says shape {shape}, which does not fit its size"
         )
     with archive.open(member) as stream:
@@ -95,7 +109,7 @@ def _read_array(
 def _read_lists(pickled: bytes, shape: tuple[int, ...], label: str, most_lists: int) -> NDArray:
     array = read_plain(pickled, label, most_lists + _AROUND_LISTS)
     if not isinstance(array, np.ndarray) or array.dtype.kind != "O" or array.shape != shape:
-        raise ValueError(f"{label} is damaged: it does not hold the objects that its header tells of")
+        raise _Refused(f"{label} is damaged: it does not hold the objects that its header tells of")
     return array
 
 
@@ -107,5 +121,5 @@ def _read_header(stream: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dty
         else:
             shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
     except ValueError as error:
-        raise ValueError(f"{label} is no array, or a damaged one: {error}") from error
+        raise _Refused(f"{label} is no array, or a damaged one: {error}") from error
     return shape, dtype

@@ -2,9 +2,13 @@
 
 import contextlib
 import io
+import json
 import os
+import subprocess
+import sys
 import tarfile
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -229,3 +233,112 @@ def test_changed_archives_never_reach_outside(tmp_path, place, kind):
     assert snapshot(tmp_path / "outside") == {"target": b"untouched"}
     assert all((place / f"kept{number}").read_text() == str(number) for number in range(5))
     assert not [path for path in place.iterdir() if path.name.startswith(".")]
+
+
+def header(kind, size, name="x", **fields):
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def pax(**records):
+    text = b""
+    for key, value in records.items():
+        line = f" {key.replace('__', '.')}={value}\n".encode()
+        length = len(line) + 2
+        length += len(str(length)) - 2
+        text += str(length).encode() + line
+    return header(tarfile.XHDTYPE, len(text)) + text + bytes(-len(text) % 512)
+
+
+FILE = header(tarfile.REGTYPE, 0)
+END = bytes(1024)
+HUGE = 3 << 30
+
+
+def packed_zeros(before, zeros, after=b""):
+    """A .gz that unpacks to `before`, so many MiB of zeros, and `after`."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    block = bytes(1 << 20)
+    return b"".join(
+        [packer.compress(before), *(packer.compress(block) for _ in range(zeros)), packer.compress(after)]
+    ) + packer.flush()
+
+
+def zip_bomb(path, name="a", size=None, method=zipfile.ZIP_DEFLATED, content=b"abc"):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(name, content)
+    if size is not None:
+        data = bytearray(path.read_bytes())
+        for mark, place in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+            at = data.index(mark) + place
+            data[at : at + 4] = size.to_bytes(4, "little")
+        path.write_bytes(data)
+
+
+def tar_bombs():
+    sparse = {"GNU__sparse__major": 1, "GNU__sparse__minor": 0, "GNU__sparse__realsize": 30 << 30}
+    for kind in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X"):
+        yield header(kind, HUGE) + bytes(512) + FILE + END
+        yield FILE + header(kind, 1 << 16) + bytes(1 << 16) + FILE + END
+    yield packed_zeros(header(tarfile.GNUTYPE_LONGNAME, 300 << 20), 300, FILE + END)
+    yield header(tarfile.GNUTYPE_SPARSE, 512) + bytes(512) + END
+    yield pax(GNU__sparse__map="0,1", GNU__sparse__size=30 << 30) + FILE + END
+    yield pax(GNU__sparse__size=30 << 30, GNU__sparse__numblocks=1) + FILE + END
+    yield pax(**sparse) + header(tarfile.REGTYPE, 512) + b"1\n0\n1\n".ljust(512, b"\0") + END
+    yield packed_zeros(pax(**sparse) + header(tarfile.REGTYPE, 8 << 30) + b"9" * 9 + b"\n0" * 251 + b"\n", 100)
+    yield header(tarfile.GNUTYPE_LONGNAME, 2) * 5000 + END
+    yield packed_zeros(header(tarfile.REGTYPE, HUGE), 100)
+    yield packed_zeros(FILE + END, 80)
+    yield pax(size=HUGE) + FILE + END
+
+
+_UNPACK = """
+import json, pathlib, resource, sys
+from symgraph.utils.archive import unpack
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+folder = pathlib.Path(sys.argv[1])
+for path in json.load(sys.stdin):
+    try:
+        print(unpack(pathlib.Path(path), folder, ["tar", "zip"]))
+    except ValueError as error:
+        print("refused" if path in str(error) and len(str(error)) < 400 else repr(error))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+
+def test_bombs_take_no_memory(tmp_path, place):
+    listed = []
+    for number, content in enumerate(tar_bombs()):
+        listed.append(tmp_path / f"bomb{number}.tar")
+        listed[-1].write_bytes(content)
+    for number, size in enumerate((HUGE, 0xFFFFFFFE, 4)):
+        listed.append(tmp_path / f"bomb{number}.zip")
+        zip_bomb(listed[-1], size=size)
+    before = snapshot(place)
+    ran = subprocess.run(
+        [sys.executable, "-c", _UNPACK, place],
+        input=json.dumps([str(path) for path in listed]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *answers, growth = ran.stdout.splitlines()
+    assert answers == ["refused"] * len(listed)
+    assert int(growth) < 64
+    assert snapshot(place) == before
+
+
+def test_long_names_that_are_honest(tmp_path, place):
+    name = "/".join(["folder" * 20] * 20)
+    for number, form in enumerate((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
+        with tarfile.open(tmp_path / "archive.tar", "w", format=form) as tar:
+            info = tarfile.TarInfo(f"{number}/{name}/é.txt")
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"abc"))
+        assert unpack(tmp_path / "archive.tar", place, ["tar"])
+        assert (place / f"{number}" / name / "é.txt").read_bytes() == b"abc"
