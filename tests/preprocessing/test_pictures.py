@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -16,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from symgraph.globals import set_image_data_format
 from symgraph.preprocessing.image import array_to_img, img_to_array, list_pictures, load_img, save_img
+from symgraph.preprocessing.image.pictures import FORMATS
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (5, 7, 4)).astype("uint8")
 RGB = PIXELS[..., :3]
@@ -233,7 +236,9 @@ def test_truncated_pictures_are_named(tmp_path: Path, kind: str) -> None:
 def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnidentifiedImageError, match=r"'.*empty\.jpg': the file is empty"):
         load_img(written(tmp_path / "empty.jpg", b""))
-    with pytest.raises(UnidentifiedImageError, match=r"'.*text\.png': it is no picture that Pillow knows"):
+    with pytest.raises(
+        UnidentifiedImageError, match=r"'.*text\.png': it is no picture of the kinds BMP, GIF, JPEG"
+    ):
         load_img(written(tmp_path / "text.png", b"hello, I am a picture"))
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         load_img(tmp_path / "none.png")
@@ -348,3 +353,62 @@ def test_list_of_pictures(tmp_path: Path) -> None:
     assert list_pictures(str(tmp_path), ext="gif|txt") == [
         str(tmp_path / name) for name in ("text.txt", "x.gif", "x.jpg.txt")
     ]
+
+
+_WATCHED = """
+import sys, warnings
+from pathlib import Path
+from symgraph.preprocessing.image import ImageDataGenerator, load_img
+
+warnings.simplefilter("ignore")
+seen = []
+programs = ("subprocess.", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "os.startfile")
+sys.addaudithook(lambda event, _: seen.append(event) if event.startswith(programs) else None)
+folder = Path(sys.argv[1])
+for path in sorted((folder / "class").iterdir()):
+    try:
+        load_img(path)
+        print(path.suffixes[0][1:])
+    except OSError as error:
+        assert str(path) in str(error), error
+flow = ImageDataGenerator().flow_from_directory(folder, target_size=(4, 4), on_error="skip", class_mode=None)
+assert sum(len(flow[i]) for i in range(len(flow))) > 3
+print(*seen)
+"""
+_EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+_WMF = struct.pack("<IHhhhhHIH", 0x9AC6CDD7, 0, 0, 0, 9, 9, 72, 0, 0) + bytes(18) + b"\1\0\t\0" + bytes(40)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_no_picture_starts_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "pictures" / "class"
+    folder.mkdir(parents=True)
+    Image.init()
+    written = set()
+    for kind in sorted(Image.SAVE):
+        memory = io.BytesIO()
+        try:
+            Image.fromarray(RGB).save(memory, format=kind)
+        except (OSError, ValueError, RuntimeError):
+            continue
+        (folder / f"x.{kind}.jpg").write_bytes(memory.getvalue())
+        written.add(kind)
+    (folder / "a.POSTSCRIPT.jpg").write_bytes(_EPS)
+    (folder / "a.BINARY.jpg").write_bytes(
+        struct.pack("<4sIIIIIIH", b"\xc5\xd0\xd3\xc6", 32, len(_EPS), 0, 0, 0, 0, 0)[:30] + b"\0\0" + _EPS
+    )
+    (folder / "a.METAFILE.jpg").write_bytes(_WMF)
+    # What an EPS would start.
+    gs = tmp_path / "gs"
+    gs.write_text("#!/bin/sh\ntouch " + str(tmp_path / "started"))
+    gs.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    ran = subprocess.run(
+        [sys.executable, "-c", _WATCHED, tmp_path / "pictures"], capture_output=True, text=True, check=True
+    )
+    *lines, events = ran.stdout.split("\n")[:-1]
+    read = [line for line in lines if " " not in line]
+    assert set(read) == (written & set(FORMATS)) | ({"DIB", "MPO"} & set(read))
+    assert {"BMP", "GIF", "JPEG", "PPM", "PNG", "TIFF"} <= set(read)
+    assert events == ""
+    assert not (tmp_path / "started").exists()

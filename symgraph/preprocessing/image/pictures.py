@@ -37,6 +37,16 @@ INTERPOLATIONS: dict[str, Image.Resampling] = {
 COLOR_MODES: dict[str, tuple[str, int]] = {"grayscale": ("L", 1), "rgb": ("RGB", 3), "rgba": ("RGBA", 4)}
 """Color mode -> Pillow's mode, number of channels."""
 
+FORMATS = (
+    *("BMP", "GIF", "JPEG", "PPM", "PNG"),
+    *("TIFF", "WEBP", "JPEG2000", "AVIF", "ICO", "PCX", "QOI", "SGI", "TGA"),
+)
+"""Pillow's names of the formats that are read, all of which Pillow decodes itself.
+
+For others it starts another program (EPS), calls the system (WMF), or a plugin of whoever put one in. The
+first five are those that it knows from the start.
+"""
+
 # Larger files, in bytes, are hardly pictures: of these Pillow reads only what it needs.
 _READ_AT_ONCE = 2**26
 
@@ -85,7 +95,8 @@ def load_img(
     Parameters
     ----------
     path : str, path or file object
-        The file; its content tells the format, not its name. The first frame of an animated picture is read.
+        The file; its content tells the format, one of `FORMATS`, not its name. The first frame of an animated
+        picture is read.
     grayscale : bool
         Deprecated: ``color_mode="grayscale"`` says the same.
     color_mode : str
@@ -156,12 +167,12 @@ def _decode(file: IO[bytes], name: str, mode: str) -> Image.Image:
     """The picture in an open file, which `name` stands for in errors."""
     begin = file.tell()
     try:
-        with Image.open(file) as picture:
+        with _open(file) as picture:
             picture.load()
             return _convert(_upright(picture), mode)
     except UnidentifiedImageError as error:
         empty = file.seek(0, os.SEEK_END) == begin
-        what = "the file is empty" if empty else "it is no picture that Pillow knows"
+        what = "the file is empty" if empty else f"it is no picture of the kinds {', '.join(FORMATS)}"
         raise UnidentifiedImageError(f"Cannot read the picture {name!r}: {what}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(
@@ -174,6 +185,17 @@ def _decode(file: IO[bytes], name: str, mode: str) -> Image.Image:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise nearly anything
         raise OSError(f"Cannot read the picture {name!r}: {type(error).__name__}: {error}") from error
+
+
+def _open(file: IO[bytes]) -> Image.Image:
+    """A picture that is not decoded yet."""
+    begin = file.tell()
+    try:
+        return Image.open(file, formats=FORMATS[:5])
+    except UnidentifiedImageError:
+        Image.init()
+        file.seek(begin)
+        return Image.open(file, formats=[name for name in FORMATS[5:] if name in Image.OPEN])
 
 
 def _size_of_file(path: Path) -> int:
