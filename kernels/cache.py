@@ -1,8 +1,8 @@
 """Object code on disk, keyed by content.
 
-One file a kernel: a magic word, the SHA-256 of key and payload, the payload. Nothing is unpickled. A file that
-is short, changed, another kernel's or another user's is a miss. The folder has to belong to the user and be
-closed to others, else kernels live in memory only.
+One file a kernel: a magic word, the SHA-256 of key and payload, the payload. Nothing is unpickled. A file
+that is short, changed, another kernel's or another user's is a miss. The folder has to belong to the user and
+be closed to others, else kernels live in memory only.
 """
 
 from __future__ import annotations

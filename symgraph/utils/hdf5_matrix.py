@@ -68,7 +68,8 @@ class HDF5Matrix:
             stored = opened.enter_context(open_hdf5(datapath)).dataset(dataset)
             packed = bool(stored.check_stored(unpacked_by_library=True))
             self.data = stored.data
-            # Chunks that were not unpacked yet are checked first; of these numbers along the first axis all were.
+            # Chunks are checked before they are first unpacked; these are the numbers of those that were,
+            # along the first axis.
             self._unchecked = stored if packed else None
             self._checked: set[int] = set()
             if not self.data.shape:

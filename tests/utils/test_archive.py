@@ -262,9 +262,12 @@ def packed_zeros(before, zeros, after=b""):
     """A .gz that unpacks to `before`, so many MiB of zeros, and `after`."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     block = bytes(1 << 20)
-    return b"".join(
-        [packer.compress(before), *(packer.compress(block) for _ in range(zeros)), packer.compress(after)]
-    ) + packer.flush()
+    return (
+        b"".join(
+            [packer.compress(before), *(packer.compress(block) for _ in range(zeros)), packer.compress(after)]
+        )
+        + packer.flush()
+    )
 
 
 def zip_bomb(path, name="a", size=None, method=zipfile.ZIP_DEFLATED, content=b"abc"):
@@ -288,7 +291,9 @@ def tar_bombs():
     yield pax(GNU__sparse__map="0,1", GNU__sparse__size=30 << 30) + FILE + END
     yield pax(GNU__sparse__size=30 << 30, GNU__sparse__numblocks=1) + FILE + END
     yield pax(**sparse) + header(tarfile.REGTYPE, 512) + b"1\n0\n1\n".ljust(512, b"\0") + END
-    yield packed_zeros(pax(**sparse) + header(tarfile.REGTYPE, 8 << 30) + b"9" * 9 + b"\n0" * 251 + b"\n", 100)
+    yield packed_zeros(
+        pax(**sparse) + header(tarfile.REGTYPE, 8 << 30) + b"9" * 9 + b"\n0" * 251 + b"\n", 100
+    )
     yield header(tarfile.GNUTYPE_LONGNAME, 2) * 5000 + END
     yield packed_zeros(header(tarfile.REGTYPE, HUGE), 100)
     yield packed_zeros(FILE + END, 80)

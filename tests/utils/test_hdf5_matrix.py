@@ -284,7 +284,9 @@ def test_large_chunks_that_are_honest(tmp_path):
 def test_the_length_of_lzf(content, copies, period):
     whole = (content + bytes(range(256)))[:period] * (copies + 20)
     with h5py.File(io.BytesIO(), "w") as file:
-        data = file.create_dataset("x", data=np.frombuffer(whole, "u1"), chunks=(len(whole),), compression="lzf")
+        data = file.create_dataset(
+            "x", data=np.frombuffer(whole, "u1"), chunks=(len(whole),), compression="lzf"
+        )
         mask, raw = data.id.read_direct_chunk((0,))
     assert mask or _lzf_length(raw, len(whole)) == len(whole) or len(raw) * 88 <= len(whole)
 
