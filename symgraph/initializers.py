@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from symgraph.globals import floatx
+from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
 
 # Standard deviation of a unit normal distribution cut at two standard deviations
@@ -34,7 +35,8 @@ class Initializer:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make an initializer of `get_config`'s arguments; a `dtype` (tf.keras writes it) is passed over."""
-        return cls(**{name: value for name, value in dict(config).items() if name != "dtype"})
+        with config_errors(label_of(cls.__name__, config)):
+            return cls(**{name: value for name, value in dict(config).items() if name != "dtype"})
 
 
 class Zeros(Initializer):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from symgraph import backend as K
+from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
 
 
@@ -18,7 +19,8 @@ class Regularizer:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make a regularizer of `get_config`'s arguments."""
-        return cls(**config)
+        with config_errors(label_of(cls.__name__, config)):
+            return cls(**config)
 
 
 class L1L2(Regularizer):

@@ -20,6 +20,7 @@ from symgraph.engine.weight_budget import spend
 from symgraph.graph.leaves import Variable
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
+from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import has_arg, is_all_none, to_list, unpack_singleton
 from symgraph.utils.layer_utils import count_params
 from symgraph.utils.old_arguments import old_arguments
@@ -282,7 +283,8 @@ class Layer(NodeAccess, LossesAndUpdates):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new layer of this configuration."""
-        return cls(**config)
+        with config_errors(label_of(cls.__name__, config)):
+            return cls(**config)
 
     def _copy(self) -> Self:
         """A new layer of the same configuration: nothing goes through a file, so no code is refused."""

@@ -20,6 +20,7 @@ from symgraph.engine.network_run import compute_shapes, run_network
 from symgraph.engine.node import Node, Shape, node_key, previous_mask
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
+from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import has_arg, to_list, unpack_singleton
 from symgraph.utils.layer_utils import get_source_inputs
 from symgraph.utils.old_arguments import old_arguments
@@ -366,8 +367,9 @@ class Network(NetworkFiles, NetworkPictures, Layer):
         ValueError
             If the configuration is damaged.
         """
-        inputs, outputs, name = rebuild(config, custom_objects, safe_mode=safe_mode)
-        return cls(inputs=inputs, outputs=outputs, name=name)
+        with config_errors(label_of(cls.__name__, config)):
+            inputs, outputs, name = rebuild(config, custom_objects, safe_mode=safe_mode)
+            return cls(inputs=inputs, outputs=outputs, name=name)
 
 
 def _check_ends(kind: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

@@ -15,6 +15,7 @@ from symgraph.engine.base_layer import Layer
 from symgraph.engine.node import Node, node_key
 from symgraph.engine.serialization import deserialize
 from symgraph.graph.tensor import Tensor
+from symgraph.utils.config_errors import config_errors
 from symgraph.utils.generic_utils import unpack_singleton
 
 if TYPE_CHECKING:
@@ -136,12 +137,18 @@ def rebuild(
             raise ValueError(f"Improperly formatted model config: a layer is described by {str(data)[:200]}")
         layer = deserialize(data, custom_objects, safe_mode=safe_mode)
         name = data.get("name", layer.name)
+        calls = data.get("inbound_nodes", ())
+        if not isinstance(name, str) or not isinstance(calls, (list, tuple)):
+            raise ValueError(
+                f"Improperly formatted model config: layer {layer.name} has the name {name!r:.80} and the "
+                f"inbound_nodes {calls!r:.80}"
+            )
         if name in made:
             raise ValueError(
                 f'The name "{name}" is used twice in the model. All layer names should be unique.'
             )
         made[name] = layer
-        waiting.append((layer, deque(data.get("inbound_nodes", ()))))
+        waiting.append((layer, deque(calls)))
     _join(made, waiting)
     inputs = [_tensor(made, end) for end in _listed(config["input_layers"])]
     outputs = [_tensor(made, end) for end in _listed(config["output_layers"])]
@@ -157,7 +164,8 @@ def _join(made: Mapping[str, Layer], waiting: Sequence[tuple[Layer, deque[Any]]]
             while calls and all(_exists(made, joint) for joint in _joints(calls[0])):
                 joints = _joints(calls.popleft())
                 arguments = joints[0][3] if len(joints[0]) > 3 else {}
-                layer(unpack_singleton([_tensor(made, joint) for joint in joints]), **arguments)
+                with config_errors(f"layer {layer.name}"):
+                    layer(unpack_singleton([_tensor(made, joint) for joint in joints]), **arguments)
                 progress = True
     stuck = [layer.name for layer, calls in waiting if calls]
     if stuck:

@@ -30,6 +30,7 @@ from symgraph.engine.training_config import compile_arguments, config_value, opt
 from symgraph.engine.weight_budget import weight_budget
 from symgraph.engine.weight_conversion import preprocess_weights_for_loading
 from symgraph.engine.yaml_config import read_yaml
+from symgraph.utils.config_errors import config_errors
 from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5
 from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path
 
@@ -197,7 +198,7 @@ def load_model(
                 "and call load_weights"
             )
         config, weights = _json(described, f"{file.label}: model_config"), file.subgroup("model_weights")
-        with weight_budget(most_numbers(weights)):
+        with config_errors(file.label), weight_budget(most_numbers(weights)):
             model = _deserialized(config, custom_objects, safe_mode)
         K.batch_set_value(load_in_order(weights, model.layers))
         if compile:
@@ -217,15 +218,17 @@ def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> 
         return
     config = _json(described, f"{file.label}: training_config")
     try:
-        settings = optimizer_config(config, _optimizer_arguments())
-        optimizer = optimizers.deserialize(settings, custom_objects=custom_objects)
-        arguments = compile_arguments(config, custom_objects)
+        with config_errors("training_config"):
+            settings = optimizer_config(config, _optimizer_arguments())
+            optimizer = optimizers.deserialize(settings, custom_objects=custom_objects)
+            arguments = compile_arguments(config, custom_objects)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{file.label}: the training configuration cannot be used ({error}). Pass what is missing in "
             "custom_objects, or load with compile=False"
         ) from error
-    model.compile(optimizer, **arguments)
+    with config_errors(f"{file.label}: training_config"):
+        model.compile(optimizer, **arguments)
     if "optimizer_weights" in file and not _restore(optimizer, file.subgroup("optimizer_weights")):
         warnings.warn(
             "Error in loading the saved optimizer state. As a result, your model is starting with a freshly "
@@ -266,12 +269,8 @@ def _json(text: str, label: str) -> Any:
 
 
 def _deserialized(config: Any, custom_objects: CustomObjects, safe_mode: bool) -> Any:
-    try:
+    with config_errors("model_config"):
         return deserialize(translated(config, custom_objects or ()), custom_objects, safe_mode=safe_mode)
-    except RecursionError as error:
-        raise ValueError("the configuration is nested deeper than any model") from error
-    except OverflowError as error:
-        raise ValueError(f"a number in the configuration is too large: {error}") from error
 
 
 # -- configurations ------------------------------------------------------------------------------------------

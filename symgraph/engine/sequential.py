@@ -18,6 +18,7 @@ from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.serialization import deserialize, serialize
 from symgraph.engine.shapes import shape_tuple
 from symgraph.engine.training import Model
+from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import to_list
 
 
@@ -223,12 +224,15 @@ class Sequential(Model):
         described = config if isinstance(config, dict) else {"layers": config}
         if not isinstance(described.get("layers"), (list, tuple)):
             raise ValueError("Improperly formatted model config: expected a list of layers")
-        model = cls(name=described.get("name"))
-        for layer in described["layers"]:
-            model.add(deserialize(layer, custom_objects, safe_mode=safe_mode))
-        if not model.inputs and described.get("build_input_shape"):
-            model.build(described["build_input_shape"])
-        return model
+        with config_errors(label_of(cls.__name__, described)):
+            model = cls(name=described.get("name"))
+            for entry in described["layers"]:
+                layer = deserialize(entry, custom_objects, safe_mode=safe_mode)
+                with config_errors(f"layer {getattr(layer, 'name', layer)}"):
+                    model.add(layer)
+            if not model.inputs and described.get("build_input_shape"):
+                model.build(described["build_input_shape"])
+            return model
 
 
 def _declared_input(layer: Layer) -> tuple[Shape, str] | None:

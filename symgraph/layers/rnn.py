@@ -18,6 +18,7 @@ from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
 from symgraph.layers.nested import Nested
 from symgraph.layers.stacked_cells import StackedRNNCells, copied, output_size, state_sizes
+from symgraph.utils.config_errors import taken
 from symgraph.utils.generic_utils import has_arg, to_list
 
 _UNKNOWN_BATCH = (
@@ -329,8 +330,8 @@ class RNN(Nested):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True
     ) -> Self:
         """Make the layer and its cell from a configuration; parameters as of `deserialize`."""
-        given = dict(config)
-        cell, constants = given.pop("cell"), given.pop("num_constants", None)
+        cell, given = taken(config, "cell", cls.__name__)
+        constants = given.pop("num_constants", None)
         layer = cls(
             deserialize(cell, custom_objects, safe_mode=safe_mode) if isinstance(cell, dict) else cell,
             **given,

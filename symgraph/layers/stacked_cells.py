@@ -11,6 +11,7 @@ from symgraph.engine.serialization import deserialize, serialize
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.cells import Step
 from symgraph.layers.nested import Nested
+from symgraph.utils.config_errors import taken
 from symgraph.utils.generic_utils import has_arg
 
 
@@ -121,10 +122,12 @@ class StackedRNNCells(Nested):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True
     ) -> Self:
         """Make the stack and its cells from a configuration; parameters as of `deserialize`."""
-        given = dict(config)
+        described, given = taken(config, "cells", cls.__name__)
+        if not isinstance(described, list | tuple):
+            raise ValueError(f"{cls.__name__}: expected a list of cells, got {described!r:.80}")
         cells = [
             deserialize(cell, custom_objects, safe_mode=safe_mode) if isinstance(cell, dict) else cell
-            for cell in given.pop("cells")
+            for cell in described
         ]
         return cls(cells, **given)
 

@@ -18,6 +18,7 @@ from symgraph.engine.training import Model
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.nested import Nested
 from symgraph.layers.rnn import RNN, first, joined_inputs, split_inputs
+from symgraph.utils.config_errors import taken
 from symgraph.utils.generic_utils import has_arg, to_list
 
 
@@ -72,8 +73,8 @@ class Wrapper(Nested):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True
     ) -> Self:
         """Make the layer and the one inside from a configuration; parameters as of `deserialize`."""
-        given = dict(config)
-        layer, constants = given.pop("layer"), given.pop("num_constants", None)
+        layer, given = taken(config, "layer", cls.__name__)
+        constants = given.pop("num_constants", None)
         if isinstance(layer, dict):
             layer = deserialize(layer, custom_objects, safe_mode=safe_mode)
         made = cls(layer, **given)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from symgraph import backend as K
+from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.old_arguments import old_arguments
 
 Updates = list[tuple[Any, Any]]
@@ -174,7 +175,8 @@ class Optimizer:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make an optimizer of `get_config`'s arguments."""
-        return cls(**config)
+        with config_errors(label_of(cls.__name__, config)):
+            return cls(**config)
 
     def _hyper(self, name: str, value: Any, dtype: str | None = None) -> Any:
         with K.name_scope(type(self).__name__):

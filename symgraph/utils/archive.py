@@ -156,7 +156,7 @@ class _PlainInfo(tarfile.TarInfo):
         if self.type == tarfile.GNUTYPE_SPARSE:
             self._refuse_sparse()
         if self.type in _HEADERS and self.size > _MOST_HEADER:
-            raise _Refused(f"Archive {tar.name} is refused: a header in it claims {self.size} bytes")
+            raise _Refused(f"Archive {tar.name!r} is refused: a header in it claims {self.size} bytes")
         found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
         return found
 
@@ -179,7 +179,8 @@ def _tar_members(archive: Path) -> Generator[_Member]:
     with tarfile.open(archive, "r:*", tarinfo=_PlainInfo) as tar:
         position = -1
         while (member := tar.next()) is not None:
-            tar.members.clear()  # else tarfile keeps them all
+            # Else tarfile keeps them all.
+            tar.members.clear()  # type: ignore[attr-defined]
             # A header with a negative size leads tarfile back to an earlier one, without end (CVE-2025-8194).
             if member.size < 0 or tar.offset <= position:
                 raise _Refused(f"Archive {archive} is damaged: member {member.name!r} has a negative size")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from symgraph import globals as state
+from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.progbar import Progbar
 
 __all__ = [
@@ -157,6 +158,13 @@ def deserialize_keras_object(
         raise ValueError(
             f"Improper config of {printable_module_name} {name}: expected a dict, got {config!r}"
         )
+    if name in custom_objects or name in state._custom_objects:
+        return _made(made_by, config, custom_objects)
+    with config_errors(label_of(name, config)):
+        return _made(made_by, config, custom_objects)
+
+
+def _made(made_by: Any, config: Any, custom_objects: Mapping[str, Any]) -> Any:
     if hasattr(made_by, "from_config"):
         if has_arg(made_by.from_config, "custom_objects"):
             return made_by.from_config(config, custom_objects={**state._custom_objects, **custom_objects})
