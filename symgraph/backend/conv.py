@@ -262,28 +262,31 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Tensor:
     x : tensor
         2 to 5 dimensions.
     bias : tensor
-        A vector of the channels, or a tensor of one dimension fewer than `x`, with the channels last.
+        A vector of the channels or, for 3 to 5 dimensions, a tensor of the sizes of a sample, channels last.
+        With 'channels_first' its elements are read, in their order, as a tensor with the channels first (they
+        are not moved), as in Keras.
     data_format : str, optional
-        Where `x` has its channels: 'channels_last' or 'channels_first'; by default `image_data_format()`.
+        Where `x` has its channels: 'channels_last' or 'channels_first'; by default `image_data_format()`. A
+        matrix has them last.
 
     Raises
     ------
     ValueError
-        If `bias` has another number of dimensions.
+        If `x` or `bias` has another number of dimensions.
     """
     data_format = normalize_data_format(data_format)
     x, bias = as_tensor(x), as_tensor(bias)
-    if bias.ndim not in (1, x.ndim - 1):
+    if x.ndim < 2:
+        raise ValueError(f"bias_add: expected a tensor of at least 2 dimensions, got {x.type}")
+    if bias.ndim != 1 and (bias.ndim != x.ndim - 1 or x.ndim > 5):
         raise ValueError(
             f"Unexpected bias dimensions {bias.ndim}, expect to be 1 or {x.ndim - 1} dimensions for {x.type}"
         )
-    if x.ndim <= 2:
+    if x.ndim == 2:
         return x + bias
     spatial = tuple(range(1, x.ndim - 1))
-    wide: tuple[Dim, ...] = (1,) * (x.ndim - 1 - bias.ndim) + bias.shape
-    order = transpose_shape(tuple(range(x.ndim)), data_format, spatial)
-    laid_out = shape_ops.reshape(bias, (1, *wide))
-    return x + shape_ops.transpose(laid_out, order)
+    wide: tuple[Dim, ...] = (*(1,) * (x.ndim - bias.ndim), *bias.shape)
+    return x + shape_ops.reshape(bias, transpose_shape(wide, data_format, spatial))
 
 
 def _padding(padding: str) -> str:

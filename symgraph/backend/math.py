@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.globals import floatx
-from symgraph.graph.dims import product
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops import barrier, compare, csr, elementwise, index, matmul, reduce
 from symgraph.graph.ops import math as math_ops
@@ -252,58 +252,66 @@ def dot(x: Any, y: Any) -> Tensor:
 
 
 def batch_dot(x: Any, y: Any, axes: int | Sequence[int] | None = None) -> Tensor:
-    """For each sample, sum over one axis of `x` and one of `y`; their other axes follow each other.
+    """A matrix product of the last two axes over all leading axes, which broadcast, as in Keras 2.2.4.
 
     Parameters
     ----------
     x, y : tensor
-        At least 2 dimensions; the first is the samples.
+        At least 2 dimensions. The one of lower rank gets axes of size 1 at its end, which go from the result
+        again.
     axes : int or pair of int, optional
-        The axis of `x` and that of `y`; by default the last of `x` and the second-last of `y` (the last of a
-        `y` of 2 dimensions).
+        The axis of `x` and that of `y` to sum over, counted from 0 as after those axes were added. Keras
+        tells the last axis from all others: it is summed over where it is named, and the second-last for any
+        other, also a negative one. Two matrices are multiplied element by element instead, and summed over the axis
+        of `y`; `x` is transposed where the two axes differ. By default the last of `x` and the second-last of
+        `y`, which mixes the samples of two matrices: name the axes there.
 
     Returns
     -------
     tensor
-        Shape (samples, other axes of x, other axes of y), and (samples, 1) where there are no others.
+        (b, ..., m, n) of (b, ..., m, k) and (b, ..., k, n); a single axis left becomes (b, 1).
 
     Raises
     ------
     ValueError
-        If there are too few dimensions, more than one axis each, or the axis of the samples is named.
+        If there are too few dimensions, more than one axis each, an axis that is not there, or shapes that do
+        not fit (of 4 dimensions and 2 or 3, there are none that fit).
     """
     x, y = elementwise.together(x, y)
     if x.ndim < 2 or y.ndim < 2:
         raise ValueError(f"batch_dot: expected at least 2 dimensions each, got {x.type} and {y.type}")
     axis_x, axis_y = _batch_dot_axes(axes, x, y)
-    rest_x = [a for a in range(1, x.ndim) if a != axis_x]
-    rest_y = [a for a in range(1, y.ndim) if a != axis_y]
-    rows = shape_ops.transpose(x, (0, *rest_x, axis_x))
-    columns = shape_ops.transpose(y, (0, axis_y, *rest_y))
-    sizes_x = [x.shape[a] for a in rest_x]
-    sizes_y = [y.shape[a] for a in rest_y]
+    if x.ndim == y.ndim == 2:
+        turned = x if axis_x == axis_y else shape_ops.transpose(x)
+        return shape_ops.expand_dims(reduce.sum(turned * y, axis_y), 1)
+    rank = builtins.max(x.ndim, y.ndim)
+    left, right = (shape_ops.reshape(t, (*t.shape, *(1,) * (rank - t.ndim))) for t in (x, y))
     result = matmul.matmul(
-        shape_ops.reshape(rows, (x.shape[0], product(sizes_x), x.shape[axis_x])),
-        shape_ops.reshape(columns, (y.shape[0], y.shape[axis_y], product(sizes_y))),
+        left if axis_x == rank - 1 else _turned(left), _turned(right) if axis_y == rank - 1 else right
     )
-    return shape_ops.reshape(result, (result.shape[0], *(sizes_x + sizes_y or [1])))
+    # Where Keras expects the axes of size 1: at its end for a `y` of 2 dimensions, where rows were for `x`.
+    place = x.ndim - 1 if x.ndim < y.ndim else x.ndim + y.ndim - 3
+    for _ in range(rank - x.ndim + rank - y.ndim):
+        if place >= result.ndim or result.shape[place] != 1:
+            raise ValueError(f"batch_dot: no axes {axes} of {x.type} and {y.type} fit each other")
+        result = shape_ops.squeeze(result, place)
+    return shape_ops.expand_dims(result, 1) if result.ndim == 1 else result
+
+
+def _turned(x: Tensor) -> Tensor:
+    """`x` with its last two axes exchanged."""
+    return shape_ops.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def _batch_dot_axes(axes: int | Sequence[int] | None, x: Tensor, y: Tensor) -> tuple[int, int]:
+    """The two axes as they are given, or the default ones."""
     if axes is None:
-        return x.ndim - 1, y.ndim - 1 if y.ndim == 2 else y.ndim - 2
+        return x.ndim - 1, y.ndim - 2
     pair = (axes, axes) if isinstance(axes, int | np.integer) else tuple(axes)
-    if (
-        len(pair) != 2
-        or not isinstance(pair[0], int | np.integer)
-        or not isinstance(pair[1], int | np.integer)
-    ):
+    if len(pair) != 2 or {type(axis) for axis in pair} - {int, np.int32, np.int64}:
         raise ValueError(
             f"Multiple target dimensions are not supported. Expected: None, int, (int, int), Provided: {axes}"
         )
-    chosen = normalize_axis(int(pair[0]), x.ndim), normalize_axis(int(pair[1]), y.ndim)
-    if 0 in chosen:
-        raise ValueError(
-            f"batch_dot: axis 0 is that of the samples and cannot be summed over, got axes {axes}"
-        )
-    return chosen
+    for axis in pair:
+        normalize_axis(axis, builtins.max(x.ndim, y.ndim), "batch_dot: axis")
+    return int(pair[0]), int(pair[1])

@@ -210,7 +210,7 @@ def _differ(first: Shape, second: Shape) -> bool:
 
 
 class Dot(_Merge):
-    """Products summed along an axis, sample by sample.
+    """Products summed along an axis, sample by sample: `K.batch_dot`, which sees the last two axes only.
 
     Parameters
     ----------
@@ -266,15 +266,11 @@ class Dot(_Merge):
         return K.batch_dot(inputs[0], inputs[1], axes)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """The sizes of both inputs without the summed axes and the second batch; at least (batch, 1)."""
+        """The shape of `K.batch_dot`: a matrix product of the last two axes, or (batch, 1)."""
         self._check_count(input_shape)
         axes = self._axes([len(shape) for shape in input_shape])
-        first, second = (
-            [size for axis, size in enumerate(shape) if axis != left_out]
-            for shape, left_out in zip(input_shape, axes, strict=True)
-        )
-        shape = first + second[1:]
-        return (*shape, 1) if len(shape) == 1 else tuple(shape)
+        first, second = map(K.placeholder, input_shape)
+        return K.int_shape(K.batch_dot(first, second, axes))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """No mask is passed on."""

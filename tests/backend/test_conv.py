@@ -128,7 +128,14 @@ def test_bias_add(ndim, rng):
         bias = rng.normal(size=shape)
         np.testing.assert_allclose(K.eval(K.bias_add(var(x), var(bias))), x + bias)
         first = K.bias_add(var(x.transpose(order)), var(bias), "channels_first")
-        np.testing.assert_allclose(K.eval(first), (x + bias).transpose(order))
+        # The elements of several axes are read in their order, not moved.
+        read = (
+            bias.reshape(x.transpose(order).shape[1:])
+            if bias.ndim > 1
+            else bias.reshape(-1, *[1] * (ndim - 2))
+        )
+        expected = x.transpose(order) + read
+        np.testing.assert_allclose(K.eval(first), expected)
 
 
 def test_errors():
@@ -143,6 +150,10 @@ def test_errors():
         K.pool2d(x, (2, 2), pool_mode="sum")
     with pytest.raises(ValueError, match="Unexpected bias dimensions 2, expect to be 1 or 3 dimensions"):
         K.bias_add(x, K.variable(np.ones((3, 3))))
+    with pytest.raises(ValueError, match="bias_add: expected a tensor of at least 2 dimensions"):
+        K.bias_add(K.placeholder((3,)), K.variable(np.ones(3)))
+    with pytest.raises(ValueError, match="Unexpected bias dimensions 5"):
+        K.bias_add(K.placeholder((None, 1, 1, 1, 1, 3)), K.variable(np.ones((1, 1, 1, 1, 3))))
     with pytest.raises(ValueError, match="causal"):
         K.conv1d(K.placeholder((None, 3, 8)), K.variable(np.ones((3, 3, 4))), 1, "causal", "channels_first")
     with pytest.raises(ValueError, match="conv2d"):

@@ -5,6 +5,8 @@ import pytest
 from scipy import special
 
 from symgraph import backend as K
+from symgraph.layers import Dot, Input, Lambda
+from symgraph.models import Model
 
 
 def var(x):
@@ -133,14 +135,25 @@ def test_dot(rng):
     ("left", "right", "axes", "rule"),
     [
         ((4, 3), (4, 3), 1, "bi,bi->b"),
-        ((4, 3), (4, 3), None, "bi,bi->b"),
         ((4, 2, 3), (4, 3, 5), None, "bij,bjk->bik"),
         ((4, 2, 3), (4, 5, 3), 2, "bij,bkj->bik"),
         ((4, 3, 2), (4, 3, 5), (1, 1), "bji,bjk->bik"),
         ((4, 3), (4, 5, 3), (1, 2), "bj,bkj->bk"),
+        ((4, 3), (4, 3, 5), None, "bj,bjk->bk"),
         ((4, 5, 3), (4, 3), (2, 1), "bij,bj->bi"),
-        ((4, 3, 2, 2), (4, 2, 3), [1, 2], "bjik,blj->bikl"),
-        ((4, 2, 3), (4, 3, 5), (-1, -2), "bij,bjk->bik"),
+        ((4, 5, 3), (4, 3), None, "bij,bj->bi"),
+        ((4, 2, 5, 3), (4, 2, 6, 3), 3, "bhij,bhkj->bhik"),
+        ((4, 2, 5, 3), (4, 2, 3, 6), None, "bhij,bhjk->bhik"),
+        ((4, 1, 5, 3), (4, 2, 5, 6), (2, 2), "bgji,bhjk->bhik"),
+        ((4, 2, 3), (4, 2, 3, 5), (2, 2), "bhj,bhjk->bhk"),
+        # Keras tells the last axis from all others, which stand for the second-last.
+        ((4, 2, 5, 3), (4, 2, 5, 6), 1, "bhji,bhjk->bhik"),
+        ((4, 3, 3), (4, 3, 3), -1, "bji,bjk->bik"),
+        ((4, 3, 3), (4, 3, 3), 0, "bji,bjk->bik"),
+        ((4, 3), (4, 3), -1, "bi,bi->b"),
+        ((4, 3), (4, 3), 0, "bi,bi->i"),
+        ((4, 3), (3, 4), None, "bi,ib->b"),
+        ((4, 3), (3, 4), (0, 1), "bi,ib->i"),
     ],
 )
 def test_batch_dot(left, right, axes, rule, rng):
@@ -159,12 +172,32 @@ def test_batch_dot_of_unknown_samples(rng):
     np.testing.assert_allclose(K.function([x, y], [z])([a, b])[0], a @ b, rtol=1e-5, atol=1e-6)
 
 
+def test_batch_dot_in_layers(rng):
+    """Scores of several heads, and the capsules' votes."""
+    a, b = rng.normal(size=(2, 4, 5, 3)).astype("f"), rng.normal(size=(2, 4, 6, 3)).astype("f")
+    inputs = [Input((4, 5, 3)), Input((4, 6, 3))]
+    for layer in (Dot(3), Dot(-1), Lambda(lambda xs: K.batch_dot(*xs, axes=[3, 3]))):
+        y = layer(inputs)
+        assert K.int_shape(y) == (None, 4, 5, 6)
+        np.testing.assert_allclose(
+            Model(inputs, y).predict([a, b]), np.einsum("bhij,bhkj->bhik", a, b), rtol=1e-5, atol=1e-6
+        )
+    assert Dot(3).compute_output_shape([(None, 4, 5, 3), (None, 4, 6, 3)]) == (None, 4, 5, 6)
+
+
 def test_batch_dot_errors():
     x = K.placeholder((None, 2, 3))
     with pytest.raises(ValueError, match="Multiple target dimensions are not supported"):
         K.batch_dot(x, x, axes=[[1, 2], [1, 2]])
-    with pytest.raises(ValueError, match="axis 0 is that of the samples"):
-        K.batch_dot(x, x, axes=0)
+    for axes in (3, (1, -4)):
+        with pytest.raises(ValueError, match=r"batch_dot: axis -?[34] is out of range for a tensor of 3"):
+            K.batch_dot(x, x, axes=axes)
+    deep = K.placeholder((None, 3, 2, 1))
+    for other in (K.placeholder((None, 3)), K.placeholder((None, 3, 1))):
+        with pytest.raises(ValueError, match=r"batch_dot: no axes None of .* fit each other"):
+            K.batch_dot(deep, other)
+    with pytest.raises(ValueError, match="matmul: shapes"):
+        K.batch_dot(x, x, axes=(1, 2))
     with pytest.raises(ValueError, match="at least 2 dimensions"):
         K.batch_dot(x, K.placeholder((None,)))
 

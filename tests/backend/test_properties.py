@@ -237,20 +237,17 @@ def test_dot(left: Any, right: Any, inner: int, seed: int) -> None:
     _close(value, np.dot(x, y))
 
 
-@given(samples=SIDES, left=SHAPES, right=SHAPES, inner=SIDES, data=st.data(), seed=SEEDS)
+@given(lead=SHAPES, sides=st.tuples(SIDES, SIDES, SIDES), turned=st.tuples(*[st.booleans()] * 2), seed=SEEDS)
 @MANY
-def test_batch_dot(samples: int, left: Any, right: Any, inner: int, data: Any, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    sides = list(left[:2]), list(right[:2])
-    axes = [data.draw(st.integers(0, len(side)), label="axis") for side in sides]
-    arrays = []
-    for side, axis in zip(sides, axes, strict=True):
-        side.insert(axis, inner)
-        arrays.append(rng.standard_normal((samples, *side)))
+def test_batch_dot(lead: Any, sides: Any, turned: Any, seed: int) -> None:
+    """Matrices over any leading axes; the axis that is summed over is the last or the second-last of each."""
+    rng, rank, (rows, inner, columns) = np.random.default_rng(seed), len(lead) + 2, sides
+    x, y = rng.standard_normal((*lead, rows, inner)), rng.standard_normal((*lead, inner, columns))
+    arrays = [x.swapaxes(-1, -2) if turned[0] else x, y.swapaxes(-1, -2) if turned[1] else y]
     inputs = _fed(arrays, unknown=True)
-    (value,) = K.function(inputs, [K.batch_dot(*inputs, axes=tuple(a + 1 for a in axes))])(arrays)
-    rows = [np.tensordot(p, q, (axes[0], axes[1])) for p, q in zip(*arrays, strict=True)]
-    _close(value, np.stack(rows))
+    axes = rank - 2 if turned[0] else rank - 1, rank - 1 if turned[1] else rank - 2
+    (value,) = K.function(inputs, [K.batch_dot(*inputs, axes=axes)])(arrays)
+    _close(value, x @ y)
 
 
 @given(shape=SHAPES, data=st.data(), seed=SEEDS)
