@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 from typing import cast as typed
 
 import numpy as np
 
-from symgraph.compiler.function import evaluate
+from symgraph.compiler.function import Function, evaluate
 from symgraph.globals import floatx, get_uid, image_data_format, reset_learning_phase, reset_uids
 from symgraph.graph import leaves
 from symgraph.graph.dims import shape_text
@@ -269,7 +269,12 @@ def count_params(x: Any) -> int:
 
 
 def eval(x: Any) -> Any:
-    """The value of a tensor that depends on no placeholder, as a numpy array (numpy scalar for a scalar)."""
+    """The value of a tensor that depends on no placeholder, as a numpy array (numpy scalar for a scalar).
+
+    Of what `K.update` returns it is the new value, which is stored.
+    """
+    if isinstance(x, NewValue):
+        return Function([], x.value, [x], name="eval")()[()]
     return evaluate(leaves.as_tensor(x))[()]
 
 
@@ -370,8 +375,17 @@ def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
         raise
 
 
-def update(x: Variable, new_x: Any) -> tuple[Variable, Tensor]:
+class NewValue(NamedTuple):
+    """A variable, and what a Function is to store in it."""
+
+    variable: Variable
+    value: Tensor
+
+
+def update(x: Variable, new_x: Any) -> NewValue:
     """The pair that tells a Function to store `new_x` in the variable `x` after its outputs.
+
+    It stands among `updates`, `fetches` or `outputs` of `K.function`; `K.eval` stores and returns the value.
 
     Raises
     ------
@@ -388,20 +402,20 @@ def update(x: Variable, new_x: Any) -> tuple[Variable, Tensor]:
             f"update of variable {target.name}: expected shape {shape_text(target.shape)}, "
             f"got {shape_text(value.shape)}"
         )
-    return target, cast(value, target.dtype)
+    return NewValue(target, cast(value, target.dtype))
 
 
-def update_add(x: Variable, increment: Any) -> tuple[Variable, Tensor]:
+def update_add(x: Variable, increment: Any) -> NewValue:
     """The update of `x` to `x + increment`."""
     return update(x, x + increment)
 
 
-def update_sub(x: Variable, decrement: Any) -> tuple[Variable, Tensor]:
+def update_sub(x: Variable, decrement: Any) -> NewValue:
     """The update of `x` to `x - decrement`."""
     return update(x, x - decrement)
 
 
-def moving_average_update(x: Variable, value: Any, momentum: Any) -> tuple[Variable, Tensor]:
+def moving_average_update(x: Variable, value: Any, momentum: Any) -> NewValue:
     """The update of `x` to `x · momentum + value · (1 - momentum)`."""
     return update(x, x * momentum + value * (1.0 - momentum))
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.backend.core import NewValue
 from symgraph.compiler.function import Function
 from symgraph.compiler.run_metadata import RunMetadata
 from symgraph.globals import fixed_learning_phase
 from symgraph.graph import gradient
-from symgraph.graph.leaves import as_tensor, placeholder
+from symgraph.graph.leaves import Variable, as_tensor, placeholder
 from symgraph.graph.ops import barrier, elementwise
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.ops.cond import cond
@@ -30,12 +31,12 @@ _LEARNING_PHASE = placeholder((), dtype="bool", name="keras_learning_phase", sta
 
 def function(
     inputs: Sequence[Tensor],
-    outputs: Tensor | Sequence[Tensor],
+    outputs: Any,
     updates: Iterable[Any] | None = None,
     givens: Mapping[Tensor, Any] | None = None,
     name: str | None = None,
     feed_dict: dict[Tensor, Any] | None = None,
-    fetches: Sequence[Tensor] | None = None,
+    fetches: Any = None,
     options: Any = None,
     run_metadata: Any = None,
     nan_guard: bool | str = False,
@@ -49,16 +50,19 @@ def function(
         What a call feeds: placeholders (`K.learning_phase()` among them), or any tensors.
     outputs : tensor or sequence of tensor
         What a call returns, as numpy arrays: a list, or one array for a single tensor.
+        The pair of `K.update` among them, or as the only one, returns the new value and stores it.
     updates : iterable of (variable, tensor), optional
-        New values, computed from the old ones and stored after the outputs.
+        New values, computed from the old ones and stored after the outputs: what `K.update` returns, one or
+        several. Tensors among them are computed as `fetches` are.
     givens : mapping of tensor to value, optional
         Tensors to replace by others, or by constants.
     name : str, optional
         What errors and listings call it.
     feed_dict : dict of tensor to value, optional
         Fed at every call besides the inputs; a value may be changed between calls.
-    fetches : sequence of tensor, optional
-        Computed with the outputs, but not returned (`K.print_tensor` prints then).
+    fetches : sequence of tensor or (variable, tensor), optional
+        Computed with the outputs, but not returned (`K.print_tensor` prints then); new values of
+        variables are stored as those of `updates` are. A single one needs no list.
     options : RunOptions, optional
         What `run_metadata` is to note.
     run_metadata : RunMetadata, optional
@@ -69,8 +73,8 @@ def function(
     Returns
     -------
     Function
-        `f([a, b])` and `f(a, b)` are the same call. An input whose value is None is not fed; a value may be
-        a tensor that needs no feeds.
+        `f([a, b])` and `f(a, b)` are the same call. An input whose value is None is not fed. A value may be a
+        tensor: it is computed in the same run, once for all its readers, and may need the other inputs.
 
     Raises
     ------
@@ -99,20 +103,30 @@ class _KerasFunction(Function):
     def __init__(
         self,
         inputs: Sequence[Tensor],
-        outputs: Tensor | Sequence[Tensor],
+        outputs: Any,
         updates: Iterable[Any],
         givens: Mapping[Tensor, Any] | None,
         name: str | None,
         feed_dict: dict[Tensor, Any] | None,
-        fetches: Sequence[Tensor] | None,
+        fetches: Any,
         nan_guard: bool | str,
     ) -> None:
         self.feed_dict = {} if feed_dict is None else feed_dict
-        self.fetches = tuple(fetches or ())
+        wanted = _listed(outputs)
+        fetched = [] if fetches is None else _listed(fetches)
+        changes = _listed(updates)
+        stored = [item for item in changes if not isinstance(item, Tensor)]
+        stored += filter(_is_update, (*wanted, *fetched))
+        self.fetches = (
+            *(item for item in fetched if not _is_update(item)),
+            *(item for item in changes if isinstance(item, Tensor)),
+        )
+        results: Any = [item[1] if _is_update(item) else item for item in wanted]
         self.run_metadata: RunMetadata | None = None
         self._own = tuple(inputs)
         extra = [tensor for tensor in self.feed_dict if all(tensor is not i for i in self._own)]
-        super().__init__([*self._own, *extra], outputs, updates, givens, name, nan_guard)
+        results = results[0] if _is_single(outputs) else results
+        super().__init__([*self._own, *extra], results, stored, givens, name, nan_guard)
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
@@ -128,13 +142,23 @@ class _KerasFunction(Function):
             raise ValueError("Feeding from symbolic tensors is not supported with sparse inputs.")
         if not (unusual or self.feed_dict or self.fetches):
             return super().__call__(values)
-        feed = {
-            target: value.eval() if isinstance(value, Tensor) else value
-            for target, value in zip(self._own, values, strict=True)
-            if value is not None
-        }
+        feed = {target: value for target, value in zip(self._own, values, strict=True) if value is not None}
         results = self.run({**self.feed_dict, **feed}, [*self.outputs, *self.fetches])
         return results[0] if self._single else results[: len(self.outputs)]
+
+
+def _is_update(item: Any) -> bool:
+    """Whether an output or a fetch is a variable and its new value."""
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Variable)
+
+
+def _is_single(items: Any) -> bool:
+    """Whether this is one tensor or update; a plain pair may be two variables to be fetched."""
+    return isinstance(items, Tensor | NewValue)
+
+
+def _listed(items: Any) -> list[Any]:
+    return [items] if _is_single(items) else list(items)
 
 
 def gradients(loss: Tensor, variables: Tensor | Sequence[Tensor]) -> list[Tensor | None]:

@@ -262,9 +262,9 @@ def batch_dot(x: Any, y: Any, axes: int | Sequence[int] | None = None) -> Tensor
     axes : int or pair of int, optional
         The axis of `x` and that of `y` to sum over, counted from 0 as after those axes were added. Keras
         tells the last axis from all others: it is summed over where it is named, and the second-last for any
-        other, also a negative one. Two matrices are multiplied element by element instead, and summed over the axis
-        of `y`; `x` is transposed where the two axes differ. By default the last of `x` and the second-last of
-        `y`, which mixes the samples of two matrices: name the axes there.
+        other, also a negative one. Two matrices are multiplied element by element instead, and summed over
+        the axis of `y`; `x` is transposed where the two axes differ. By default the last of `x` and the
+        second-last of `y`, which mixes the samples of two matrices: name the axes there.
 
     Returns
     -------

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from symgraph.compiler.collect import collect, pass_facts
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
+from symgraph.compiler.connect import Connections, connected, with_connections
 from symgraph.compiler.debugging import Debugging
 from symgraph.compiler.feeds import as_feed, as_feeds, label
 from symgraph.compiler.guard import as_guard
@@ -144,7 +146,8 @@ class Function(Debugging, Pictures):
         ----------
         feed : mapping of tensor or name to array
             A fed node cuts the graph above it. ValueError for one that neither this computation nor the
-            Function itself has any use for.
+            Function itself has any use for. A tensor in the place of an array is computed in the same run,
+            once for all its readers, from the other feeds.
         fetch : tensor, name, or sequence of them, optional
             What to return; the Function's outputs where not given.
         update : bool
@@ -157,15 +160,21 @@ class Function(Debugging, Pictures):
             if fetch is None
             else tuple(_dense(self._find(f)) for f in ([fetch] if single else fetch))
         )
-        targets = tuple(leaf for t in fed for leaf in _fed_leaves(t))
-        feeds = [feed for t, value in fed.items() for feed in as_feeds(value, t)]
+        connections = {
+            t: v for t, v in fed.items() if isinstance(v, Tensor) and not (is_static(t) or t.sparse)
+        }
+        values = {t: _fixed(v, t) for t, v in fed.items() if t not in connections}
+        targets = tuple(leaf for t in values for leaf in _fed_leaves(t))
+        feeds = [feed for t, value in values.items() for feed in as_feeds(value, t)]
         static = tuple((t, _static_value(f, t)) for t, f in zip(targets, feeds, strict=True) if is_static(t))
         # The key holds the tensors: the identity of one that is gone could be that of the next.
-        key = ("run", targets, wanted, static, update)
+        key = ("run", targets, wanted, static, update, tuple(connections.items()))
         variant = recent(self._variants, key)
         if variant is None:
-            self._check_feeds(targets, wanted)
-            variant = self._variant(key, targets, wanted, dict(static), update, _names(targets, wanted))
+            joined = connected(connections, targets)
+            self._check_feeds([*targets, *joined], [*wanted, *joined.values()])
+            reason = _names([*targets, *joined], wanted)
+            variant = self._variant(key, targets, wanted, dict(static), update, reason, joined)
         results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
         return results[0] if single or (fetch is None and self._single) else results
 
@@ -268,14 +277,16 @@ class Function(Debugging, Pictures):
         static: Mapping[Tensor, int],
         update: bool,
         reason: str,
+        joined: Connections = MappingProxyType({}),
     ) -> Variant:
         with self._lock:
             variant = recent(self._variants, key)
             if variant is None:
                 fed = set(inputs)
                 givens = {old: new for old, new in self.givens.items() if old not in fed} | dict(static)
+                givens = with_connections(givens, joined) if joined else givens
                 left = [t for t in inputs if t not in static]
-                updates = _with_defaults(self.updates, outputs) if update else []
+                updates = _with_defaults(self.updates, [*outputs, *joined.values()]) if update else []
                 defaults = max(len(updates) - self._explicit, 0)
                 lowered = lower(left, outputs, updates, givens, defaults)
                 lock = self._lock if lowered.updates else None
@@ -421,6 +432,11 @@ def _fitting(variable: Variable, value: Tensor) -> Tensor:
     if clash:
         raise ValueError(f"updates: variable {variable.name} is {variable.type}, its new value {value.type}")
     return value
+
+
+def _fixed(value: Any, target: Tensor) -> Any:
+    """A tensor that chooses the Program is computed before the run; anything else stays as it is."""
+    return value.eval() if isinstance(value, Tensor) and is_static(target) else value
 
 
 def _static_value(feed: np.ndarray, tensor: Tensor) -> int:

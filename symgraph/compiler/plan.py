@@ -23,7 +23,7 @@ from symgraph.compiler.sequences import plan_sequence
 from symgraph.compiler.slices import Home, Slices, Spare, arrange
 from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
-from symgraph.graph.evaluate import bind_shapes, check_requirements, concrete_op, concrete_shape
+from symgraph.graph.evaluate import bind_shape, bind_shapes, check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, Storage, VariableRead
 from symgraph.graph.op import Part
 from symgraph.graph.ops.cond import Cond
@@ -47,8 +47,9 @@ def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int, mode
     sizes: dict[Unknown, int] = {}
     known = list(zip(lowered.inputs, shapes, strict=True))
     bind_shapes(known, sizes)
-    # What is given may tell sizes of what it stands for.
-    bind_shapes([(old, concrete_shape(new.type, sizes)) for old, new in lowered.given], sizes)
+    # What is given may tell sizes of what it stands for, and through these sizes of what is given later.
+    for old, new in (*lowered.given, *lowered.given):
+        bind_shape(old, concrete_shape(new.type, sizes), sizes)
     for variable, value in lowered.updates:
         shape = concrete_shape(value.type, sizes)
         if shape != variable.shape:

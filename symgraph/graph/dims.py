@@ -90,6 +90,11 @@ class Expression:
     __radd__ = __add__
     __rmul__ = __mul__
 
+    @property
+    def value(self) -> None:
+        """None, as of a size that TensorFlow 1 does not know."""
+        return
+
     def __bool__(self) -> bool:
         raise TypeError(f"the size {self} is not known until the graph runs, so it has no truth value")
 

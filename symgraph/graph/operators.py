@@ -41,7 +41,7 @@ _BUILDERS = {
     math: "negative absolute log exp sqrt relu sigmoid tanh softplus",
     reduce: "sum mean max min prod cumsum",
     matmul: "matmul",
-    shape: "reshape transpose broadcast_to concatenate",
+    shape: "reshape transpose broadcast_to concatenate of_shape",
     slicing: "reverse",
     create: "zeros_like",
     index: "getitem gather take_along_axis",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from symgraph.graph.dims import Dim
 from symgraph.graph.origin import Origin, current
+from symgraph.graph.static_shape import StaticShape, refined
 from symgraph.graph.types import TensorType, TupleType, Type
 
 if TYPE_CHECKING:
@@ -102,17 +103,40 @@ class Tensor:
         kind = "SparseTensor" if self.sparse else "Tensor"
         return f"<{kind}{label} {self.op} {self.type}>"
 
+    def get_shape(self) -> StaticShape:
+        """What is known of the shape, as TensorFlow 1 tells it: ``x.get_shape().as_list()``."""
+        return StaticShape(self.shape)
+
+    def set_shape(self, shape: Iterable[Any]) -> None:
+        """State sizes that are not known yet, before anything is made of this tensor.
+
+        What is made of it then checks at every run that data have them.
+
+        Parameters
+        ----------
+        shape : sequence of int or None
+            None for a size that stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If sizes that are known differ, or there is another number of axes.
+        """
+        sizes = refined(self.shape, shape)
+        if sizes != self.shape:
+            node = call("of_shape", self, sizes)
+            self.op, self.inputs, self.type = node.op, node.inputs, node.type
+            if hasattr(self, "_keras_shape"):
+                self._keras_shape = tuple(StaticShape(sizes).as_list())
+
     def __iter__(self) -> Iterator[Tensor]:
-        first = self.shape[0] if self.ndim else 0
-        if not self.ndim or not isinstance(first, int):
-            raise TypeError(f"{self!r} cannot be iterated: the size of its first axis is not known")
-        return iter([self[i] for i in range(first)])
+        raise TypeError(
+            f"{self!r} is symbolic and cannot be iterated, unpacked or searched with `in`; take x[0], x[1], "
+            "..., or use K.map_fn"
+        )
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is symbolic and has no truth value; use K.switch, or eval() it")
-
-    def __len__(self) -> int:
-        raise TypeError(f"{self!r} is symbolic and has no len(); use .shape, or K.shape")
 
     def eval(self, feed: dict[Any, Any] | None = None) -> Any:
         """The value, with placeholders fed from `feed` ({tensor or name: array})."""

@@ -131,3 +131,82 @@ def test_function_takes_none_and_tensors_as_values() -> None:
         f([None, np.ones(2)])
     with pytest.raises(ValueError, match=r"Invalid argument 'shape' passed to K\.function"):
         K.function([x], [x], shape=(2,))
+
+
+def test_fed_tensors_are_part_of_the_run() -> None:
+    a, b, c = (K.placeholder((None, 2)) for _ in range(3))
+    f = K.function([a, b, c], [a, b, c])
+    ones = np.ones((1, 2))
+    for values in (
+        [ones, a * 2, b + 1],
+        [b / 2, ones * 2, K.constant([[3.0, 3.0]])],
+        [c - b, c - 1, ones * 3],
+    ):
+        assert [x.tolist() for x in f(values)] == [[[1, 1]], [[2, 2]], [[3, 3]]]
+    assert K.function([a, b], [a + b], givens={c: b * 2}, updates=())([ones, a * 2])[0].tolist() == [[3, 3]]
+    assert K.function([a, b], [a + c], givens={c: b * 2})([ones, a * 2])[0].tolist() == [[5, 5]]
+    hidden = a * 10
+    assert K.function([hidden, b], [hidden + b])([b + 1, ones])[0].tolist() == [[3, 3]]
+    whole = K.placeholder((2,), dtype="int32")
+    assert K.function([whole], [whole + 1])([K.constant([1, 2], "int64")])[0].tolist() == [2, 3]
+    phase = K.function([a, K.learning_phase()], [K.in_train_phase(a, -a)])
+    assert phase([K.constant(ones), K.constant(1)])[0].tolist() == [[1, 1]]
+
+
+def test_a_fed_draw_is_one_for_all_its_readers() -> None:
+    a, total = K.placeholder((None, 2)), K.variable(0.0)
+    f = K.function([a], [a * 1, a + 0], updates=[(total, K.sum(a))])
+    draw = K.random_uniform((1, 2))
+    x, y = f([draw])
+    np.testing.assert_array_equal(x, y)
+    assert np.isclose(K.get_value(total), x.sum())
+    assert (f([draw])[0] != x).all()
+
+
+def test_fed_tensors_that_do_not_fit() -> None:
+    a, b = K.placeholder((None, 2), name="a"), K.placeholder((None, 2), name="b")
+    f = K.function([a, b], [a + b])
+    ones = np.ones((1, 2))
+    for values in ([b * 2, a + 1], [ones, b], [ones, b * 2]):
+        with pytest.raises(ValueError, match="'b': the tensors that are fed depend on the inputs"):
+            f(values)
+    with pytest.raises(ValueError, match=r"input 'b': expected float32\(N_b, 2\), got the tensor"):
+        f([ones, K.ones((1, 3))])
+    with pytest.raises(ValueError, match="input 'b': expected"):
+        f([ones, K.ones((2,))])
+    with pytest.raises(ValueError, match="have to be equal"):
+        f([np.ones((4, 2)), K.ones((3, 2))])
+    with pytest.raises(ValueError, match="missing input"):
+        f([ones, K.placeholder((None, 2)) + a])
+    whole = K.placeholder((2,), dtype="int32")
+    with pytest.raises(TypeError, match=r"expected int32, got the tensor .*; use K\.cast"):
+        K.function([whole], [whole])([K.constant([1.5, 2])])
+
+
+def test_updates_wherever_keras_takes_them() -> None:
+    v, w, x = K.variable(1.0), K.variable(2.0), K.placeholder(())
+    assert K.function([x], [x + v], fetches=[K.update(v, w + 3)])([1.0]) == [2]
+    assert K.get_value(v) == 5
+    assert K.function([x], [x], fetches=K.update_add(v, x))([2.0]) == [2]
+    assert K.get_value(v) == 7
+    K.function([], [], updates=K.update_sub(v, 1.0))([])
+    assert K.get_value(v) == 6
+    assert K.function([], [v, K.update(v, w)])([]) == [6, 2]
+    assert K.get_value(v) == 2
+    assert K.function([], K.update(v, w * 2))([]) == 4
+    assert K.eval(K.update_add(v, 1.0)) == 5
+    assert K.get_value(v) == 5
+    assert K.function([], (v, w))([]) == [5, 2]
+    assert K.function([], [], fetches=(v, w))([]) == []
+    assert K.get_value(v) == 5
+    K.function([], [], fetches=[(v, w)])([])
+    assert K.get_value(v) == 2
+    with pytest.raises(ValueError, match="is updated twice"):
+        K.function([], [], updates=[(v, w)], fetches=[K.update(v, w)])
+
+
+def test_a_tensor_among_updates_is_computed(capsys: pytest.CaptureFixture[str]) -> None:
+    v = K.variable(1.0)
+    assert K.function([], [v], updates=[K.print_tensor(v, "v is"), (v, v + 1)])([]) == [1]
+    assert capsys.readouterr().out == "v is 1.0\n"
+    assert K.get_value(v) == 2

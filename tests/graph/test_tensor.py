@@ -145,11 +145,66 @@ def test_a_tensor_has_no_truth_and_no_length() -> None:
     x = placeholder((3,), name="x")
     with pytest.raises(TypeError, match="symbolic and has no truth value"):
         bool(x > 0)
-    with pytest.raises(TypeError, match="symbolic and has no len"):
-        len(x)
-    assert len(list(x)) == 3
-    with pytest.raises(TypeError, match="cannot be iterated"):
-        iter(placeholder((None,)))
+    for sizes in ((3,), (None,), ()):
+        x = placeholder(sizes)
+        assert not hasattr(x, "__len__")
+        for use in (iter, list, lambda t: 1.0 in t, lambda t: [*t]):
+            with pytest.raises(TypeError, match=r"not iterable|cannot be iterated"):
+                use(x)
+    assert x in [placeholder((2,)), x]
+
+
+def test_static_shapes() -> None:
+    """As TensorFlow 1 has them."""
+    shape = placeholder((None, 3, 2)).get_shape()
+    assert shape.as_list() == [None, 3, 2]
+    assert (shape.ndims, len(shape), shape.num_elements(), shape.is_fully_defined()) == (3, 3, None, False)
+    assert shape[0].value is None
+    assert shape[1].value == 3
+    assert int(shape[-1]) == 2
+    with pytest.raises(TypeError, match="size N is not known"):
+        int(shape[0])
+    assert shape[1:].as_list() == [3, 2]
+    assert shape[1:] == (3, 2)
+    assert shape[1:] == [3, 2]
+    assert shape[1:] != (3, 3)
+    assert shape[1:].num_elements() == 6
+    assert [size.value for size in shape] == shape.as_list() == [size.value for size in shape.dims]
+    assert repr(shape) == "(N, 3, 2)"
+    assert hash(shape[1:]) == hash((3, 2))
+    assert np.zeros(shape[1:]).shape == (3, 2)
+    assert placeholder(shape).get_shape() == shape
+
+
+def test_set_shape_tells_unknown_sizes_and_is_checked() -> None:
+    x = placeholder((None, None))
+    y = x * 2
+    y.set_shape((4, None))
+    assert y.get_shape().as_list() == [4, None]
+    y.set_shape([None, 3])
+    assert y.shape == (4, 3)
+    right, wrong = np.ones((4, 3)), [np.ones((1, 3)), np.ones((5, 3)), np.ones((4, 1))]
+    for result, expected in ((y, 2.0), (y + 1, 3.0), (reduce.sum(y), 24.0), (gradients(y * y, [x])[0], 8.0)):
+        f = Function([x], result)
+        np.testing.assert_array_equal(f(right), expected)
+        for value in wrong:
+            with pytest.raises(ValueError, match=r"have to be equal"):
+                f(value)
+    for sizes in ((5, 3), (4,), (4, 3, 1)):
+        with pytest.raises(ValueError, match="set_shape"):
+            y.set_shape(sizes)
+    with pytest.raises(ValueError, match="at least 0"):
+        placeholder((None,)).set_shape((-1,))
+    assert y.shape == (4, 3)
+
+
+def test_set_shape_of_a_placeholder() -> None:
+    x = placeholder((None, 2), name="x")
+    x.set_shape((3, 2))
+    f = Function([x], x + 1)
+    np.testing.assert_array_equal(f(np.ones((3, 2))), np.full((3, 2), 2.0))
+    with pytest.raises(ValueError, match="expected size 3 on axis 0"):
+        f(np.ones((4, 2)))
 
 
 def test_every_node_knows_its_line_and_layer_also_after_rewriting() -> None:

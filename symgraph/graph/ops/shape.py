@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from symgraph.graph.dims import Dim, Expression, product, quotient, shape_text
-from symgraph.graph.leaves import as_tensor, constant
+from symgraph.graph.leaves import Placeholder, as_tensor, constant
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.elementwise import sum_to, together
 from symgraph.graph.ops.movement import Movement, View, reshaped, window
@@ -314,6 +314,15 @@ def broadcast_to(x: Any, new_shape: Any) -> Tensor:
     x = as_tensor(x)
     target = checked_shape(new_shape, "broadcast_to")
     return x if target == x.shape else BroadcastTo(target)(x)
+
+
+def of_shape(x: Tensor, sizes: tuple[Dim, ...]) -> Tensor:
+    """A node like `x` with these sizes in place of unknown ones; every run checks that data have them."""
+    if x.sparse:
+        raise TypeError(f"set_shape: the sizes of {x!r} are told where it is made")
+    if isinstance(x.op, Placeholder):
+        return replace(x.op, type=TensorType(x.dtype, sizes))(name=x.name, origins=x.origins)
+    return BroadcastTo(sizes)(Tensor(x.op, x.inputs, x.type, x.origins, x.name), origins=x.origins)
 
 
 def concatenate(tensors: Sequence[Any], axis: int = -1) -> Tensor:
