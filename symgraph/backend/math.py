@@ -283,7 +283,8 @@ def batch_dot(x: Any, y: Any, axes: int | Sequence[int] | None = None) -> Tensor
     axis_x, axis_y = _batch_dot_axes(axes, x, y)
     if x.ndim == y.ndim == 2:
         turned = x if axis_x == axis_y else shape_ops.transpose(x)
-        return shape_ops.expand_dims(reduce.sum(turned * y, axis_y), 1)
+        summed = elementwise.cast(reduce.sum(turned * y, axis_y), x.dtype)
+        return shape_ops.expand_dims(summed, 1)
     rank = builtins.max(x.ndim, y.ndim)
     left, right = (shape_ops.reshape(t, (*t.shape, *(1,) * (rank - t.ndim))) for t in (x, y))
     result = matmul.matmul(

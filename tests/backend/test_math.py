@@ -172,6 +172,13 @@ def test_batch_dot_of_unknown_samples(rng):
     np.testing.assert_allclose(K.function([x, y], [z])([a, b])[0], a @ b, rtol=1e-5, atol=1e-6)
 
 
+def test_batch_dot_keeps_integers(rng):
+    x, y = (K.constant(rng.integers(-9, 9, (4, 3)), "int32") for _ in range(2))
+    z = K.batch_dot(x, y, 1)
+    assert K.dtype(z) == K.dtype(K.batch_dot(K.expand_dims(x, 1), y, (2, 1))) == "int32"
+    np.testing.assert_array_equal(K.eval(z)[:, 0], np.einsum("bi,bi->b", K.eval(x), K.eval(y)))
+
+
 def test_batch_dot_in_layers(rng):
     """Scores of several heads, and the capsules' votes."""
     a, b = rng.normal(size=(2, 4, 5, 3)).astype("f"), rng.normal(size=(2, 4, 6, 3)).astype("f")
