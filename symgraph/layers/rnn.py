@@ -75,7 +75,8 @@ class RNN(Nested):
     A call takes `initial_state` (a tensor or a list) and `constants`, tensors that `cell.call` gets in every
     step: all of them outputs of layers, or none. A mask (batch, steps) holds states where it is False.
     Random numbers that `cell.call` draws are new in every step, what it chose in its first call and keeps is
-    the same in all of them (see `K.rnn`).
+    the same in all of them (see `K.rnn`). Losses of weights belong in `cell.build`: `cell.call` is called
+    twice, or once a step under `unroll`.
     """
 
     cell: Any
