@@ -161,12 +161,12 @@ def _join(made: Mapping[str, Layer], waiting: Sequence[tuple[Layer, deque[Any]]]
     while progress:
         progress = False
         for layer, calls in waiting:
-            while calls and all(_exists(made, joint) for joint in _joints(calls[0])):
-                joints = _joints(calls.popleft())
-                arguments = joints[0][3] if len(joints[0]) > 3 else {}
-                with config_errors(f"layer {layer.name}"):
+            with config_errors(f"layer {layer.name}"):
+                while calls and all(_exists(made, joint) for joint in _joints(calls[0])):
+                    joints = _joints(calls.popleft())
+                    arguments = joints[0][3] if len(joints[0]) > 3 else {}
                     layer(unpack_singleton([_tensor(made, joint) for joint in joints]), **arguments)
-                progress = True
+                    progress = True
     stuck = [layer.name for layer, calls in waiting if calls]
     if stuck:
         raise ValueError(

@@ -198,3 +198,12 @@ def test_what_is_claimed_is_not_taken():
         entry["config"]["batch_input_shape"] = [None, 3, *start]
         error = outcome(model_from_config, {"class_name": "Sequential", "config": [entry]})
         assert isinstance(error, ValueError) and "memory" in str(error), error
+
+
+@pytest.mark.parametrize("calls", [[[]], [[["a"]]], [3], [[["a", "0", 0, {}]]], [[["a", 0, 0, 3]]]])
+def test_the_layer_of_a_mangled_call_is_named(calls):
+    x = layers.Input((3,), name="a")
+    config = json.loads(Model(x, layers.Dense(2, name="mine")(x)).to_json())
+    config["config"]["layers"][1]["inbound_nodes"] = calls
+    with pytest.raises(ValueError, match=r"layer mine: Improperly formatted"):
+        model_from_config(config)
