@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.backend.core import normalize_data_format, to_dense
+from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, product, shape_text
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops import create, slicing
@@ -114,15 +115,19 @@ def tile(x: Any, n: int | Sequence[Any]) -> Tensor:
 
 
 def arange(start: Any, stop: Any = None, step: int = 1, dtype: str = "int32") -> Tensor:
-    """The integers from `start` (0 if it is given alone) up to, not including, `stop`.
+    """The numbers from `start` (0 if it is given alone) up to, not including, `stop`.
 
     Parameters
     ----------
-    start, stop : int, symbolic size or scalar tensor made of sizes
-        A single one is the end. A negative single end gives no elements.
-    step : int
+    start, stop : number, symbolic size or scalar tensor made of sizes
+        A single one is the end. Where the end lies before the start, there are no elements.
+    step : number
+        Not 0; backwards if it is negative.
     dtype : str
+        Fractions give floats, of type `floatx()`, in the place of int32.
     """
+    if dtype == "int32" and float in {type(value) for value in (start, stop, step)}:
+        dtype = floatx()
     if stop is None:
         start, stop = 0, start
     return create.arange(start, stop, step, dtype)

@@ -165,8 +165,16 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
         logits.
     from_logits : bool
         Whether `output` is what sigmoid would be applied to.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: neither is stretched.
     """
     target, output = elementwise.together(target, output)
+    known = [(a, b) for a, b in zip(target.shape, output.shape, strict=False) if isinstance(a + b, int)]
+    if target.ndim != output.ndim or any(a != b for a, b in known):
+        raise ValueError(f"binary_crossentropy: expected one shape, got {target.type} and {output.type}")
     logits = output if from_logits else _logits(output, math_ops.Sigmoid, output.ndim - 1)
     if logits is not None:
         return nn_ops.sigmoid_cross_entropy(logits, target)

@@ -13,9 +13,11 @@ import numpy as np
 from symgraph.backend.core import variable
 from symgraph.graph.leaves import Variable, as_tensor
 from symgraph.graph.ops import elementwise
+from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import random as random_ops
 from symgraph.graph.ops.sizes import checked_shape
 from symgraph.graph.tensor import Tensor
+from symgraph.graph.types import dtype_name, is_integer
 
 __all__ = [
     "dropout", "random_binomial", "random_normal", "random_normal_variable", "random_uniform",
@@ -44,7 +46,22 @@ def random_normal(
 def random_uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: int | None = None
 ) -> Tensor:
-    """Uniformly distributed values in [minval, maxval). Other parameters as of `random_normal`."""
+    """Uniformly distributed values in [minval, maxval). Other parameters as of `random_normal`.
+
+    With an integer dtype, whole numbers between bounds that are whole numbers.
+
+    Raises
+    ------
+    ValueError
+        If such bounds are none, or there is no whole number between them.
+    """
+    if dtype is not None and is_integer(dtype_name(dtype)):
+        if not all(isinstance(bound, int | np.integer) for bound in (minval, maxval)) or minval >= maxval:
+            raise ValueError(
+                f"random_uniform: expected whole bounds, the first below the second, got {minval}, {maxval}"
+            )
+        part = random_ops.random_uniform(shape, 0.0, 1.0, "float64", seed)
+        return elementwise.cast(math_ops.floor(part * (int(maxval) - int(minval))) + int(minval), dtype)
     return random_ops.random_uniform(shape, minval, maxval, dtype, seed)
 
 

@@ -97,12 +97,7 @@ class _Cropping(_Resizing):
         return inputs[tuple(key)]
 
     def _length(self, length: int, index: int) -> int:
-        left = length - sum(self._ends[index])
-        if left <= 0:
-            raise ValueError(
-                f"layer {self.name}: cropping {self._ends[index]} leaves nothing of length {length}"
-            )
-        return left
+        return max(length - sum(self._ends[index]), 0)
 
 
 class Cropping1D(_Cropping):

@@ -120,3 +120,28 @@ def test_resizing(x):
         K.resize_images(K.variable(pictures), 2, 2, "channels_last", "cubic")
     with pytest.raises(ValueError, match="whole factors"):
         K.resize_images(K.variable(pictures), 0, 2, "channels_last")
+
+
+@pytest.mark.parametrize(
+    "bounds", [(-5,), (0,), (5, 2), (2, -4), (0, 5, -1), (5, 0, -2), (-3, 3), (3, 3), (7, -8, -3)]
+)
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
+def test_arange_of_whole_numbers(bounds, dtype):
+    value = K.eval(K.arange(*bounds, dtype=dtype))
+    np.testing.assert_array_equal(value, np.arange(*bounds))
+    assert value.dtype == dtype
+
+
+@pytest.mark.parametrize("bounds", [(2.5,), (0, 2, 0.5), (1.5, 4), (2.0, -1.0, -0.75), (-1.5,)])
+def test_arange_of_fractions(bounds):
+    value = K.eval(K.arange(*bounds))
+    np.testing.assert_array_equal(value, np.arange(*bounds))
+    assert value.dtype == K.floatx()
+
+
+@pytest.mark.parametrize(("start", "less", "step"), [(0, 3, 1), (2, 0, 1), (1, 1, 2), (5, 4, -2), (-3, 3, 3)])
+def test_arange_up_to_a_size(start, less, step):
+    x = K.placeholder((None, 1))
+    f = K.function([x], [K.arange(start, K.shape(x)[0] - less, step)])
+    for n in range(8):
+        np.testing.assert_array_equal(f([np.ones((n, 1))])[0], np.arange(start, n - less, step))

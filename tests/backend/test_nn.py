@@ -208,3 +208,17 @@ def test_normalize_batch_in_training(rng):
     plain, _, _ = K.normalize_batch_in_training(var(x[:, 0, 0]), None, None, [0])
     expected = (x[:, 0, 0] - x[:, 0, 0].mean(0)) / np.sqrt(x[:, 0, 0].var(0) + 1e-3)
     np.testing.assert_allclose(K.eval(plain), expected)
+
+
+def test_in_top_k_counts_no_line_that_is_not_finite():
+    """Printed by TensorFlow 1.14."""
+    lines = K.constant([[1, 1, 1], [1, 2, 3], [np.nan, 1, 2], [np.inf, 2, 1], [3, -np.inf, 1], [3, 2, 1]])
+    found = K.in_top_k(lines, K.constant([0, 1, 1, 1, 0, 2], dtype="int32"), 2)
+    assert K.eval(found).tolist() == [True, True, False, False, False, False]
+
+
+def test_binary_crossentropy_stretches_nothing():
+    for target, output in (((1, 3), (2, 3)), ((2,), (2, 1))):
+        for logits in (False, True):
+            with pytest.raises(ValueError, match="binary_crossentropy: expected one shape"):
+                K.binary_crossentropy(K.zeros(target), K.zeros(output), logits)

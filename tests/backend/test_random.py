@@ -91,3 +91,14 @@ def test_errors():
             K.dropout(x, level)
     with pytest.raises(ValueError, match="expected a noise_shape of 2 sizes"):
         K.dropout(x, 0.5, (2,))
+
+
+def test_whole_numbers():
+    x = K.eval(K.random_uniform((4000,), -2, 3, dtype="int32", seed=3))
+    assert x.dtype == np.int32
+    counts = np.unique(x, return_counts=True)
+    assert counts[0].tolist() == [-2, -1, 0, 1, 2]
+    assert (abs(counts[1] - 800) < 5 * np.sqrt(4000 * 0.2 * 0.8)).all()
+    for bounds in ((0.0, 1.0), (0, 1.5), (3, 3), (4, 3)):
+        with pytest.raises(ValueError, match="random_uniform: expected whole bounds"):
+            K.random_uniform((2,), *bounds, dtype="int64")

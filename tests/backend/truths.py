@@ -241,7 +241,7 @@ MOVEMENT: dict[str, list[Truth]] = {
     "stack": [Truth(lambda *xs: np.stack(xs, 1), (X, _n(3, 4, 5)), {"axis": 1}, packed=True)],
     "reshape": [_t(lambda x: x.reshape(-1, 2, 10), X, shape=(-1, 2, 10))],
     "flatten": [_t(np.ravel, X)],
-    "batch_flatten": [_t(lambda x: x.reshape(3, -1), X)],
+    "batch_flatten": [_t(lambda x: x.reshape(len(x), 20), X)],
     "expand_dims": [
         _t(lambda x: x[..., None], X), _t(lambda x: x[:, None], X, axis=1),
     ],

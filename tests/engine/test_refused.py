@@ -121,8 +121,6 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
      "top: expected ndim=4, found ndim=3"),
     (lambda: _called(layers.ConvLSTM2D(2, 3, name="film"), (6, 6, 2)), ValueError,
      "film: expected ndim=5, found ndim=4"),
-    (lambda: _called(layers.Cropping1D((3, 3), name="cut"), (5, 3)), ValueError,
-     r"layer cut: cropping \(3, 3\).*5"),
     # -- layers: arguments
     (lambda: Dense("ten"), TypeError, "`units` argument must be an integer, got 'ten'"),
     (lambda: Dense(-1), ValueError, "`units` argument must be at least 1, got -1"),

@@ -16,7 +16,9 @@ from symgraph.engine.network_config import json_value
 from symgraph.layers import (
     Concatenate,
     Conv2DTranspose,
+    Cropping1D,
     Cropping2D,
+    Cropping3D,
     Dot,
     Flatten,
     GlobalAveragePooling1D,
@@ -70,7 +72,6 @@ def test_wrong_arguments(make: Any, message: str) -> None:
     ("layer", "shapes", "message"),
     [
         (lambda: Reshape((5,)), [(4,)], "total size of new array must be unchanged|reshape"),
-        (lambda: Cropping2D(3), [(5, 5, 1)], "crop|slice|leaves nothing"),
         (Subtract, [(4,), (4,), (4,)], "exactly 2 inputs"),
         (layers.Add, [(4,)], "list of inputs"),
         (Concatenate, [(4,)], "list of at least 2 inputs"),
@@ -228,3 +229,20 @@ def test_merged_shapes_are_those_of_numpy(shapes: list[list[int]]) -> None:
             layers.Add().build(batches)
     else:
         assert layers.Add().compute_output_shape(batches) == (None, *expected)
+
+
+@pytest.mark.parametrize("cropping", [(3, 3), (5, 0), (0, 9), (9, 9)])
+def test_cropping_to_nothing(cropping: tuple[int, int]) -> None:
+    for layer, sample in (
+        (Cropping1D(cropping), (5, 2)),
+        (Cropping2D((cropping, (1, 0))), (5, 3, 2)),
+        (Cropping3D(((0, 0), cropping, (1, 0))), (2, 5, 3, 2)),
+    ):
+        axis = sample.index(5)
+        cut = [n - 1 if n == 3 else n for n in sample]
+        cut[axis] = 0
+        for sizes in (sample, (None,) * (len(sample) - 1) + (2,)):
+            inputs = Input(sizes)
+            model = Model(inputs, layer(inputs))
+            assert model.predict(np.ones((4, *sample))).shape == (4, *cut)
+        assert layer.compute_output_shape((None, *sample)) == (None, *cut)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.globals import floatx
-from symgraph.graph.dims import Dim, shape_text
+from symgraph.graph.dims import Dim, larger, quotient, shape_text
 from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.elementwise import cast
 from symgraph.graph.ops.shape import broadcast_to
-from symgraph.graph.ops.sizes import as_dim, checked_shape, known
+from symgraph.graph.ops.sizes import as_dim, checked_shape, known, never_negative
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_integer
 from symgraph.kernels.buffer import Buffer, Scratch
@@ -180,7 +180,7 @@ def eye(rows: Any, columns: Any = None, dtype: str | None = None) -> Tensor:
 def arange(start: Any, stop: Any = None, step: int | float = 1, dtype: str = "int32") -> Tensor:
     """Numbers from `start` (0 where only one bound is given) up to but without `stop`.
 
-    With a bound that is a dimension, start and step have to be 0 and 1.
+    Where the end lies before the start there are none. Only `stop` may be a size that is not known.
     """
     start, stop = (0, start) if stop is None else (start, stop)
     if step == 0:
@@ -188,9 +188,13 @@ def arange(start: Any, stop: Any = None, step: int | float = 1, dtype: str = "in
     if all(isinstance(v, (int, float, np.number)) for v in (start, stop)):
         size = max(0, int(np.ceil((stop - start) / step)))
         return Arange(size, start + 0, step + 0, dtype_name(dtype))()
-    if start != 0 or step != 1:
-        raise ValueError("arange: up to a size that is not known, expected start 0 and step 1")
-    return Arange(as_dim(stop, "arange"), 0, 1, dtype_name(dtype))()
+    first, pace = as_dim(start, "arange"), as_dim(step, "arange")
+    if not isinstance(first, int) or not isinstance(pace, int):
+        raise ValueError(f"arange: expected a start and a step that are known, got {start!r} and {step!r}")
+    span = as_dim(stop, "arange") - first if pace > 0 else first - as_dim(stop, "arange")
+    reach = span if never_negative(span) else larger(span, 0)
+    length = quotient(reach + abs(pace) - 1, abs(pace))
+    return Arange(length, first, pace, dtype_name(dtype))()
 
 
 def one_hot(indices: Any, classes: Any, dtype: str | None = None) -> Tensor:

@@ -312,8 +312,8 @@ def sigmoid_cross_entropy(logits: Any, targets: Any) -> Tensor:
 def in_top_k(predictions: Any, targets: Any, k: int) -> Tensor:
     """Whether fewer than k predictions of a line are larger than that of its target class: bool [N].
 
-    As in TensorFlow, ties count in favour of the target; a target that is no class, or whose prediction is
-    not finite, is never among them.
+    As in TensorFlow, ties count in favour of the target; a target that is no class, or in a line with
+    predictions that are not finite, is never among them.
     """
     predictions, targets = as_tensor(predictions), as_tensor(targets)
     if predictions.ndim != 2 or targets.ndim != 1 or not is_integer(targets.dtype):
@@ -327,5 +327,7 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Tensor:
     place = expand_dims(where(valid, targets, constant(0, "int64")), 1)
     score = call("take_along_axis", predictions, place, 1)
     above = call("sum", cast(greater(*together(predictions, score)), "int32"), 1)
-    finite = less(call("absolute", squeeze(score, 1)), constant(np.inf, score.dtype))
-    return logical_and(logical_and(valid, finite), less(above, k))
+    if is_float(predictions.dtype):
+        finite = less(call("absolute", predictions), constant(np.inf, predictions.dtype))
+        valid = logical_and(valid, call("equal", call("sum", cast(finite, "int32"), 1), classes))
+    return logical_and(valid, less(above, k))
