@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
 
-from symgraph.graph.evaluate import bind_shapes, concrete_op, concrete_shape
+from symgraph.graph.dims import Unknown
+from symgraph.graph.evaluate import Sized, bind_shapes, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, placeholder
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise
@@ -17,15 +18,27 @@ from symgraph.graph.types import TensorType, TupleType
 
 
 @dataclass(frozen=True, eq=False)
-class Body:
+class Body(Sized):
     """An inner graph: placeholders, and what is computed from nothing else.
 
     For a step of a loop `inputs` are the step's part of each sequence, the states, and the constants;
-    `results` the outputs, then the new states.
+    `results` the outputs, then the new states. `sizes` are those of the graph around, once they are known:
+    inputs of N*T rows, such as the steps of all samples, tell neither N nor T.
     """
 
     inputs: tuple[Tensor, ...]
     results: tuple[Tensor, ...]
+    sizes: Mapping[Unknown, int] = field(default_factory=dict)
+
+    def with_sizes(self, sizes: Mapping[Unknown, int]) -> Self:
+        """The very same graph, which knows what its unknown sizes are."""
+        return replace(self, sizes=sizes)
+
+    def sizes_for(self, shapes: Sequence[tuple[int, ...]]) -> dict[Unknown, int]:
+        """All sizes, where the inputs have these shapes. ValueError where they contradict each other."""
+        sizes = dict(self.sizes)
+        bind_shapes(list(zip(self.inputs, shapes, strict=True)), sizes)
+        return sizes
 
 
 def close(results: Sequence[Tensor], inside: set[int]) -> tuple[list[Tensor], dict[Tensor, Tensor]]:
@@ -45,8 +58,7 @@ def close(results: Sequence[Tensor], inside: set[int]) -> tuple[list[Tensor], di
 
 def body_flops(body: Body, shapes: Sequence[tuple[int, ...]]) -> int:
     """Floating-point operations of one run of `body` on inputs of these shapes."""
-    sizes: dict[Any, int] = {}
-    bind_shapes(list(zip(body.inputs, shapes, strict=True)), sizes)
+    sizes = body.sizes_for(shapes)
 
     def known(node: Tensor) -> list[tuple[int, ...]]:
         kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)

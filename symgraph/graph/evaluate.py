@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,6 +26,7 @@ def evaluate(
     outputs: Sequence[Tensor],
     feeds: Mapping[Tensor, Any] | None = None,
     watch: Callable[[Tensor, Any], None] | None = None,
+    known: Mapping[Unknown, int] | None = None,
 ) -> list[Any]:
     """Values of `outputs` where placeholders (or any nodes) have the values of `feeds`.
 
@@ -33,6 +34,8 @@ def evaluate(
     ----------
     watch : callable, optional
         Called with every node and its value, in order.
+    known : mapping of Unknown to int, optional
+        Sizes that the feeds alone may not tell.
 
     Raises
     ------
@@ -40,7 +43,7 @@ def evaluate(
         A feed is missing, or sizes contradict each other.
     """
     values: dict[int, Any] = {}
-    sizes: dict[Unknown, int] = {}
+    sizes: dict[Unknown, int] = dict(known or {})
     shapes: list[tuple[Tensor, tuple[int, ...]]] = []
     for tensor, value in (feeds or {}).items():
         array = np.asarray(value, tensor.dtype)
@@ -64,6 +67,14 @@ def _value(node: Tensor, inputs: list[Any], sizes: dict[Unknown, int]) -> Any:
     return concrete_op(node.op, sizes).reference(*inputs)
 
 
+class Sized:
+    """What is written in unknown sizes, is the field of an op, and has to learn what they are."""
+
+    def with_sizes(self, sizes: Mapping[Unknown, int]) -> Self:
+        """The same, for these sizes."""
+        raise NotImplementedError
+
+
 def concrete_op(op: Op, sizes: Mapping[Unknown, int]) -> Op:
     """The op with every dimension in its fields evaluated."""
     if not is_dataclass(op):
@@ -81,6 +92,8 @@ def _concrete(value: Any, sizes: Mapping[Unknown, int]) -> Any:
     """`value` with expressions replaced by integers; the same object where there are none."""
     if isinstance(value, Expression):
         return evaluate_dim(value, sizes)
+    if isinstance(value, Sized):
+        return value.with_sizes(sizes)
     if isinstance(value, tuple):
         known = tuple(_concrete(v, sizes) for v in value)
         return known if any(a is not b for a, b in zip(known, value, strict=True)) else value

@@ -22,10 +22,13 @@ from symgraph.layers import (
     Embedding,
     GaussianNoise,
     Input,
+    Lambda,
     LSTMCell,
     Masking,
     SimpleRNN,
     TimeDistributed,
+    add,
+    concatenate,
 )
 from symgraph.models import Model, Sequential, clone_model, load_model
 from symgraph.optimizers import Adam
@@ -247,3 +250,66 @@ def test_training_in_both_directions() -> None:
     for _ in range(150):
         model.train_on_batch(X, target)
     assert model.evaluate(X, target, verbose=0) < np.var(target) / 5
+
+
+# -- steps and their parts of unknown number
+
+
+def _embedded(**shape: Any) -> Any:
+    return TimeDistributed(Embedding(5, 3, mask_zero=True), **shape)
+
+
+def _joined_branches(shape: tuple[int | None, ...]) -> Model:
+    ids = Input(shape)
+    steps = _embedded()(ids)
+    joined = concatenate([add([steps, steps]), TimeDistributed(Embedding(5, 2, mask_zero=True))(ids)])
+    return Model(ids, TimeDistributed(GRU(3, return_sequences=True))(joined))
+
+
+MASKED_PARTS: dict[str, Any] = {
+    "LSTM": lambda s: Sequential([_embedded(input_shape=s), TimeDistributed(LSTM(3, return_sequences=True))]),
+    "two loops": lambda s: Sequential([_embedded(input_shape=s), TimeDistributed(GRU(3)), LSTM(2)]),
+    "both directions": lambda s: Sequential(
+        [_embedded(input_shape=s), TimeDistributed(Bidirectional(SimpleRNN(3))), Bidirectional(LSTM(2))]
+    ),
+    "Masking": lambda s: Sequential(
+        [
+            Lambda(lambda x: K.expand_dims(K.cast(x, "float32")), input_shape=s),
+            Masking(),
+            TimeDistributed(LSTM(3)),
+        ]
+    ),
+    "a model inside": lambda s: Sequential(
+        [
+            TimeDistributed(
+                Sequential([Embedding(5, 3, mask_zero=True, input_shape=s[1:]), LSTM(3)]), input_shape=s
+            ),
+            LSTM(2),
+        ]
+    ),
+    "steps of steps": lambda s: Sequential(
+        [
+            Embedding(5, 3, mask_zero=True, input_shape=s),
+            TimeDistributed(TimeDistributed(Dense(2))),
+            TimeDistributed(LSTM(2)),
+        ]
+    ),
+    "joined branches": _joined_branches,
+}
+
+
+@pytest.mark.parametrize("build", MASKED_PARTS.values(), ids=MASKED_PARTS)
+def test_masked_parts_of_unknown_number_are_those_of_a_known_one(build: Any) -> None:
+    """As with sizes that are known: predictions, and the weights after a step of training."""
+    free, known = build((None, None)), build((3, 4))
+    known.set_weights(free.get_weights())
+    rng = np.random.RandomState(0)
+    ids = rng.randint(0, 5, (6, 3, 4))
+    ids[:, :, -1] = ids[2, 1] = ids[4] = 0
+    expected = known.predict(ids)
+    np.testing.assert_allclose(free.predict(ids, batch_size=4), expected, rtol=1e-5, atol=1e-6)
+    for model in (free, known):
+        model.compile("sgd", "mse")
+        model.fit(ids, np.ones_like(expected), batch_size=4, shuffle=False, verbose=0)
+    for a, b in zip(free.get_weights(), known.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

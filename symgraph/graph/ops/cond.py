@@ -69,7 +69,8 @@ class Cond(Op):
     def reference(self, *arrays: Any) -> Any:
         """The references of the chosen body."""
         body = self.then if bool(arrays[0]) else self.otherwise
-        return tuple(map(np.asarray, evaluate(body.results, dict(zip(body.inputs, arrays[1:], strict=True)))))
+        feeds = dict(zip(body.inputs, arrays[1:], strict=True))
+        return tuple(map(np.asarray, evaluate(body.results, feeds, known=body.sizes)))
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """Those of the side that has more."""

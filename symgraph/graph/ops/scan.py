@@ -15,7 +15,7 @@ import numpy as np
 
 from symgraph.graph.body import Body, body_flops, close, starting_points
 from symgraph.graph.dims import Dim, shape_text, smaller
-from symgraph.graph.evaluate import bind_shapes, concrete_shape, evaluate
+from symgraph.graph.evaluate import concrete_shape, evaluate
 from symgraph.graph.gradient import flows
 from symgraph.graph.leaves import as_tensor, placeholder
 from symgraph.graph.op import Op, Sample, parts
@@ -121,15 +121,15 @@ class Scan(Op):
             place = count - 1 - turn if self.backward else turn
             values = [*(s[place] for s in sequences), *states, *constants]
             feeds = dict(zip(self.body.inputs, values, strict=True))
-            found = evaluate(self.body.results, feeds, None if watch is None else partial(watch, turn))
+            shown = None if watch is None else partial(watch, turn)
+            found = evaluate(self.body.results, feeds, shown, self.body.sizes)
             states = found[self.outputs :]
             yield found
 
     def _shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """The shapes of one step's results."""
-        sizes: dict[Any, int] = {}
         steps = [s[1:] if i < self.sequences else s for i, s in enumerate(shapes)]
-        bind_shapes(list(zip(self.body.inputs, steps, strict=True)), sizes)
+        sizes = self.body.sizes_for(steps)
         return [concrete_shape(r.type, sizes) for r in self.body.results]
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
