@@ -89,11 +89,31 @@ def function(
             "updates, givens, name, feed_dict, fetches, options, run_metadata or nan_guard"
         )
     made = _KerasFunction(inputs, outputs, updates or (), givens, name, feed_dict, fetches, nan_guard)
-    if run_metadata is not None:
-        if not isinstance(run_metadata, RunMetadata):
-            raise TypeError(f"run_metadata: expected symgraph.RunMetadata, got {run_metadata!r}")
-        run_metadata.apply(options)
-        made.run_metadata = run_metadata
+    made.note_times(run_metadata, options)
+    return made
+
+
+def phase_function(
+    phase: int,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    updates: Iterable[Any],
+    name: str,
+    options: Any = None,
+    run_metadata: Any = None,
+    nan_guard: bool | str = False,
+) -> Function:
+    """`function` for a model that trains or tests: calls may have the learning phase as one more, last value.
+
+    Parameters
+    ----------
+    phase : int
+        1 to train, 0 to test, where a call does not say.
+    inputs, outputs, updates, name, options, run_metadata, nan_guard
+        As of `function`.
+    """
+    made = _PhaseFunction(inputs, outputs, updates, {_LEARNING_PHASE: phase}, name, None, None, nan_guard)
+    made.note_times(run_metadata, options)
     return made
 
 
@@ -128,6 +148,14 @@ class _KerasFunction(Function):
         results = results[0] if _is_single(outputs) else results
         super().__init__([*self._own, *extra], results, stored, givens, name, nan_guard)
 
+    def note_times(self, run_metadata: Any, options: Any) -> None:
+        """Add the times of every call to `run_metadata`, if there is any. TypeError where it is none."""
+        if run_metadata is not None:
+            if not isinstance(run_metadata, RunMetadata):
+                raise TypeError(f"run_metadata: expected symgraph.RunMetadata, got {run_metadata!r}")
+            run_metadata.apply(options)
+            self.run_metadata = run_metadata
+
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
         if self.run_metadata is None:
@@ -159,6 +187,25 @@ def _is_single(items: Any) -> bool:
 
 def _listed(items: Any) -> list[Any]:
     return [items] if _is_single(items) else list(items)
+
+
+class _PhaseFunction(_KerasFunction):
+    """A Function in whose givens the learning phase is, and whose calls may choose another one."""
+
+    def _call(self, *arguments: Any) -> Any:
+        values = arguments
+        if len(arguments) == 1 and isinstance(arguments[0], list | tuple):
+            values = tuple(arguments[0])
+        if len(values) != len(self._own) + 1 or np.ndim(values[-1]):
+            return super()._call(*arguments)
+        *fed, phase = values
+        if phase not in (0, 1):
+            raise ValueError(
+                f"{self.name}: expected the learning phase 0 or 1 as the last value, got {phase!r}"
+            )
+        if phase == self.givens[_LEARNING_PHASE]:
+            return super()._call(fed)
+        return self.run({**dict(zip(self._own, fed, strict=True)), _LEARNING_PHASE: phase})
 
 
 def gradients(loss: Tensor, variables: Tensor | Sequence[Tensor]) -> list[Tensor | None]:

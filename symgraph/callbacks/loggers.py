@@ -45,7 +45,8 @@ class BaseLogger(Callback):
             if name in self.stateful_metrics:
                 totals[name] = value
             else:
-                totals[name] = totals.get(name, 0) + value * size
+                # Sums of float32 would lose digits.
+                totals[name] = totals.get(name, 0) + np.float64(value) * size
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Write the averages into the logs."""

@@ -80,7 +80,7 @@ def lower(
     fed = [_as_placeholder(tensor) for tensor in inputs]
     cuts = {old: new for old, new in zip(inputs, fed, strict=True) if old is not new}
     given = _given(givens, cuts)
-    roots = substitute([*outputs, *(value for _, value in updates)], cuts | given)
+    roots = _phase_chosen(substitute([*outputs, *(value for _, value in updates)], cuts | given), fed)
     _check_inputs(roots, fed)
     _check_sizes(roots, fed, given)
     rewritten, records = run_passes(roots)
@@ -103,6 +103,12 @@ def lower(
         tuple(roots),
         Wanted(tuple(inputs), tuple(outputs), tuple(updates), givens),
     )
+
+
+def _phase_chosen(roots: list[Tensor], fed: Sequence[Tensor]) -> list[Tensor]:
+    """`roots` with 0 for every static input that nobody feeds: without a learning phase, graphs test."""
+    static = [node for node in topological(roots) if is_static(node) and node not in fed]
+    return substitute(roots, {node: cast(as_tensor(0), node.dtype) for node in static}) if static else roots
 
 
 def _needed_updates(
@@ -178,10 +184,7 @@ def _check_inputs(roots: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
     known = {id(t) for t in inputs}
     for node in topological(roots, stop=list(inputs)):
         if isinstance(node.op, Placeholder) and id(node) not in known:
-            hint = "; add K.learning_phase() to the inputs or to givens" if node.op.static else ""
-            raise ValueError(
-                f"missing input: {node!r} (made at {node.origins[0]}) is needed, but not given{hint}"
-            )
+            raise ValueError(f"missing input: {node!r} (made at {node.origins[0]}) is needed, but not given")
 
 
 def _order(

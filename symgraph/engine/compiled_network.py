@@ -9,6 +9,7 @@ from typing import Any
 
 from symgraph import backend as K
 from symgraph import optimizers
+from symgraph.backend.functions import phase_function
 from symgraph.compiler.guard import as_guard
 from symgraph.engine.network import Network
 from symgraph.engine.objective import Objective, build_objective, resolve_losses
@@ -28,10 +29,15 @@ class CompiledNetwork(Network):
     metrics_tensors : list of Tensor
         The scalars behind `metrics_names[1:]`. Entries that are added before training are reported too.
     train_function, test_function, predict_function : Function or None
-        Compiled by `compile`; set one to None to have it made again at its next use.
+        Compiled by `compile`; set one to None to have it made again at its next use. They follow the layers:
+        `predict_function` at once, the others when `fit` or `evaluate` compile a changed model again. A call
+        takes the arrays for inputs (targets, sample weights), and may have the learning phase behind them.
     """
 
     _nan_guard: bool | str = False
+    #: The inputs and outputs that losses were written for, and those of the predict function.
+    _compiled_ends: Sequence[Tensor] = ()
+    _predicted_ends: Sequence[Tensor] = ()
     train_function: Any
     test_function: Any
     predict_function: Any
@@ -140,17 +146,40 @@ class CompiledNetwork(Network):
         self._feed_targets = [objective.targets[i] for i in fed]
         self._feed_sample_weights = [objective.sample_weights[i] for i in fed]
         self._feed_sample_weight_modes = [objective.sample_weight_modes[i] for i in fed]
+        self._compiled_ends = self._ends()
         self._fetched: dict[str, list[Tensor]] = {}
         self._training_updates: list[Any] = []
 
+    def _ends(self) -> list[Tensor]:
+        return [*self._feed_inputs, *self.outputs]
+
+    def _compile_again(self) -> None:
+        """Compile with the arguments of before: for the shapes of first data, or for layers that changed."""
+        self.compile(
+            self.optimizer,
+            self.loss,
+            self.metrics,
+            self.loss_weights,
+            self.sample_weight_mode,
+            self.weighted_metrics,
+            nan_guard=self._nan_guard,
+            **self._function_kwargs,
+        )
+
+    def _check_objective(self) -> None:
+        """RuntimeError where `compile` was never called, or for other inputs and outputs."""
+        if not hasattr(self, "train_function"):
+            raise RuntimeError("You must compile your model before using it.")
+        if not _same(self._compiled_ends, self._ends()):
+            raise RuntimeError(
+                f"The inputs or outputs of {self.name} are no longer those that it was compiled for. "
+                "Use `model.compile(optimizer, loss)` again before training or testing."
+            )
+
     def _is_current(self, name: str) -> bool:
         """Whether the function `name` exists and returns the present loss and metrics."""
-        fetched, wanted = self._fetched.get(name, []), [self.total_loss, *self.metrics_tensors]
-        return (
-            getattr(self, name) is not None
-            and len(fetched) == len(wanted)
-            and all(a is b for a, b in zip(fetched, wanted, strict=True))
-        )
+        wanted = [self.total_loss, *self.metrics_tensors]
+        return getattr(self, name) is not None and _same(self._fetched.get(name, ()), wanted)
 
     def _check_trainable_weights_consistency(self) -> None:
         collected = getattr(self, "_collected_trainable_weights", None)
@@ -162,8 +191,7 @@ class CompiledNetwork(Network):
             )
 
     def _make_train_function(self) -> None:
-        if not hasattr(self, "train_function"):
-            raise RuntimeError("You must compile your model before using it.")
+        self._check_objective()
         self._check_trainable_weights_consistency()
         if self._is_current("train_function"):
             return
@@ -178,8 +206,7 @@ class CompiledNetwork(Network):
         )
 
     def _make_test_function(self) -> None:
-        if not hasattr(self, "test_function"):
-            raise RuntimeError("You must compile your model before using it.")
+        self._check_objective()
         if not self._is_current("test_function"):
             self.test_function = self._objective_function(
                 "test_function", 0, self.state_updates + self.metrics_updates
@@ -188,12 +215,12 @@ class CompiledNetwork(Network):
     def _objective_function(self, name: str, phase: int, updates: list[Any]) -> Any:
         """A function from inputs, targets and sample weights to loss and metrics."""
         fetched = [self.total_loss, *self.metrics_tensors]
-        function = K.function(
+        function = phase_function(
+            _phase(phase),
             self._feed_inputs + self._feed_targets + self._feed_sample_weights,
             fetched,
-            updates=_one_per_variable(updates),
-            givens=_learning_phase(phase),
-            name=name,
+            _one_per_variable(updates),
+            name,
             **self._function_kwargs,
             nan_guard=self._nan_guard,
         )
@@ -203,16 +230,24 @@ class CompiledNetwork(Network):
         return function
 
     def _make_predict_function(self) -> None:
-        if getattr(self, "predict_function", None) is None:
-            self.predict_function = K.function(
+        wanted = self._ends()
+        current = _same(self._predicted_ends, wanted)
+        if getattr(self, "predict_function", None) is None or not current:
+            self.predict_function = phase_function(
+                _phase(0),
                 self._feed_inputs,
                 self.outputs,
-                updates=_one_per_variable(self.state_updates),
-                givens=_learning_phase(0),
-                name="predict_function",
+                _one_per_variable(self.state_updates),
+                "predict_function",
                 **getattr(self, "_function_kwargs", {}),
                 nan_guard=self._nan_guard,
             )
+            self._predicted_ends = wanted
+
+
+def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether two sequences hold the very same things."""
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 
 def _one_per_variable(updates: Sequence[Any]) -> list[Any]:
@@ -229,7 +264,7 @@ def _one_per_variable(updates: Sequence[Any]) -> list[Any]:
     return merged
 
 
-def _learning_phase(value: int) -> dict[Tensor, int]:
-    """The learning phase as a constant: `value`, unless `K.set_learning_phase` has fixed another."""
+def _phase(value: int) -> int:
+    """The learning phase `value`, unless `K.set_learning_phase` has fixed another."""
     phase = K.learning_phase()
-    return {K.symbolic_learning_phase(): value if K.is_tensor(phase) else int(phase)}
+    return value if K.is_tensor(phase) else int(phase)

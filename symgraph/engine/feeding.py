@@ -41,6 +41,9 @@ def standardized_pair(
     model: Any, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, batch_size: int | None = None
 ) -> Feed:
     """`standardized` for training and evaluation: a model whose losses compare with targets needs some."""
+    if model.built and model.inputs and not model._is_compiled:
+        # Its layers have changed since it was compiled.
+        model._compile_again()
     feed = standardized(model, x, y, sample_weight, class_weight, batch_size)
     # A model that waits for data to be compiled has no targets of its own either.
     names = model._feed_output_names if model._is_compiled else model.output_names
@@ -200,14 +203,7 @@ def _build_for(model: Any, x: Any, compiling: bool) -> None:
             )
         model._set_inputs(x)
     if compiling and not model._is_compiled:
-        model.compile(
-            model.optimizer,
-            model.loss,
-            model.metrics,
-            model.loss_weights,
-            model.sample_weight_mode,
-            model.weighted_metrics,
-        )
+        model._compile_again()
 
 
 def validation_part(model: Any, validation_data: Any, batch_size: int | None) -> Feed:

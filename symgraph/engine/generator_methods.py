@@ -157,7 +157,7 @@ class GeneratorMethods(CompiledNetwork):
 
         Returns
         -------
-        float or list of float
+        np.float64 or list of np.float64
             The loss, or a list in the order of `metrics_names` if there is more than that.
         """
         self._check_compiled()

@@ -11,6 +11,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer, matched, uses_learning_phase
 from symgraph.engine.input_layer import InputLayer
+from symgraph.engine.layer_list import LayerList, outputs_for
 from symgraph.engine.layer_losses import inputs_key
 from symgraph.engine.network_config import network_config, rebuild
 from symgraph.engine.network_files import NetworkFiles
@@ -18,6 +19,7 @@ from symgraph.engine.network_map import map_network
 from symgraph.engine.network_picture import NetworkPictures
 from symgraph.engine.network_run import compute_shapes, run_network
 from symgraph.engine.node import Node, Shape, node_key, previous_mask
+from symgraph.engine.rollback import unchanged_on_error
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of
@@ -168,8 +170,23 @@ class Network(NetworkFiles, NetworkPictures, Layer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, from the inputs to the outputs."""
-        return self._layers
+        """The layers, from the inputs to the outputs. The model follows changes at the end of this list.
+
+        What `layers.pop()` takes off is replaced by what it read among the outputs; layers on top are called
+        on the outputs. ValueError for other changes, but for input layers, which only leave the list.
+        """
+        return LayerList(self, self._layers)
+
+    def _follow_layers(self, before: list[Layer], after: list[Layer]) -> None:
+        """Become a model of the layers `after`."""
+        if not self._is_graph_network:
+            self._layers = after
+            return
+        with unchanged_on_error([self, *before, *after], parts=False):
+            outputs = outputs_for(self, before, after)
+            if [id(x) for x in outputs] != [id(x) for x in self.outputs]:
+                self._init_graph_network(self.inputs, outputs, name=self.name)
+        self._layers = [x for x in self._layers if x in after or not isinstance(x, InputLayer)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of this name, or at this place (which wins). ValueError if there is none."""

@@ -12,6 +12,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.input_layer import Input, InputLayer
+from symgraph.engine.layer_list import LayerList
 from symgraph.engine.network import get_source_inputs
 from symgraph.engine.node import Shape
 from symgraph.engine.rollback import unchanged_on_error
@@ -48,10 +49,25 @@ class Sequential(Model):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers that were added, without the input layer that was put below them."""
-        if self._layers and isinstance(self._layers[0], InputLayer):
-            return self._layers[1:]
-        return self._layers
+        """The layers that were added, without the input layer that was put below them.
+
+        The model follows a change of this list: layers that go are popped, those above them added again.
+        """
+        below = 1 if self._layers and isinstance(self._layers[0], InputLayer) else 0
+        return LayerList(self, self._layers[below:])
+
+    def _follow_layers(self, before: list[Layer], after: list[Layer]) -> None:
+        kept = 0
+        while kept < min(len(before), len(after)) and before[kept] is after[kept]:
+            kept += 1
+        shape = self.inputs[0]._keras_shape if self.inputs else None
+        with unchanged_on_error([self, *self._layers, *after], parts=False):
+            for _ in before[kept:]:
+                self.pop()
+            for layer in after[kept:]:
+                self.add(layer)
+            if after and shape is not None and not self.inputs:
+                self.build(shape)
 
     @property
     def _configured_layers(self) -> list[Layer]:
@@ -125,7 +141,8 @@ class Sequential(Model):
             raise TypeError("There are no layers in the model.")
         if len(self.layers) == 1:
             # Nothing is left to know an input shape.
-            vars(self).update(inputs=None, outputs=None, _is_graph_network=False, _layers=[], _built=False)
+            empty = {"inputs": None, "outputs": None, "_layers": [], "_build_input_shape": None}
+            vars(self).update(empty, _is_graph_network=False, _is_compiled=False, _built=False)
         elif self.outputs:
             top, index, _ = self.outputs[0]._keras_history
             node = top._inbound_nodes[index]

@@ -23,7 +23,7 @@ from symgraph.engine.feeding import (
 from symgraph.engine.generator_methods import GeneratorMethods
 from symgraph.engine.observed import observed, profiled
 from symgraph.engine.rollback import unchanged_on_error
-from symgraph.engine.training_arrays import plain_number
+from symgraph.engine.training_arrays import scalar
 from symgraph.engine.training_generator import makes_batches
 from symgraph.engine.training_utils import check_epochs
 from symgraph.inspection.checks import CheckReport
@@ -194,7 +194,7 @@ class Model(GeneratorMethods):
 
         Returns
         -------
-        float or list of float
+        np.float64 or list of np.float64
             The loss, or a list in the order of `metrics_names` if there is more than that.
         """
         self._check_compiled()
@@ -273,8 +273,8 @@ class Model(GeneratorMethods):
 
         Returns
         -------
-        float or list of float
-            Loss and metrics before the update, in the order of `metrics_names`.
+        number of numpy or list of them
+            Of the model's dtype: loss and metrics before the update, in the order of `metrics_names`.
         """
         self._check_compiled()
         feed = standardized_pair(self, x, y, sample_weight, class_weight)
@@ -282,7 +282,7 @@ class Model(GeneratorMethods):
         return _numbers(self.train_function(_whole(self, feed)))
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Loss and metrics of one batch in test mode, in the order of `metrics_names`."""
+        """Loss and metrics of one batch in test mode; returns as `train_on_batch`."""
         self._check_compiled()
         feed = standardized_pair(self, x, y, sample_weight)
         self._make_test_function()
@@ -328,7 +328,7 @@ def _whole(model: Any, feed: Feed) -> list[Any]:
 
 
 def _numbers(outputs: Sequence[Any]) -> Any:
-    return unpack_singleton([plain_number(value) for value in outputs])
+    return unpack_singleton([scalar(value) for value in outputs])
 
 
 def _checked_batch_size(batch_size: int | None, steps: int | None, steps_name: str = "steps") -> int | None:

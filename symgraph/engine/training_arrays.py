@@ -162,7 +162,7 @@ def run_epochs(
             batch_logs: dict[str, Any] = {"batch": index, "size": size}
             callbacks.on_batch_begin(index, batch_logs)
             for label, value in zip(labels, f(ins), strict=False):
-                batch_logs[label] = plain_number(value)
+                batch_logs[label] = scalar(value)
             callbacks.on_batch_end(index, batch_logs)
             if target.stop_training:
                 break
@@ -178,9 +178,9 @@ def run_epochs(
     return history
 
 
-def plain_number(value: Any) -> Any:
-    """A Python number, which prints and adds up exactly, for an array without axes; else the array."""
-    return value.item() if isinstance(value, np.ndarray | np.generic) and value.ndim == 0 else value
+def scalar(value: Any) -> Any:
+    """The number of an array without axes, as a number of numpy; else the array."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def prepare_callbacks(
@@ -353,7 +353,7 @@ def test_loop(
 
     Returns
     -------
-    float or list of float
+    np.float64 or list of np.float64
     """
     # In steps the data may come from the graph, or be the same arrays at each step.
     samples = check_num_samples(ins or (), None if steps is not None else batch_size, steps, "steps")
@@ -366,7 +366,7 @@ def average_outputs(model: Any, f: Function, calls: Iterable[Call], progress: Ca
 
     Returns
     -------
-    float or list of float
+    np.float64 or list of np.float64
     """
     for metric in model.stateful_metric_functions:
         metric.reset_states()
@@ -374,7 +374,7 @@ def average_outputs(model: Any, f: Function, calls: Iterable[Call], progress: Ca
     outs: list[Any] = []
     total = 0
     for done, weight, batch in calls:
-        values = [plain_number(value) for value in f(batch)]
+        values = [np.asarray(value, np.float64)[()] for value in f(batch)]
         outs = outs or [0.0 for _ in values]
         outs = [value if i in stateful else outs[i] + value * weight for i, value in enumerate(values)]
         total += weight

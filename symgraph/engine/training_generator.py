@@ -178,7 +178,7 @@ def evaluate_generator(
 
     Returns
     -------
-    float or list of float
+    np.float64 or list of np.float64
     """
     count = _steps(generator, steps, "steps")
     with stream(generator, count, workers) as source:

@@ -41,6 +41,11 @@ def standardize_sample_or_class_weights(
         return [None for _ in output_names]
     if not hasattr(x_weight, "__len__") or getattr(x_weight, "ndim", 1) == 0:
         raise TypeError(f"`{weight_type}` should hold one weight for each sample or class, got {x_weight!r}")
+    if len(output_names) > 1 and not isinstance(x_weight, list | dict):
+        raise TypeError(
+            f"The model has multiple outputs, so `{weight_type}` should be either a list or a dict. "
+            f"Provided `{weight_type}` type not understood: {x_weight!r}"
+        )
     if len(x_weight) == 0:
         return [None for _ in output_names]
     if len(output_names) == 1:
@@ -53,25 +58,20 @@ def standardize_sample_or_class_weights(
                 f"Unknown entries in `sample_weight`: {list(x_weight)}, expected {list(output_names)}"
             )
         return [x_weight]
-    if isinstance(x_weight, list | tuple):
+    if isinstance(x_weight, list):
         if len(x_weight) != len(output_names):
             raise ValueError(
                 f"Provided `{weight_type}` was a list of {len(x_weight)} elements, but the model has "
                 f"{len(output_names)} outputs. You should provide one `{weight_type}` array per model output."
             )
         return list(x_weight)
-    if isinstance(x_weight, dict):
-        unknown = sorted(str(name) for name in x_weight if name not in output_names)
-        if unknown:
-            raise ValueError(
-                f"Unknown entries in `{weight_type}`: {', '.join(unknown)}. The model has several outputs, "
-                f"so its keys are expected to be among {list(output_names)}."
-            )
-        return [x_weight.get(name) for name in output_names]
-    raise TypeError(
-        f"The model has multiple outputs, so `{weight_type}` should be either a list or a dict. "
-        f"Provided `{weight_type}` type not understood: {x_weight!r}"
-    )
+    unknown = sorted(str(name) for name in x_weight if name not in output_names)
+    if unknown:
+        raise ValueError(
+            f"Unknown entries in `{weight_type}`: {', '.join(unknown)}. The model has several outputs, "
+            f"so its keys are expected to be among {list(output_names)}."
+        )
+    return [x_weight.get(name) for name in output_names]
 
 
 def standardize_class_weights(class_weight: Any, output_names: Sequence[str]) -> list[Any]:

@@ -70,7 +70,7 @@ class Progbar:
                 self._sums[name] = (value, 1)
             else:
                 total, count = self._sums.get(name, (0, 0))
-                self._sums[name] = (total + value * steps, count + steps)
+                self._sums[name] = (total + np.float64(value) * steps, count + steps)
         self._seen_so_far = current
         if self.verbose == 1:
             self._draw_bar(current)

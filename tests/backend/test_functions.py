@@ -210,3 +210,24 @@ def test_a_tensor_among_updates_is_computed(capsys: pytest.CaptureFixture[str]) 
     assert K.function([], [v], updates=[K.print_tensor(v, "v is"), (v, v + 1)])([]) == [1]
     assert capsys.readouterr().out == "v is 1.0\n"
     assert K.get_value(v) == 2
+
+
+def test_without_a_learning_phase_graphs_test() -> None:
+    """As TensorFlow's placeholder, which is 0 where nobody feeds it."""
+    x = K.placeholder((2,))
+    phase = K.in_train_phase(x + 1, x)
+    data = np.array([1.0, 2.0], "f4")
+    np.testing.assert_array_equal(K.function([x], [phase])([data])[0], data)
+    np.testing.assert_array_equal(K.function([x], [x * 2], updates=[]).run({x: data}, phase), data)
+    both = K.function([x, K.learning_phase()], [phase])
+    np.testing.assert_array_equal(both([data, 1])[0], data + 1)
+    np.testing.assert_array_equal(both([data, 0])[0], data)
+    assert K.eval(K.in_train_phase(K.constant(1.0), K.constant(2.0))) == 2
+    fed = K.function([x], [phase])
+    np.testing.assert_array_equal(fed.run({x: data, K.learning_phase(): 1})[0], data + 1)
+    # Read inside of a loop, and by an update.
+    total = K.foldl(lambda a, b: a + K.in_train_phase(b * 0, b), x)
+    np.testing.assert_allclose(K.function([x], [total])([data])[0], 3)
+    v = K.variable(0.0)
+    K.function([x], [], updates=[(v, K.in_train_phase(K.sum(x), K.sum(x) * 2))])([data])
+    assert K.get_value(v) == 6

@@ -7,6 +7,7 @@ import scipy.sparse
 
 from symgraph import backend as K
 from symgraph import losses
+from symgraph.callbacks import BaseLogger, LambdaCallback
 from symgraph.layers import BatchNormalization, Dense, Dropout, Flatten, Input, Lambda, Layer
 from symgraph.models import Model, Sequential
 from symgraph.optimizers import SGD
@@ -62,7 +63,7 @@ def test_train_on_batch_is_a_step_of_gradient_descent(sample_weight):
     found = model.train_on_batch(
         x, y, sample_weight=None if sample_weight is None else np.array(sample_weight)
     )
-    assert isinstance(found, float)
+    assert isinstance(found, np.float32)
     assert found == pytest.approx(loss, rel=1e-5)
     for weight, expected in zip(model.get_weights(), after, strict=True):
         np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6)
@@ -459,3 +460,61 @@ def test_missing_targets_are_named() -> None:
             call(x, None)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+# -- what comes back -----------------------------------------------------------------------------------------
+
+
+def test_results_are_numbers_of_numpy():
+    """The types of Keras 2.2.4: single batches in the model's dtype, averages in float64."""
+    model = _linear(metrics=["mae"])
+    x, y = _data(10)
+    logs = {}
+    keep = LambdaCallback(
+        on_batch_end=lambda _, given: logs.update(batch=dict(given)),
+        on_epoch_end=lambda _, given: logs.update(epoch=dict(given)),
+    )
+    for made in (model.train_on_batch(x, y), model.test_on_batch(x, y)):
+        assert [type(v) for v in made] == [np.float32, np.float32]
+    for fitted in (
+        model.fit(x, y, 4, 2, 0, [keep], validation_data=(x, y)),
+        model.fit_generator(iter([(x, y)] * 4), 2, 2, verbose=0, callbacks=[keep], validation_data=(x, y)),
+    ):
+        assert {type(v) for values in fitted.history.values() for v in values} == {np.float64}
+        assert {type(v) for v in logs["epoch"].values()} == {np.float64}
+        assert type(logs["batch"]["loss"]) is type(logs["batch"]["mean_absolute_error"]) is np.float32
+    for found in (model.evaluate(x, y, 4, 0), model.evaluate_generator(iter([(x, y)] * 2), 2)):
+        assert [type(v) for v in found] == [np.float64, np.float64]
+    single = _linear().evaluate(x, y, verbose=0)
+    assert type(single) is np.float64
+    assert single.shape == ()
+
+
+def test_averages_keep_their_digits():
+    """4,000 batches, each with the loss 0.01 in float32, whose sum in float32 is off by 1e-5."""
+    model = Sequential([Lambda(lambda v: v, input_shape=(1,))])
+    model.compile("sgd", lambda true, found: K.mean(found - true, axis=-1))
+    x = np.full((4000, 1), 0.01, "f4")
+    expected = float(np.float32(0.01))
+    assert model.evaluate(x, x * 0, 1, 0) == pytest.approx(expected, rel=1e-9)
+    logger = BaseLogger()
+    logger.set_params({"metrics": ["loss"]})
+    logger.on_epoch_begin(0)
+    for _ in range(4000):
+        logger.on_batch_end(0, {"size": 1, "loss": np.float32(0.01)})
+    logs = {}
+    logger.on_epoch_end(0, logs)
+    assert logs["loss"] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "weights", [np.ones(8), np.ones((2, 8)), np.ones(0), (np.ones(8), np.ones(8)), "ab", {1, 2}, 3, 3.0]
+)
+def test_weights_of_several_outputs_are_a_list_or_a_dict(weights):
+    model = _two_headed()
+    x, y = [np.ones((8, 3)), np.ones((8, 2))], [np.ones((8, 1)), np.ones((8, 2))]
+    for use in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(TypeError, match="sample_weight"):
+            use(x, y, sample_weight=weights)
+    with pytest.raises(TypeError, match="class_weight"):
+        model.fit(x, y, class_weight=weights)
