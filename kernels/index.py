@@ -134,8 +134,9 @@ def gather_rows(
         One dtype, any strides (where rows are not contiguous, through a copy).
     indices : Buffer
         int32, int64 or uint8 of any shape; negative ones count from the end.
-    mode : {'raise', 'clip', 'wrap'}
+    mode : {'raise', 'front', 'clip', 'wrap'}
         What an index out of range does: the status 'index out of range', the nearest row, the remainder.
+        Under 'front' a negative one is out of range, too.
     """
     axis %= len(x.shape)
     if out.size == 0:

@@ -12,14 +12,18 @@ ROW_INDICES, ROW_PARTS = 1, 8
 
 
 def checked(writer: Writer, index: Vec, size: Vec, mode: str) -> Vec:
-    """An index made to lie in 0 to size - 1, by `mode`; the kernel ends with a status where it cannot."""
-    if mode != "raise":
+    """An index made to lie in 0 to size - 1, by `mode`; the kernel ends with a status where it cannot.
+
+    As numpy has them; 'front' is 'raise' without negative indices.
+    """
+    if mode not in ("raise", "front"):
         with writer.when(size <= 0):
             writer.builder.ret(INT(1))
     if mode == "wrap":
         rest = index.remainder(size)
         return where(rest < 0, rest + size, rest)
-    index = where(index < 0, index + size, index)
+    if mode != "front":
+        index = where(index < 0, index + size, index)
     if mode == "clip":
         index = where(index < size, index, size - 1)
         return where(index < 0, 0, index)

@@ -229,8 +229,13 @@ def gather(reference: Any, indices: Any) -> Tensor:
     Returns
     -------
     tensor of shape `indices.shape + reference.shape[1:]`
+
+    Raises
+    ------
+    ValueError
+        When it runs: for a number below 0 or above n - 1.
     """
-    return index.gather(reference, indices, 0)
+    return index.gather(reference, indices, 0, from_end=False)
 
 
 def dot(x: Any, y: Any) -> Tensor:

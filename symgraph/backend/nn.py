@@ -10,7 +10,7 @@ from symgraph.backend.movement import flatten
 from symgraph.globals import epsilon
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Op
-from symgraph.graph.ops import elementwise, reduce
+from symgraph.graph.ops import elementwise, index, reduce
 from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import nn as nn_ops
 from symgraph.graph.ops import shape as shape_ops
@@ -151,7 +151,7 @@ def sparse_categorical_crossentropy(
     output = _classes_last(output, _class_axis(axis, output))
     logits = output if from_logits else _logits(output, nn_ops.Softmax, output.ndim - 1)
     logits = math_ops.log(_inside(output)) if logits is None else logits
-    labels = shape_ops.reshape(elementwise.cast(flatten(target), "int64"), output.shape[:-1])
+    labels = shape_ops.reshape(index.whole_numbers(flatten(target)), output.shape[:-1])
     return nn_ops.sparse_softmax_cross_entropy(logits, labels)
 
 

@@ -19,6 +19,7 @@ from symgraph.compiler.compile import Lowered
 from symgraph.compiler.observe import OBSERVERS, LiveRun, Observer
 from symgraph.compiler.plan import Mode, plan
 from symgraph.compiler.program import Program, RowError
+from symgraph.graph.evaluate import evaluate
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.threads import get_num_threads
 
@@ -95,7 +96,7 @@ class Variant:
             with self._lock:
                 return self._run(program, feeds)
         except RowError as error:
-            raise ValueError(self._described(program, error)) from error
+            raise ValueError(self._described(program, error, feeds)) from error
 
     def observed(
         self, feeds: list[np.ndarray], observers: Sequence[Observer], mode: Mode = "pinned"
@@ -106,7 +107,7 @@ class Variant:
             with self._lock or nullcontext():
                 return LiveRun(self, program, feeds).observed_by(observers, self._wide_slabs)
         except RowError as error:
-            raise ValueError(self._described(program, error)) from error
+            raise ValueError(self._described(program, error, feeds)) from error
 
     def alone(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
         """Run the Program, and nobody looks. For a graph without updates."""
@@ -117,18 +118,38 @@ class Variant:
         """The ids of the nodes."""
         return NodeIds(self.lowered)
 
-    def _described(self, program: Program, error: RowError) -> str:
+    def _described(self, program: Program, error: RowError, feeds: Sequence[np.ndarray]) -> str:
         """What a kernel complains of: layer, line, op, shapes of its inputs, and where in a loop it is."""
         row, status = program.rows[error.row], error.error.status
         meaning = row.kernel.errors.get(status, f"status {status}")
+        detail = self._complaint(row.node, feeds)
+        if detail:
+            meaning = f"{meaning}: {detail}"
         work = program.layout.works[program.layout.work_of_row(error.row)]
         shapes = " and ".join(str(buffer.shape) for buffer in work.inputs)
         loops = self.ids.loops(row.node)
         where = [f"turn {n + 1} of the loop {name}" for n, name in zip(error.turns, loops, strict=False)]
         if any(other.slice for other in program.rows if other.node is row.node):
             where.append(f"slice {row.slice + 1} of the samples")
-        text = f"{row.node.origins[0]}: {row.node.op}: {meaning} (inputs of shapes {shapes}"
+        origins = ", ".join(map(str, row.node.origins))
+        text = f"{origins}: {row.node.op}: {meaning} (inputs of shapes {shapes}"
         return f"{text}; {', '.join(where)})" if where else f"{text})"
+
+    def _complaint(self, node: Tensor, feeds: Sequence[np.ndarray]) -> str | None:
+        """What the numpy reference of a node says of these feeds: kernels tell no values.
+
+        None for a node in a loop, or where the reference has nothing to say.
+        """
+        if node not in self.lowered.nodes:
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                evaluate([node], dict(zip(self.lowered.inputs, feeds, strict=True)))
+        except ValueError as complaint:
+            return str(complaint)
+        except Exception:
+            return None
+        return None
 
     def _run(self, program: Program, feeds: list[np.ndarray]) -> list[np.ndarray]:
         recorder = RECORDER.get()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from symgraph import backend as K
 from symgraph.engine.node import Shape
 from symgraph.graph.leaves import Variable
+from symgraph.graph.ops.index import whole_numbers
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
 from symgraph.layers import legacy
@@ -34,6 +35,11 @@ class Embedding(ConfiguredLayer):
     Shapes
     ------
     (batch, steps) to (batch, steps, output_dim); further axes of steps as well.
+
+    Raises
+    ------
+    ValueError
+        When a batch runs: for a number below 0 or above input_dim - 1, or NaN. Fractions are cut off.
     """
 
     config_names: ClassVar[tuple[str, ...]] = (
@@ -114,5 +120,5 @@ class Embedding(ConfiguredLayer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Look up."""
-        integers = inputs if K.dtype(inputs) in ("int32", "int64") else K.cast(inputs, "int32")
+        integers = inputs if K.dtype(inputs) in ("int32", "int64") else whole_numbers(inputs, "int32")
         return K.gather(self.embeddings, integers)

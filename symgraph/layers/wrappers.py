@@ -15,6 +15,7 @@ from symgraph.engine.node import Shape
 from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.serialization import deserialize, serialize
 from symgraph.engine.training import Model
+from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.nested import Nested
 from symgraph.layers.rnn import RNN, first, joined_inputs, split_inputs
@@ -133,7 +134,9 @@ class TimeDistributed(Wrapper):
             arguments["mask"] = _joined(mask)
         steps = _joined(inputs)
         self._inner_inputs[inputs_key(inputs)] = [(self.layer, steps)]
-        y = first(self.layer.call(steps, **arguments))
+        # Errors at run time name the layer that makes them.
+        with layer_scope(self.layer.name):
+            y = first(self.layer.call(steps, **arguments))
         output = K.reshape(y, (*inputs.shape[:2], *y.shape[1:]))
         output._uses_learning_phase = getattr(y, "_uses_learning_phase", False)
         return output

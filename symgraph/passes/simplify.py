@@ -235,7 +235,9 @@ def transpose_indices(node: Tensor) -> Tensor | None:
     order, rest = node.op.axes[: indices.ndim], node.op.axes[indices.ndim :]
     if sorted(order) != list(range(indices.ndim)) or list(rest) != list(range(indices.ndim, node.ndim)):
         return None
-    return value.op(table, Transpose(order)(indices))
+    # An index out of range is the fault of the layer that looks it up.
+    origins = tuple(dict.fromkeys(value.origins + node.origins))
+    return value.op(table, Transpose(order)(indices, origins=node.origins), origins=origins)
 
 
 RULES: tuple[Rule, ...] = (

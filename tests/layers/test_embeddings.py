@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 import pytest
 
 from symgraph import backend as K
-from symgraph.layers import LSTM, Embedding, Flatten, Input
+from symgraph.layers import LSTM, Embedding, Flatten, Input, Reshape, TimeDistributed
 from symgraph.models import Model, Sequential
 from tests.layers import recurrent_truth as truth
 
@@ -96,3 +98,77 @@ def test_what_is_refused() -> None:
     with pytest.raises((ValueError, IndexError), match="index out of range"):
         model.predict(np.array([[3, 10]]))
     assert K.int_shape(model.layers[0].embeddings) == (10, 3)
+
+
+# -- numbers that are no rows of the table -------------------------------------------------------------------
+
+
+def _around(embedding: Embedding, kind: str) -> Model:
+    layers = {
+        "alone": [embedding],
+        "below a loop": [embedding, LSTM(2)],
+        "in TimeDistributed": [Reshape((2, 1)), TimeDistributed(embedding)],
+        "nested": [Sequential([embedding]), Flatten()],
+        "nested in TimeDistributed": [
+            Reshape((2, 1)),
+            TimeDistributed(Sequential([embedding, Flatten()])),
+        ],
+    }[kind]
+    x = Input((2,))
+    return Model(x, reduce(lambda y, layer: layer(y), layers, x))
+
+
+KINDS = ["alone", "below a loop", "in TimeDistributed", "nested", "nested in TimeDistributed"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [-1.0, 10.0, 3e9, np.nan, np.inf, -np.inf])
+def test_numbers_without_a_row_are_refused(kind: str, number: float) -> None:
+    """Keras on a processor raises, too, but for NaN. The layer, the number and the last row are named."""
+    model = _around(Embedding(10, 3, input_length=2 if "Time" not in kind else 1, name="words"), kind)
+    model.compile("sgd", "mse")
+    data = np.array([[0, 9], [number, 1]])
+    shown = str(int(number)) if abs(number) < 100 else "-"
+    for use in (model.predict, lambda x: model.fit(x, np.zeros(model.predict(x * 0).shape), verbose=0)):
+        with pytest.raises(ValueError, match=rf"layer words .*index {shown}.* rows 0 to 9"):
+            use(data)
+    assert np.isfinite(model.predict(np.array([[0, 9]]))).all()
+
+
+def test_masked_zeros_are_rows_and_masked_numbers_are_checked() -> None:
+    model = Sequential([Embedding(10, 3, mask_zero=True, input_length=2), LSTM(2)])
+    model.predict(np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="index -1"):
+        model.predict(np.array([[0, -1]]))
+
+
+def test_fractions_are_cut_off() -> None:
+    """As `K.cast` does in Keras."""
+    model = Sequential([Embedding(10, 3, input_length=2)])
+    found = model.predict(np.array([[1.9, -0.9]]))
+    np.testing.assert_array_equal(found, model.predict(np.array([[1, 0]])))
+
+
+@pytest.mark.parametrize("number", [-1, 5])
+def test_gather_knows_no_negative_rows(number: int) -> None:
+    table, numbers = K.variable(np.eye(5)), K.placeholder((None,), dtype="int32")
+    picked = K.gather(table, numbers)
+    data = np.array([0, number], "int32")
+    with pytest.raises(ValueError, match=rf"index {number} is out of range for rows 0 to 4"):
+        K.function([numbers], [picked])([data])
+    # The gradient asks for no row, but for the places to add to.
+    with pytest.raises(ValueError, match=f"index {number}"):
+        K.function([numbers], K.gradients(K.sum(picked), [table]))([data])
+    with pytest.raises(ValueError, match=r"index out of range.*turn 2 of the loop"):
+        K.function([numbers], [K.map_fn(lambda n: K.gather(table, n), numbers)])([data])
+    with pytest.raises(IndexError, match=f"index {number}"):
+        K.gather(table, data)
+
+
+@pytest.mark.parametrize("label", [-1.0, 5.0, np.nan])
+def test_labels_out_of_range(label: float) -> None:
+    target, scores = K.placeholder((2,)), K.variable(np.full((2, 5), 0.2))
+    loss = K.function([target], [K.sparse_categorical_crossentropy(target, scores)])
+    np.testing.assert_allclose(loss([np.array([0.0, 4.0])])[0], np.log(5), rtol=1e-6)
+    with pytest.raises(ValueError, match="out of range for an axis of size 5"):
+        loss([np.array([0.0, label])])

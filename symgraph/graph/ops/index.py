@@ -11,13 +11,13 @@ import numpy as np
 from symgraph.graph.dims import Dim, Expression, product, shape_text
 from symgraph.graph.leaves import as_tensor, constant, constant_value
 from symgraph.graph.op import Op, Sample, byte_count
-from symgraph.graph.ops.compare import greater_equal, less, logical_or
+from symgraph.graph.ops.compare import greater_equal, less, logical_or, not_equal
 from symgraph.graph.ops.elementwise import FLOATS, broadcast_requirements, broadcast_shapes, cast, where
 from symgraph.graph.ops.shape import broadcast_to, reshape, transpose
 from symgraph.graph.ops.sizes import known, size_tensor, size_values
 from symgraph.graph.ops.slicing import basic_slice, item_place
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import DTYPES, TensorType, is_integer, normalize_axis
+from symgraph.graph.types import DTYPES, TensorType, is_float, is_integer, normalize_axis
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.index import (
     copy_rows,
@@ -46,19 +46,24 @@ def _check_indices(op: Op, indices: TensorType) -> None:
         raise TypeError(f"{op}: expected indices of type int32 or int64, got {indices.dtype}")
 
 
-def _inside(op: Op, indices: np.ndarray, size: int) -> np.ndarray:
-    """`indices` counted from the front. ValueError for one outside of [-size, size), as kernels report it."""
-    outside = (indices < -size) | (indices >= size)
+def _inside(op: Op, indices: np.ndarray, size: int, from_end: bool = True) -> np.ndarray:
+    """`indices` counted from the front. ValueError for one outside of [-size, size), as kernels report it.
+
+    Unless they may count `from_end`, outside of [0, size).
+    """
+    outside = (indices < (-size if from_end else 0)) | (indices >= size)
     if outside.any():
-        raise ValueError(f"{op}: index {indices[outside].flat[0]} is out of range for an axis of size {size}")
+        limits = f"an axis of size {size}" if from_end else f"rows 0 to {size - 1}"
+        raise ValueError(f"{op}: index {indices[outside].flat[0]} is out of range for {limits}")
     return np.where(indices < 0, indices + size, indices)
 
 
 @dataclass(frozen=True)
 class Gather(Op):
-    """Slices of x along an axis, picked by indices of any shape. Negative ones count from the end."""
+    """Slices of x along an axis, picked by indices of any shape. Negative ones count from the end, if any may."""
 
     axis: int
+    from_end: bool = True
 
     def __str__(self) -> str:
         return f"gather[{self.axis}]"
@@ -74,12 +79,12 @@ class Gather(Op):
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
         """Added up where it was picked."""
         x, indices = inputs
-        return ScatterAdd(self.axis, x.shape[self.axis])(grad, indices), None
+        return ScatterAdd(self.axis, x.shape[self.axis], self.from_end)(grad, indices), None
 
     def reference(self, *arrays: Any) -> Any:
         """numpy's take."""
         x, indices = arrays
-        return np.take(x, _inside(self, indices, x.shape[self.axis]), self.axis)
+        return np.take(x, _inside(self, indices, x.shape[self.axis], self.from_end), self.axis)
 
     def bytes(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
         """What is picked, the indices, and the result; not the whole of x."""
@@ -90,7 +95,8 @@ class Gather(Op):
     ) -> list[Row]:
         """Copies of lines."""
         x, indices = inputs
-        return gather_rows(x, indices, outputs[0], self.axis, threads=threads, scratch=scratch)
+        mode = "raise" if self.from_end else "front"
+        return gather_rows(x, indices, outputs[0], self.axis, mode, threads=threads, scratch=scratch)
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
@@ -99,6 +105,8 @@ class Gather(Op):
             for shape, axis, count in _GATHERED:
                 indices = np.asarray(rng.integers(-shape[axis], shape[axis], count)).astype(index_type)
                 yield Sample(cls(axis), (rng.standard_normal(shape), indices), True, ((0, 0),))
+                front = (rng.standard_normal(shape), indices % shape[axis])
+                yield Sample(cls(axis, False), front, True, ((0, 0),))
         for dtype in DTYPES:
             yield Sample(cls(0), (rng.integers(0, 2, (5, 3)).astype(dtype), np.array([4, 0, 4, -1])), False)
 
@@ -109,6 +117,7 @@ class ScatterAdd(Op):
 
     axis: int
     size: Dim
+    from_end: bool = True
 
     def __str__(self) -> str:
         return f"scatter_add[{self.axis}]"
@@ -140,7 +149,7 @@ class ScatterAdd(Op):
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
         """Picked at the indices."""
-        return Gather(self.axis)(grad, inputs[1]), None
+        return Gather(self.axis, self.from_end)(grad, inputs[1]), None
 
     def reference(self, *arrays: Any) -> Any:
         """numpy's add.at."""
@@ -149,7 +158,7 @@ class ScatterAdd(Op):
         lines = np.moveaxis(updates, range(self.axis, self.axis + rank), range(rank))
         wide = np.float64 if updates.dtype.kind == "f" else updates.dtype
         result = np.zeros((size, *lines.shape[rank:]), wide)
-        np.add.at(result, _inside(self, indices, size), lines)
+        np.add.at(result, _inside(self, indices, size, self.from_end), lines)
         return np.moveaxis(result, 0, self.axis).astype(updates.dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
@@ -168,7 +177,10 @@ class ScatterAdd(Op):
         front = out.transpose((self.axis, *range(self.axis), *range(self.axis + 1, len(out.shape))))
         direct = front.contiguous
         target = front if direct else scratch(front.shape, front.dtype)
-        rows = scatter_add_rows(indices, lines, target, clear=True, threads=threads, scratch=scratch)
+        mode = "raise" if self.from_end else "front"
+        rows = scatter_add_rows(
+            indices, lines, target, clear=True, mode=mode, threads=threads, scratch=scratch
+        )
         return rows if direct else rows + copy_rows(target, front, threads=threads, scratch=scratch)
 
     @classmethod
@@ -345,21 +357,31 @@ def _as_indices(indices: Any, what: str) -> Tensor:
     return indices if indices.dtype in _INDICES else cast(indices, "int32")
 
 
-def _check_constant(indices: Tensor, size: Dim, what: str) -> None:
+def _check_constant(indices: Tensor, size: Dim, what: str, from_end: bool = True) -> None:
     """ValueError where fixed indices lie outside an axis of known size."""
     values = constant_value(indices)
     if values is not None and values.size and isinstance(size, int):
         worst = values.max() if values.max() >= size else values.min()
-        if not -size <= worst < size:
+        if not (-size if from_end else 0) <= worst < size:
             raise IndexError(f"{what}: index {worst} is out of range for an axis of size {size}")
 
 
-def gather(x: Any, indices: Any, axis: int = 0) -> Tensor:
-    """Slices of `x` along `axis` at `indices`; an index out of range is an error when the graph runs."""
+def whole_numbers(x: Any, dtype: str = "int64") -> Tensor:
+    """Numbers as indices that count from the front: fractions are cut off, and NaN is -1, which is none."""
+    x = as_tensor(x)
+    # What a processor makes of NaN may be a good index.
+    return cast(where(not_equal(x, x), as_tensor(-1.0, x.dtype), x) if is_float(x.dtype) else x, dtype)
+
+
+def gather(x: Any, indices: Any, axis: int = 0, from_end: bool = True) -> Tensor:
+    """Slices of `x` along `axis` at `indices`; an index out of range is an error when the graph runs.
+
+    Negative ones count from the end, unless `from_end` is False: then they are out of range.
+    """
     x, indices = as_tensor(x), _as_indices(indices, "gather")
     place = normalize_axis(axis, x.ndim)
-    _check_constant(indices, x.shape[place], "gather")
-    return Gather(place)(x, indices)
+    _check_constant(indices, x.shape[place], "gather", from_end)
+    return Gather(place, from_end)(x, indices)
 
 
 def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
