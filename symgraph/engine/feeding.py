@@ -13,6 +13,7 @@ from symgraph import losses
 from symgraph.engine.objective import is_library_loss
 from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.row_parts import in_parts
+from symgraph.engine.tables import is_table, numbers
 from symgraph.engine.training_utils import (
     check_array_length_consistency,
     check_class_labels,
@@ -192,9 +193,17 @@ def _check_sparse(arrays: Sequence[Any], tensors: Sequence[Any], names: Sequence
             )
 
 
+def _without_tables(x: Any) -> Any:
+    """DataFrames and Series, and other libraries' tensors, as arrays; all else as it is."""
+    if isinstance(x, list | tuple):
+        return [_without_tables(part) for part in x]
+    return numbers(x, "") if is_table(x) or hasattr(x, "__array__") else x
+
+
 def _build_for(model: Any, x: Any, compiling: bool) -> None:
     """Give a model without input shape the shapes of the first data, and compile it if that was asked for."""
     if not model.built or not model.inputs:
+        x = _without_tables(x)
         arrays = list(x) if isinstance(x, list | tuple) else [x]
         if not arrays or not all(isinstance(array, np.ndarray) or is_dataset(array) for array in arrays):
             raise ValueError(

@@ -61,10 +61,16 @@ class _Walk:
 def _walk(outputs: Sequence[Tensor]) -> _Walk:
     walk = _Walk([], set(), {})
     begun: set[int] = set()
-    stack: list[tuple[Node, Iterator[tuple[Layer, int]]]] = []
+    stack: list[tuple[Node, Iterator[tuple[Layer, int, Tensor]]]] = []
 
-    def enter(layer: Layer, index: int) -> None:
-        node = layer._inbound_nodes[index]
+    def enter(layer: Layer, index: int, tensor: Tensor) -> None:
+        calls = layer._inbound_nodes
+        if index >= len(calls) or all(x is not tensor for x in calls[index].output_tensors):
+            raise ValueError(
+                f"Graph disconnected: {layer.name} has other layers now than when it gave {tensor!r}; call "
+                "it again"
+            )
+        node = calls[index]
         if id(node) in begun:
             return
         begun.add(id(node))
@@ -74,7 +80,7 @@ def _walk(outputs: Sequence[Tensor]) -> _Walk:
 
     for x in outputs:
         layer, index, _ = _history(x)
-        enter(layer, index)
+        enter(layer, index, x)
         while stack:
             node, parents = stack[-1]
             parent = next(parents, None)
@@ -92,8 +98,8 @@ def _history(tensor: Tensor) -> tuple[Layer, int, int]:
     return history
 
 
-def _parents(node: Node) -> Iterator[tuple[Layer, int]]:
-    """The calls that made the inputs of `node`."""
+def _parents(node: Node) -> Iterator[tuple[Layer, int, Tensor]]:
+    """The calls that made the inputs of `node`, and these."""
     # An input layer lists its tensor as its own input, and no layer.
     for tensor, layer, index in zip(node.input_tensors, node.inbound_layers, node.node_indices, strict=False):
         if layer is None or index is None:
@@ -102,7 +108,7 @@ def _parents(node: Node) -> Iterator[tuple[Layer, int]]:
                 f"({tensor.origins[0]}), which no layer made; wrap the computation in a `Lambda` layer, or "
                 "the tensor in `Input(tensor=...)`."
             )
-        yield layer, index
+        yield layer, index, tensor
 
 
 def _depths(finished: Sequence[Node]) -> tuple[dict[int, list[Node]], dict[int, list[Layer]]]:
@@ -113,7 +119,7 @@ def _depths(finished: Sequence[Node]) -> tuple[dict[int, list[Node]], dict[int, 
         depth = max(node_depths.setdefault(node, 0), layer_depths.get(node.outbound_layer, 0))
         layer_depths[node.outbound_layer] = depth
         node_depths[node] = depth
-        for parent_layer, index in _parents(node):
+        for parent_layer, index, _ in _parents(node):
             parent = parent_layer._inbound_nodes[index]
             node_depths[parent] = max(depth + 1, node_depths.get(parent, 0))
     nodes: dict[int, list[Node]] = defaultdict(list)

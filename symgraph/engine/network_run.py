@@ -39,8 +39,17 @@ def run_network(
         if all(id(x) in computed for x in node.output_tensors):
             continue
         _run_node(network, node, computed, inputs)
-    results = [computed[id(x)] for x in network.outputs]
+    results = [_known(computed, x, network) for x in network.outputs]
     return [x for x, _ in results], [mask for _, mask in results]
+
+
+def _known(computed: Computed, x: Tensor, network: Network) -> tuple[Tensor, Tensor | None]:
+    if id(x) not in computed:
+        raise ValueError(
+            f"model {network.name}: {x!r} is not computed from the inputs by the layers of the model; were "
+            "its `inputs` or `outputs` set? Make a new `Model(inputs, outputs)`"
+        )
+    return computed[id(x)]
 
 
 def _in_order(network: Network) -> list[Node]:
@@ -53,8 +62,8 @@ def _in_order(network: Network) -> list[Node]:
 
 def _run_node(network: Network, node: Node, computed: Computed, inputs: Sequence[Tensor]) -> None:
     layer = node.outbound_layer
-    tensors = [computed[id(x)][0] for x in node.input_tensors]
-    masks = [computed[id(x)][1] for x in node.input_tensors]
+    found = [_known(computed, x, network) for x in node.input_tensors]
+    tensors, masks = [x for x, _ in found], [mask for _, mask in found]
     arguments = dict(node.arguments)
     if has_arg(layer.call, "mask"):
         arguments.setdefault("mask", unpack_singleton(masks))

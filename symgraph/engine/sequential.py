@@ -182,6 +182,12 @@ class Sequential(Model):
         self.outputs = [x]
         self._build_input_shape = input_shape
 
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """Write the graph of all layers again, for new inputs; a model without input shape takes theirs."""
+        if not self.inputs:
+            self.build(K.int_shape(inputs))
+        return super().call(inputs, mask)
+
     def _set_inputs(self, inputs: Any) -> None:
         """Build for the shape of the first data."""
         arrays = to_list(inputs, allow_tuple=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Set
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.engine.feeding import Feed, joined, standardized, standardized_pair, validation_part
+from symgraph.engine.tables import is_table
 from symgraph.engine.training_arrays import (
     Batch,
     Batches,
@@ -43,14 +44,36 @@ class Workers:
 
 
 def makes_batches(x: Any) -> bool:
-    """Whether `x` gives ready batches: a `Sequence`, or a generator or another iterator."""
-    return isinstance(x, Sequence) or hasattr(x, "__next__")
+    """Whether `x` gives ready batches: a `Sequence`, a generator or another iterator, or a loader."""
+    return isinstance(x, Sequence) or hasattr(x, "__next__") or is_loader(x)
+
+
+def is_loader(x: Any) -> bool:
+    """Whether `x` knows its length and is gone through pass by pass, but has no places: PyTorch's DataLoader.
+
+    Containers and what numpy takes for an array are none.
+    """
+    passes = hasattr(x, "__iter__") and hasattr(x, "__len__") and not hasattr(x, "__getitem__")
+    return passes and not (
+        isinstance(x, Set | Mapping | MappingView | type) or hasattr(x, "__array__") or is_table(x)
+    )
+
+
+def _passes(loader: Any, batches: int | None) -> Iterator[Any]:
+    """Pass after pass over a loader, of so many batches each; the last one is the first that has fewer."""
+    done = batches
+    while done == batches or (batches is None and done):
+        done = 0
+        for done, item in enumerate(itertools.islice(loader, batches), 1):
+            yield item
 
 
 @contextmanager
 def stream(data: Any, batches: int, workers: Workers, shuffle: bool = False) -> Iterator[Iterator[Any]]:
     """So many batches of a Sequence or a generator; all threads and processes end with the block."""
     made = workers.use_multiprocessing
+    if is_loader(data):
+        data = _passes(data, len(data) or None)
     enqueuer = (
         OrderedEnqueuer(data, made, shuffle) if isinstance(data, Sequence) else GeneratorEnqueuer(data, made)
     )
@@ -197,10 +220,17 @@ def predict_generator(model: Any, generator: Any, steps: float | None, workers: 
         One for each output.
     """
     count = _steps(generator, steps, "steps")
+    several = len(model.inputs or ()) > 1
+
+    def inputs(item: Any) -> Feed:
+        # PyTorch's loaders put inputs and targets into a list.
+        paired = is_loader(generator) and isinstance(item, list) and len(item) > 1 and not several
+        return standardized(model, _inputs(tuple(item) if paired else item))
+
     with stream(generator, count, workers) as source:
-        source = _built_by_first(model, source, lambda item: standardized(model, _inputs(item)))
+        source = _built_by_first(model, source, inputs)
         model._make_predict_function()
-        calls = _calls(source, count, lambda item: standardized(model, _inputs(item)), model)
+        calls = _calls(source, count, inputs, model)
         return join_outputs(model.predict_function, calls, progress_bar(verbose, None, count))
 
 
@@ -274,6 +304,8 @@ def _steps(data: Any, steps: Any, name: str) -> int:
         raise TypeError(f"Expected a generator or a `symgraph.utils.Sequence`, got {got}")
     if steps is None and isinstance(data, Sequence):
         steps = count_batches(data)
+    if steps is None and is_loader(data):
+        steps = len(data)
     if steps is None:
         raise ValueError(
             f"`{name}=None` is only valid for a generator based on the `symgraph.utils.Sequence` class. "

@@ -14,6 +14,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph import losses
 from symgraph.engine.objective import collect_metrics, weighted_masked_objective
+from symgraph.engine.tables import is_dataset, numbers
 from symgraph.engine.training_weights import (
     standardize_class_weights,
     standardize_sample_or_class_weights,
@@ -45,19 +46,14 @@ __all__ = [
 ]
 
 
-def is_dataset(x: Any) -> bool:
-    """Whether `x` is array-like but no numpy array: an HDF5 dataset, or something that is read like one."""
-    looks_like_one = hasattr(x, "shape") and hasattr(x, "dtype") and hasattr(x, "__getitem__")
-    return looks_like_one and not isinstance(x, np.ndarray) and not is_sparse_matrix(x) and not K.is_tensor(x)
-
-
 def standardize_single_array(x: Any, name: str = "", expected_ndim: int | None = None) -> Any:
     """One array as the model is fed with it: numbers, and with an axis for features.
 
     Parameters
     ----------
     x : array-like, tensor or None
-        DataFrames and Series of pandas, lists and numbers become arrays.
+        DataFrames and Series of numbers, arrays of objects that are numbers, lists and other libraries'
+        tensors become arrays.
     name : str
         The input or output, for errors.
     expected_ndim : int, optional
@@ -81,7 +77,7 @@ def standardize_single_array(x: Any, name: str = "", expected_ndim: int | None =
             )
         return x
     label = f" for {name}" if name else ""
-    x = _array_like(x, label)
+    x = numbers(x, label)
     if x.dtype.kind not in "biuf":
         raise TypeError(
             f"Data should be an array of numbers{label}, got dtype {x.dtype} of shape {tuple(x.shape)}"
@@ -91,19 +87,6 @@ def standardize_single_array(x: Any, name: str = "", expected_ndim: int | None =
     if len(x.shape) == 1 and expected_ndim != 1:
         return (x if isinstance(x, np.ndarray) else np.asarray(x[:])).reshape(-1, 1)
     return x
-
-
-def _array_like(x: Any, label: str) -> Any:
-    if type(x).__name__ in ("DataFrame", "Series"):
-        x = x.values
-    if isinstance(x, np.ndarray) or is_sparse_matrix(x):
-        return x
-    if is_dataset(x) and not isinstance(x, np.generic):
-        return x
-    try:
-        return np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"Data should be a regular array{label}: {error}") from error
 
 
 def standardize_input_data(

@@ -10,6 +10,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.row_parts import in_parts
+from symgraph.engine.tables import numbers
 
 
 def standardize_sample_or_class_weights(
@@ -120,7 +121,9 @@ def standardize_weights(
                 "Found both `sample_weight` and `class_weight`: `class_weight` argument will be ignored.",
                 stacklevel=2,
             )
-        return _checked_sample_weights(y.shape, np.asarray(sample_weight), sample_weight_mode)
+        return _checked_sample_weights(
+            y.shape, np.asarray(numbers(sample_weight, " for sample_weight")), sample_weight_mode
+        )
     if isinstance(class_weight, str) and class_weight == "auto":
         # A value of the first Keras, which scripts went on to pass long after it had no effect.
         warnings.warn("class_weight='auto' has no effect, as in Keras 2: pass a dict.", stacklevel=2)

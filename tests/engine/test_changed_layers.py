@@ -204,3 +204,53 @@ def test_training_in_the_phase_one_updates_weights():
     before = model.get_weights()[0]
     model.train_function([X, np.ones((6, 1)), np.ones(6), 1.0])
     assert not np.array_equal(before, model.get_weights()[0])
+
+
+# -- models that learn their shapes when they are first called -----------------------------------------------
+
+
+class _Branches(Model):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = Sequential([Dense(2), Dropout(0.5)]), Dense(2)
+
+    def call(self, inputs):
+        return self.left(inputs) + self.right(inputs)
+
+
+@pytest.mark.parametrize("make", [_Branches, lambda: Sequential([Dense(3), Sequential([Dense(2)])])])
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda model, x: model(x),
+        lambda model, x: model.call(x),
+        lambda model, x: model(K.variable(X)),
+        lambda model, x: model.predict(X),
+        lambda model, x: (model.compile("sgd", "mse"), model.train_on_batch(X, np.ones((6, 2)))),
+        lambda model, x: (model.compile("sgd", "mse"), model(x), model.fit(X, np.ones((6, 2)), verbose=0)),
+    ],
+)
+def test_whoever_calls_first(make, first):
+    model, x = make(), Input((4,))
+    first(model, x)
+    joined = Model(x, model(x))
+    np.testing.assert_allclose(joined.predict(X), model.predict(X), rtol=1e-5)
+    weights = [w.astype("f8") for w in model.get_weights()]
+    a, b = X @ weights[0] + weights[1], (X if make is _Branches else X @ weights[0] + weights[1])
+    second = b @ weights[2] + weights[3]
+    np.testing.assert_allclose(
+        model.predict(X), a + second if make is _Branches else second, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_ends_that_do_not_belong_together_are_refused():
+    x, other = Input((4,)), Input((4,))
+    model = Model(x, Dense(2)(x))
+    model.inputs, model.outputs = [other], [Dense(3)(other)]
+    with pytest.raises(ValueError, match=r"model model_1: .* is not computed from the inputs"):
+        model(Input((4,)))
+    inner = Sequential([Dense(2, input_shape=(4,))])
+    y = inner(x)
+    inner.add(Dense(3))
+    with pytest.raises(ValueError, match="sequential_1 has other layers now"):
+        Model(x, y)

@@ -45,24 +45,24 @@ KINDS = ["dog", "cat", "owl", "cat"]
 def test_classes_come_from_the_table(folder: Path, kind: type, capsys: pytest.CaptureFixture[str]) -> None:
     iterator = tables(folder, kind(file=NAMES, **{"class": KINDS}))
     assert capsys.readouterr().out == "Found 4 images belonging to 3 classes.\n"
-    assert iterator.filenames == sorted(NAMES)
+    assert iterator.filenames == NAMES
     assert iterator.class_indices == {"cat": 0, "dog": 1, "owl": 2}
     x, y = next(iterator)
-    assert numbers(x) == [0, 1, 3, 4]
-    np.testing.assert_array_equal(y, np.eye(3)[[0, 0, 2, 1]])
+    assert numbers(x) == [4, 0, 3, 1]
+    np.testing.assert_array_equal(y, np.eye(3)[[1, 0, 2, 0]])
     x, y = next(
         tables(folder, kind(file=NAMES, y=KINDS), y_col="y", class_mode="sparse", shuffle=True, seed=3)
     )
     order = np.random.RandomState(3).permutation(4)
-    assert numbers(x) == np.array([0, 1, 3, 4])[order].tolist()
-    assert y.tolist() == np.array([0, 0, 2, 1])[order].tolist()
+    assert numbers(x) == np.array([4, 0, 3, 1])[order].tolist()
+    assert y.tolist() == np.array([1, 0, 2, 0])[order].tolist()
 
 
 def test_classes_may_be_given(folder: Path) -> None:
     table = Frame(file=NAMES, y=[2, 0, 2, 0])
     iterator = tables(folder, table, y_col="y", classes=[2, 0], class_mode="binary")
     assert iterator.class_indices == {2: 0, 0: 1}
-    assert next(iterator)[1].tolist() == [1, 1, 0, 0]
+    assert next(iterator)[1].tolist() == [0, 1, 0, 1]
     assert tables(folder, table, y_col="y", class_mode="binary").class_indices == {0: 0, 2: 1}
     with pytest.raises(ValueError, match=r"classes lacks classes of the table: \[2\]; it has \[0, 1\]"):
         tables(folder, table, y_col="y", classes=[0, 1])
@@ -75,10 +75,10 @@ def test_classes_may_be_given(folder: Path) -> None:
 
 def test_numbers_as_targets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = Frame(file=NAMES, a=[4, 0, 3, 1], b=[0.5, 1.5, 2.5, 3.5], c=KINDS)
-    assert next(tables(folder, table, y_col="a", class_mode="other"))[1].tolist() == [0, 1, 3, 4]
+    assert next(tables(folder, table, y_col="a", class_mode="other"))[1].tolist() == [4, 0, 3, 1]
     assert capsys.readouterr().out == "Found 4 images.\n"
     _, y = next(tables(folder, table, y_col=["a", "b"], class_mode="other"))
-    assert y.tolist() == [[0, 1.5], [1, 3.5], [3, 2.5], [4, 0.5]]
+    assert y.tolist() == [[4, 0.5], [0, 1.5], [3, 2.5], [1, 3.5]]
     with pytest.raises(TypeError, match="y_col column/s must be numeric"):
         tables(folder, table, y_col=["a", "c"], class_mode="other")
     with pytest.raises(ValueError, match="y_col must be the name of one column for class_mode 'categorical'"):
@@ -86,7 +86,7 @@ def test_numbers_as_targets(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_no_targets_and_pictures_as_targets(folder: Path) -> None:
-    assert numbers(next(tables(folder, Frame(file=NAMES), class_mode=None))) == [0, 1, 3, 4]
+    assert numbers(next(tables(folder, Frame(file=NAMES), class_mode=None))) == [4, 0, 3, 1]
     x, y = next(tables(folder, Frame(file=NAMES), class_mode="input"))
     np.testing.assert_array_equal(x, y)
 
@@ -95,8 +95,8 @@ def test_names_without_endings(folder: Path) -> None:
     table = {"file": [3, "002"], "class": ["a", "b"]}
     (folder / "003.png").rename(folder / "3.png")
     iterator = tables(folder, table, has_ext=False)
-    assert iterator.filenames == ["002.png", "3.png"]
-    assert iterator.classes.tolist() == [1, 0]
+    assert iterator.filenames == ["3.png", "002.png"]
+    assert iterator.classes.tolist() == [0, 1]
     with pytest.raises(ValueError, match="has_ext is set to True but extension not found in x_col 'file'"):
         tables(folder, table)
     (folder / "002.jpg").touch()
@@ -118,9 +118,30 @@ def test_rows_that_are_left_out(folder: Path) -> None:
     }
     with pytest.warns(UserWarning, match=r"The table names 1 files that are not there, first 'gone\.png'"):
         iterator = tables(folder, table)
-    assert iterator.filenames == ["001.png", "003.png"]
-    assert iterator.class_indices == {"a": 0, "b": 1, "d": 2}
-    assert iterator.classes.tolist() == [0, 1]
+    assert iterator.filenames == ["001.png", "001.png", "003.png"]
+    assert iterator.class_indices == {"a": 0, "b": 1, "c": 2, "d": 3}
+    assert iterator.classes.tolist() == [0, 2, 1]
+
+
+def test_rows_keep_their_order_and_may_repeat(folder: Path) -> None:
+    """Predictions, weights and subsets go with the rows of the table."""
+    names = ["005.png", "001.png", "005.png", "000.png", "001.png", "003.png"]
+    table = {"file": names, "class": list("abcabc"), "n": [50, 10, 51, 0, 11, 30]}
+    iterator = tables(folder, table, batch_size=4)
+    assert (iterator.samples, iterator.filenames) == (6, names)
+    assert iterator.classes.tolist() == [0, 1, 2, 0, 1, 2]
+    assert numbers(next(iterator)[0]) + numbers(next(iterator)[0]) == [5, 1, 5, 0, 1, 3]
+    other = {"y_col": "n", "class_mode": "other"}
+    assert next(tables(folder, table, **other))[1].tolist() == table["n"]
+    held, rest = (
+        tables(folder, table, subset=s, generator=Noisy(split=0.5), **other)
+        for s in ("validation", "training")
+    )
+    assert (held.filenames, rest.filenames) == (names[:3], names[3:])
+    assert [*next(held)[1], *next(rest)[1]] == table["n"]
+    x, y = next(tables(folder, table, shuffle=True, **other))
+    assert sorted(y) == sorted(table["n"])
+    assert numbers(x) == [n // 10 for n in y]
 
 
 def test_a_value_that_is_neither_like_itself_nor_unlike_is_missing(folder: Path) -> None:
@@ -134,7 +155,7 @@ def test_a_value_that_is_neither_like_itself_nor_unlike_is_missing(folder: Path)
             raise TypeError("boolean value of NA is ambiguous")
 
     table = {"file": NAMES, "class": ["a", NotAvailable(), "b", "b"]}
-    assert tables(folder, table).filenames == ["001.png", "003.png", "004.png"]
+    assert tables(folder, table).filenames == ["004.png", "003.png", "001.png"]
 
 
 def test_subsets_are_parts_of_the_samples(folder: Path) -> None:
@@ -142,9 +163,9 @@ def test_subsets_are_parts_of_the_samples(folder: Path) -> None:
     parts = {
         s: tables(folder, table, subset=s, generator=Noisy(split=0.25)) for s in ("validation", "training")
     }
-    assert parts["validation"].filenames == ["000.png"]
-    assert parts["training"].filenames == ["001.png", "003.png", "004.png"]
-    assert next(parts["training"])[1].argmax(1).tolist() == [0, 2, 1]
+    assert parts["validation"].filenames == ["004.png"]
+    assert parts["training"].filenames == ["000.png", "003.png", "001.png"]
+    assert next(parts["training"])[1].argmax(1).tolist() == [0, 2, 0]
     assert all(p.class_indices == {"cat": 0, "dog": 1, "owl": 2} for p in parts.values())
 
 
@@ -183,7 +204,7 @@ def test_unreadable_pictures_lose_their_targets(folder: Path) -> None:
         next(tables(folder, table))
     with pytest.warns(UserWarning, match="Left out"):
         _, y = next(tables(folder, table, y_col="number", class_mode="other", on_error="skip"))
-    assert y.tolist() == [0, 3, 4]
+    assert y.tolist() == [4, 0, 3]
 
 
 def test_a_frame_of_pandas_works_the_same(folder: Path) -> None:

@@ -60,7 +60,7 @@ def _inside(op: Op, indices: np.ndarray, size: int, from_end: bool = True) -> np
 
 @dataclass(frozen=True)
 class Gather(Op):
-    """Slices of x along an axis, picked by indices of any shape. Negative ones count from the end, if any may."""
+    """Slices of x along an axis, picked by indices of any shape. Negative ones may count `from_end`."""
 
     axis: int
     from_end: bool = True

@@ -21,9 +21,8 @@ _WITHOUT_CLASSES = ("input", "other", None)
 class DataFrameIterator(FileIterator):
     """Batches of transformed pictures that a table names, with targets from the table.
 
-    Samples are in the order of the folder's files, sorted; files that the table does not name are left out,
-    as are rows that name no file (one warning) or lack a name or target. Of rows with the same name the first
-    counts.
+    Samples are the rows of the table, in its order; several may name one file. Rows that name no file (one
+    warning) or lack a name or target are left out.
 
     Parameters
     ----------
@@ -108,8 +107,8 @@ class DataFrameIterator(FileIterator):
         self.directory = os.fsdecode(directory)
         listed = list_pictures_below(self.directory, follow_links)
         targets = _targets(dataframe, y_col, class_mode)
-        names = _first_rows(_column(dataframe, x_col), targets)
-        if has_ext and names and not any(name.lower().endswith(DOTTED) for name in names):
+        names = _whole_rows(_column(dataframe, x_col), targets)
+        if has_ext and names and not any(name.lower().endswith(DOTTED) for name, _ in names):
             raise ValueError(f"has_ext is set to True but extension not found in x_col {x_col!r}")
         found = part(_match(listed, names, has_ext), self.split)
         self.filenames = [filename for filename, _ in found]
@@ -122,7 +121,7 @@ class DataFrameIterator(FileIterator):
     def _set_targets(
         self,
         targets: NDArray[Any] | None,
-        names: dict[str, int],
+        names: list[tuple[str, int]],
         rows: list[int],
         classes: Sequence[Any] | None,
     ) -> None:
@@ -135,7 +134,7 @@ class DataFrameIterator(FileIterator):
             return
         assert targets is not None
         labels = targets.tolist()
-        known = _sorted_set(labels[row] for row in names.values())
+        known = _sorted_set(labels[row] for _, row in names)
         self._number_classes(list(classes) if classes else known)
         unknown = [label for label in known if label not in self.class_indices]
         if unknown:
@@ -208,17 +207,15 @@ def _numbers(column: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _first_rows(column: NDArray[Any], targets: NDArray[Any] | None) -> dict[str, int]:
-    """Name -> its first row, for rows that lack neither name nor target."""
+def _whole_rows(column: NDArray[Any], targets: NDArray[Any] | None) -> list[tuple[str, int]]:
+    """(name, row) for the rows that lack neither name nor target."""
     if targets is not None and len(targets) != len(column):
         raise ValueError(f"The columns of the table have different lengths: {len(column)}, {len(targets)}")
-    rows: dict[str, int] = {}
-    for row, name in enumerate(column.tolist()):
-        if not _is_missing(name):
-            rows.setdefault(str(name), row)
-    if targets is None:
-        return rows
-    return {name: row for name, row in rows.items() if not _is_missing(targets[row])}
+    return [
+        (str(name), row)
+        for row, name in enumerate(column.tolist())
+        if not _is_missing(name) and (targets is None or not _is_missing(targets[row]))
+    ]
 
 
 def _is_missing(value: Any) -> bool:
@@ -230,22 +227,23 @@ def _is_missing(value: Any) -> bool:
         return True
 
 
-def _match(listed: list[str], names: dict[str, int], has_ext: bool) -> list[tuple[str, int]]:
-    """(file, row of the table) for each file that the table names, in the order of the files."""
+def _match(listed: list[str], names: list[tuple[str, int]], has_ext: bool) -> list[tuple[str, int]]:
+    """(file, row of the table) for each row whose file is there, in the order of the rows."""
+    wanted = {name for name, _ in names}
     found: dict[str, str] = {}
     for filename in listed:
         name = filename if has_ext else os.path.splitext(filename)[0]
-        if name in found and name in names:
+        if name in found and name in wanted:
             raise ValueError(
                 f"{name!r} of the table may be {found[name]!r} or {filename!r}: use has_ext=True"
             )
         found[name] = filename
-    missing = [name for name in names if name not in found]
+    missing = list(dict.fromkeys(name for name, _ in names if name not in found))
     if missing:
         warnings.warn(
             f"The table names {len(missing)} files that are not there, first {missing[0]!r}", stacklevel=3
         )
-    return [(filename, names[name]) for name, filename in found.items() if name in names]
+    return [(found[name], row) for name, row in names if name in found]
 
 
 def _sorted_set(labels: Any) -> list[Any]:
