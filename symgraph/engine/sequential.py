@@ -141,7 +141,12 @@ class Sequential(Model):
             raise TypeError("There are no layers in the model.")
         if len(self.layers) == 1:
             # Nothing is left to know an input shape.
-            empty = {"inputs": None, "outputs": None, "_layers": [], "_build_input_shape": None}
+            empty: dict[str, Any] = {
+                "inputs": None,
+                "outputs": None,
+                "_layers": [],
+                "_build_input_shape": None,
+            }
             vars(self).update(empty, _is_graph_network=False, _is_compiled=False, _built=False)
         elif self.outputs:
             top, index, _ = self.outputs[0]._keras_history

@@ -64,7 +64,7 @@ def _passes(loader: Any, batches: int | None) -> Iterator[Any]:
     done = batches
     while done == batches or (batches is None and done):
         done = 0
-        for done, item in enumerate(itertools.islice(loader, batches), 1):
+        for done, item in enumerate(itertools.islice(loader, batches), 1):  # noqa: B007 the loop reads it
             yield item
 
 
