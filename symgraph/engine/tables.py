@@ -20,7 +20,7 @@ def is_dataset(x: Any) -> bool:
 
 def is_table(x: Any) -> bool:
     """Whether `x` is a DataFrame, a Series, or another column that can say what it is as an array."""
-    return hasattr(x, "to_numpy")
+    return hasattr(x, "to_numpy") or type(x).__name__ in ("DataFrame", "Series")
 
 
 def numbers(x: Any, label: str) -> Any:
@@ -56,7 +56,7 @@ def numbers(x: Any, label: str) -> Any:
 
 def _of_table(table: Any, label: str) -> np.ndarray:
     if not hasattr(table, "iloc"):
-        return np.asarray(numbers(table.to_numpy(), label))
+        return np.asarray(numbers(table.to_numpy() if hasattr(table, "to_numpy") else table.values, label))
     if not hasattr(table, "columns"):
         return _of_column(table, label)
     kinds = [getattr(kind, "kind", "O") for kind in table.dtypes]

@@ -55,7 +55,7 @@ def is_loader(x: Any) -> bool:
     """
     passes = hasattr(x, "__iter__") and hasattr(x, "__len__") and not hasattr(x, "__getitem__")
     return passes and not (
-        isinstance(x, Set | Mapping | MappingView | type) or hasattr(x, "__array__") or is_table(x)
+        isinstance(x, Set | Mapping | MappingView | type) or hasattr(x, "shape") or is_table(x)
     )
 
 
