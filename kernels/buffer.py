@@ -91,11 +91,15 @@ def contiguous_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
     return tuple(strides)
 
 
-def check_bias(bias: Buffer | None, features: int, dtype: np.dtype, what: str) -> None:
-    """Refuse a bias that is not one contiguous number of `dtype` for each of `features`."""
-    if bias is not None and (bias.shape != (features,) or bias.dtype != dtype or not bias.contiguous):
+def check_bias(bias: Buffer | None, features: int, dtype: np.dtype, what: str, steps: str = "") -> None:
+    """Refuse a bias that is not one contiguous number of `dtype` for each of `features`, and of `steps`."""
+    shape = (len(steps), features) if steps else (features,)
+    if bias is None:
+        if steps:
+            raise ValueError(f"{what}: expected vectors for the steps {steps}, got none")
+    elif bias.shape != shape or bias.dtype != dtype or not bias.contiguous:
         raise ValueError(
-            f"{what}: expected a contiguous bias of shape ({features},) and dtype {dtype}, got shape "
+            f"{what}: expected a contiguous bias of shape {shape} and dtype {dtype}, got shape "
             f"{bias.shape} and dtype {bias.dtype}"
         )
 

@@ -298,6 +298,7 @@ def _emit_tile(
         c=c, c_step=u.c_step, gate=c + u.gate_shift if gated else None,
         columns=u.columns - column, skip=place.skip, load=u.load, last=u.last,
         bias=code.select(u.bias.differs(0), u.bias + across, 0),
+        bias_step=u.groups * u.columns * block.size,
         activation="linear" if gated else activation, row_offsets=place.row_offsets,
     ))  # fmt: skip
 

@@ -42,7 +42,7 @@ from symgraph.kernels.conv_geometry import (
 from symgraph.kernels.depthwise import depthwise_input_gradient_rows, depthwise_rows
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.simd import Block, choose_block, step_cycles
+from symgraph.kernels.simd import Block, choose_block, split_epilogue, step_cycles
 from symgraph.kernels.target import TARGET
 from symgraph.kernels.winograd import winograd_input_gradient_rows, winograd_rows
 
@@ -86,12 +86,13 @@ def conv2d_rows(
     strides, dilation : (int, int)
     padding : ((top, bottom), (left, right))
     bias : Buffer, optional
-        Contiguous [F].
+        Contiguous [F]; [k, F] for k steps.
     activation : {'linear', 'relu'}
+        Behind steps that are taken first, such as ``"*+ relu"`` (see `simd.split_epilogue`).
     """
     check_geometry(x, w, out, strides, padding, dilation, groups)
     kh, kw, depth, features = w.shape
-    check_bias(bias, features, out.dtype, "conv2d")
+    check_bias(bias, features, out.dtype, "conv2d", split_epilogue(activation)[0])
     if depth == 1 and groups > 1:
         return depthwise_rows(
             x,

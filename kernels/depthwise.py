@@ -25,7 +25,7 @@ from symgraph.kernels.emit import Code, Int, float_type, vector_type, zero
 from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Row
 from symgraph.kernels.partials import partial_sum_row
-from symgraph.kernels.simd import ACTIVATIONS
+from symgraph.kernels.simd import ACTIVATIONS, apply_steps, split_epilogue
 from symgraph.kernels.target import TARGET
 
 _PIXELS = 8
@@ -108,13 +108,14 @@ def _seen(code: Code, place: Int, pixel: Int, count: int, step: int, xs: Sequenc
 
 
 @cache
-def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], stage: str, activation: str) -> Kernel:
+def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], stage: str, epilogue: str) -> Kernel:
     """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour.
 
     `step` is that of the windows along a line, `xs` tells where the taps of a kernel row lie.
     `stage` is "none", "pad" (lines get zero borders) or "spread" (pixels get gaps between them too).
     """
     size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
+    steps, activation = split_epilogue(epilogue)
 
     def body(
         code: Code,
@@ -138,10 +139,15 @@ def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], stage: str
             def channels(c: Int, mask: ir.Value | None) -> None:
                 for total in sums:
                     builder.store(zero(vector), total)
-                with code.when(w.bias.differs(0)):
-                    value = code.load(w.bias + c * size, vector, mask)
-                    for total in sums:
-                        builder.store(value, total)
+
+                def after(number: int) -> ir.Value:
+                    return code.load(w.bias + (w.channels * number + c) * size, vector, mask)
+
+                if not steps:
+                    with code.when(w.bias.differs(0)):
+                        value = after(0)
+                        for total in sums:
+                            builder.store(value, total)
                 with code.loop(w.rows) as row:
                     tap = row * len(xs) + len(_NAMES)
                     places = [w.b + code.word(w.taps + tap + k) + c * size for k in range(len(xs))]
@@ -153,7 +159,8 @@ def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], stage: str
                             total = code.multiply_add(value, weights[k], builder.load(sums[p]))
                             builder.store(total, sums[p])
                 for p, total in enumerate(sums):
-                    value = ACTIVATIONS[activation](code, builder.load(total))
+                    value = apply_steps(code, builder.load(total), steps, after)
+                    value = ACTIVATIONS[activation](code, value)
                     code.store(value, there + w.c_step * p + c * size, mask)
 
             _vectors(code, w.channels, vector.count, channels)
@@ -161,8 +168,8 @@ def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], stage: str
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         _bands(builder, function, stage, body)
 
-    name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}, {stage}, {activation}]"
-    return ir_kernel(name, emit, (dtype, pixels, step, xs, stage, activation))
+    name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}, {stage}, {epilogue}]"
+    return ir_kernel(name, emit, (dtype, pixels, step, xs, stage, epilogue))
 
 
 @cache

@@ -26,7 +26,7 @@ from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Address, Row
 from symgraph.kernels.packed import pack_row
 from symgraph.kernels.partials import partial_sum_row
-from symgraph.kernels.simd import Block, choose_block, choose_direct_block
+from symgraph.kernels.simd import Block, choose_block, choose_direct_block, split_epilogue
 
 DIRECT_ROWS = 8
 """Up to this many rows B is read where it lies: packing would cost more than it saves."""
@@ -56,15 +56,16 @@ def matmul_rows(
         are equal (stretched ones have stride 0). The last two axes of a and b may have any strides; where
         neither is contiguous the operand is copied first. out is contiguous along its last axis.
     bias : Buffer, optional
-        Contiguous [N].
+        Contiguous [N]; [k, N] for k steps.
     activation : {'linear', 'relu'}
+        Behind steps that are taken first, such as ``"*+ relu"`` (see `simd.split_epilogue`).
     accumulate : bool
         Add to what out holds.
     """
     _check(a, b, out)
     rows, depth = a.shape[-2:]
     columns = b.shape[-1]
-    check_bias(bias, columns, out.dtype, "matmul")
+    check_bias(bias, columns, out.dtype, "matmul", split_epilogue(activation)[0])
     if out.size == 0:
         return []
     plans: list[Row] = []

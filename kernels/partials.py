@@ -9,7 +9,7 @@ from llvmlite import ir
 from symgraph.kernels.emit import Code, Int, vector_type, zero
 from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.simd import ACTIVATIONS
+from symgraph.kernels.simd import ACTIVATIONS, apply_steps, split_epilogue
 from symgraph.kernels.target import TARGET
 
 _NAMES = ("source", "parts", "part_step", "source_row", "target", "target_row", "lines", "columns", "bias",
@@ -17,8 +17,9 @@ _NAMES = ("source", "parts", "part_step", "source_row", "target", "target_row", 
 
 
 @cache
-def partial_sum(dtype: str, activation: str) -> Kernel:
+def partial_sum(dtype: str, epilogue: str) -> Kernel:
     """Kernel: ``target[i, j] (+)= sum over p of source[p, i, j]``, then bias per column and activation."""
+    steps, activation = split_epilogue(epilogue)
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         code = Code(builder, function)
@@ -38,11 +39,15 @@ def partial_sum(dtype: str, activation: str) -> Kernel:
                     builder.fadd(builder.load(total), code.load(source + part * w.part_step, kind, mask)),
                     total,
                 )
-            with code.when(w.bias.differs(0)):
-                builder.store(
-                    builder.fadd(builder.load(total), code.load(w.bias + column * size, kind, mask)), total
-                )
-            code.store(ACTIVATIONS[activation](code, builder.load(total)), target, mask)
+
+            def vector(number: int) -> ir.Value:
+                return code.load(w.bias + (w.columns * number + column) * size, kind, mask)
+
+            if not steps:
+                with code.when(w.bias.differs(0)):
+                    builder.store(builder.fadd(builder.load(total), vector(0)), total)
+            value = apply_steps(code, builder.load(total), steps, vector)
+            code.store(ACTIVATIONS[activation](code, value), target, mask)
 
         first, end = code.share(code.tile, w.tiles, w.lines)
         with code.loop(end, first) as line:
@@ -53,7 +58,7 @@ def partial_sum(dtype: str, activation: str) -> Kernel:
                 cell(line, whole, code.first_lanes(w.columns - whole, kind.count))
         code.finish()
 
-    return ir_kernel(f"partial_sum[{dtype}, {activation}]", emit, (dtype, activation))
+    return ir_kernel(f"partial_sum[{dtype}, {epilogue}]", emit, (dtype, epilogue))
 
 
 def partial_sum_row(

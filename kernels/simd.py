@@ -26,6 +26,24 @@ ACTIVATIONS: dict[str, Callable[[Code, ir.Value], ir.Value]] = {
 }
 
 
+def split_epilogue(epilogue: str) -> tuple[str, str]:
+    """Steps and activation of what follows a product.
+
+    ``"relu"`` alone may follow a bias; ``"-*+ relu"`` follows one vector subtracted from each row of the
+    result, one multiplied with it and one added to it, in that order.
+    """
+    steps, _, activation = epilogue.rpartition(" ")
+    return steps, activation
+
+
+def apply_steps(code: Code, value: ir.Value, steps: str, vector: Callable[[int], ir.Value]) -> ir.Value:
+    """`value` after each of the steps with its vector."""
+    operations = {"+": code.builder.fadd, "-": code.builder.fsub, "*": code.builder.fmul}
+    for number, step in enumerate(steps):
+        value = operations[step](value, vector(number))
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Size of the register tile: `rows` of A times `vectors` vectors of columns of B.
@@ -112,7 +130,8 @@ class Tile:
     before). `columns` of the block's width exist in C. `load` is the condition under which C is added to,
     `last` the one under which bias and activation are due. With a `b_step`, B is not packed: its lines lie
     that far apart. With a `gate`, results are stored where the number at its place there (laid out like C) is
-    positive, and zeros elsewhere. With `row_offsets`, A's rows begin that far behind `a`.
+    positive, and zeros elsewhere. With `row_offsets`, A's rows begin that far behind `a`. Steps of the
+    epilogue (see `split_epilogue`) have their vectors at `bias`, `bias_step` apart.
     """
 
     a: Int
@@ -129,6 +148,7 @@ class Tile:
     load: ir.Value
     last: ir.Value | None = None
     bias: Int | None = None
+    bias_step: Int | int = 0
     activation: str = "linear"
     b_step: Int | None = None
     gate: Int | None = None
@@ -206,16 +226,20 @@ def _multiply_masked(
 
 def _end(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> None:
     builder = code.builder
-    activate = ACTIVATIONS[tile.activation]
+    steps, activation = split_epilogue(tile.activation)
+    activate = ACTIVATIONS[activation]
 
     def finish(masks: list[ir.Value | None]) -> None:
-        if tile.bias is not None:
+        if steps:
+            with code.when(tile.last):
+                _apply_vectors(code, block, tile, cells, masks, steps)
+        elif tile.bias is not None:
             with code.when(builder.and_(tile.last, tile.bias.differs(0))):
                 for v in range(block.vectors):
                     extra = code.load(tile.bias + v * block.lanes * block.size, block.vector, masks[v])
                     for row in cells:
                         builder.store(builder.fadd(builder.load(row[v]), extra), row[v])
-        if tile.activation != "linear":
+        if activation != "linear":
             with code.when(tile.last):
                 for row in cells:
                     for cell in row:
@@ -234,6 +258,24 @@ def _end(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> N
         lambda: finish([None] * block.vectors),
         lambda: finish(column_masks(code, block, tile.columns)),
     )
+
+
+def _apply_vectors(
+    code: Code,
+    block: Block,
+    tile: Tile,
+    cells: list[list[ir.Value]],
+    masks: list[ir.Value | None],
+    steps: str,
+) -> None:
+    """Take the steps of the epilogue, one vector of columns after the other."""
+    assert tile.bias is not None
+    for v, mask in enumerate(masks):
+        place = tile.bias + v * block.lanes * block.size
+        vectors = [code.load(place + tile.bias_step * k, block.vector, mask) for k in range(len(steps))]
+        for row in cells:
+            value = apply_steps(code, code.builder.load(row[v]), steps, vectors.__getitem__)
+            code.builder.store(value, row[v])
 
 
 def _close(

@@ -13,6 +13,7 @@ of direct sums; a NaN or an infinity spreads over the tiles whose windows hold i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, partial
 from types import SimpleNamespace
 
@@ -25,7 +26,15 @@ from symgraph.kernels.conv_geometry import Padding
 from symgraph.kernels.emit import I1, Code, Int, zero
 from symgraph.kernels.jit import Kernel, ir_kernel
 from symgraph.kernels.machine import Row
-from symgraph.kernels.simd import ACTIVATIONS, Block, Tile, emit_block, transpose
+from symgraph.kernels.simd import (
+    ACTIVATIONS,
+    Block,
+    Tile,
+    apply_steps,
+    emit_block,
+    split_epilogue,
+    transpose,
+)
 from symgraph.kernels.small_transform import apply_both_ways, correlation
 from symgraph.kernels.target import TARGET
 from symgraph.kernels.winograd_tiles import Load, Picture, emit_place, emit_points, emit_window, odd_lines
@@ -55,8 +64,8 @@ def winograd(block: Block, outputs: int, layout: str, activation: str, masked: b
     """The kernel for tiles of `outputs` x `outputs` pixels and one block size of the products.
 
     `layout` tells which of the weights' axes is contiguous, "rows" (their columns, as in `contraction`) or
-    "columns" (their depth); `activation` is "linear", "relu" or "gated"; `masked` tells that the results
-    columns are not whole vectors.
+    "columns" (their depth); `activation` is "gated" or an epilogue (see `simd.split_epilogue`); `masked`
+    tells that the results' columns are not whole vectors.
     """
 
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
@@ -233,10 +242,13 @@ class _Emitter:
     ) -> None:
         """One vector of a tile: of its pixels as many lines and columns as `exist`."""
         code, w, kind = self.code, self.w, self.block.vector
-        bias = code.variable(kind)
-        code.builder.store(zero(kind), bias)
-        with code.when(w.bias.differs(0)):
-            code.builder.store(code.load(w.bias + column * self.block.size, kind, mask), bias)
+        steps, _ = split_epilogue(self.activation)
+        extras = [code.variable(kind) for _ in steps or "+"]
+        for number, extra in enumerate(extras):
+            code.builder.store(zero(kind), extra)
+            with code.when(w.bias.differs(0)):
+                vector = w.bias + (w.columns * number + column) * self.block.size
+                code.builder.store(code.load(vector, kind, mask), extra)
 
         def load(i: Int, j: int) -> ir.Value:
             return code.load(source + w.m_point * (j * self.side) + i * w.m_point, kind)
@@ -244,16 +256,20 @@ class _Emitter:
         def store(j: Int, i: int, value: ir.Value) -> None:
             offset = place + (j * w.out_width + i) * w.out_pixel
             with code.when(exist[1] > i):
-                code.store(self._finished(value, code.builder.load(bias), offset, mask), w.c + offset, mask)
+                code.store(self._finished(value, extras, offset, mask), w.c + offset, mask)
 
         lines = code.minimum(self.outputs, exist[0])
         apply_both_ways(code, self.transforms.back, kind, load, store, lines)
 
-    def _finished(self, value: ir.Value, bias: ir.Value, offset: Int, mask: ir.Value | None) -> ir.Value:
-        """A result after bias and activation."""
+    def _finished(
+        self, value: ir.Value, extras: Sequence[ir.Value], offset: Int, mask: ir.Value | None
+    ) -> ir.Value:
+        """A result after bias, or other steps, and activation."""
         code, builder = self.code, self.code.builder
-        if self.activation != "gated":
-            return ACTIVATIONS[self.activation](code, builder.fadd(value, bias))
+        steps, activation = split_epilogue(self.activation)
+        if activation != "gated":
+            value = apply_steps(code, value, steps or "+", lambda k: builder.load(extras[k]))
+            return ACTIVATIONS[activation](code, value)
         gate = code.load(self.w.gate + offset, value.type, mask)
         nothing = zero(value.type)
         return builder.select(builder.fcmp_ordered(">", gate, nothing), value, nothing)

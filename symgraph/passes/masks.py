@@ -12,7 +12,7 @@ from symgraph.graph.ops.elementwise import Where
 from symgraph.graph.ops.pool import MaxPool2DGradient, MaxPool2DWithIndex
 from symgraph.graph.tensor import Tensor
 from symgraph.passes.rewrite import Rule, apply_rules, rule
-from symgraph.passes.simplify import scalar
+from symgraph.passes.simplify import is_zero, scalar
 
 
 def relu_gate(node: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -20,7 +20,7 @@ def relu_gate(node: Tensor) -> tuple[Tensor, Tensor] | None:
     if not isinstance(node.op, Where):
         return None
     condition, flow, other = node.inputs
-    plain = isinstance(condition.op, Greater) and scalar(condition.inputs[1]) == 0 and scalar(other) == 0
+    plain = isinstance(condition.op, Greater) and scalar(condition.inputs[1]) == 0 and is_zero(other)
     same = plain and condition.inputs[0].type == flow.type == node.type
     return (condition.inputs[0], flow) if same else None
 

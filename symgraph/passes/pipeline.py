@@ -12,7 +12,6 @@ from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes.biases import bias_gradients
 from symgraph.passes.branches import tidy_branches
 from symgraph.passes.epilogue import fuse_epilogues
-from symgraph.passes.factors import factors
 from symgraph.passes.flows import drop_dead_flows
 from symgraph.passes.fold import fold
 from symgraph.passes.fuse import fuse
@@ -55,8 +54,6 @@ PIPELINE: tuple[Pass, ...] = (
     simplify,
     merge,
     masks,
-    factors,
-    merge,
     drop_unused_results,
     fold_scales,
     bias_gradients,

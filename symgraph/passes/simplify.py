@@ -1,14 +1,19 @@
-"""Local rules that make a graph smaller without changing a bit of its results."""
+"""Local rules that make a graph smaller without changing a bit of its results.
+
+Signs of zeros count: ``x + 0.0`` turns -0.0 into 0.0, ``x + -0.0`` and ``x - 0.0`` keep every x.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 from symgraph.graph.dims import Dim
-from symgraph.graph.leaves import constant_value
+from symgraph.graph.leaves import constant, constant_value
 from symgraph.graph.op import registered_ops
 from symgraph.graph.ops.barrier import Identity, StopGradient
+from symgraph.graph.ops.compare import equal
 from symgraph.graph.ops.elementwise import (
     Add,
     Cast,
@@ -19,6 +24,7 @@ from symgraph.graph.ops.elementwise import (
     Subtract,
     Where,
     broadcast_shapes,
+    where,
 )
 from symgraph.graph.ops.index import Gather
 from symgraph.graph.ops.math import Negative, reciprocal, sqrt, square
@@ -38,6 +44,12 @@ def scalar(tensor: Tensor) -> float | None:
     return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
 
 
+def is_zero(tensor: Tensor, sign: float = 1.0) -> bool:
+    """Whether a constant is the integer 0, or the float zero of this sign."""
+    value = scalar(tensor)
+    return value == 0 and (not is_float(tensor.dtype) or math.copysign(1.0, value) == sign)
+
+
 def _keeps(node: Tensor, operand: Tensor) -> bool:
     """Whether `operand` alone has the type of `node`."""
     return operand.type == node.type
@@ -51,10 +63,9 @@ def pass_through(node: Tensor) -> Tensor | None:
 
 @rule(Add)
 def add_zero(node: Tensor) -> Tensor | None:
-    """x + 0 -> x"""
+    """x + 0 -> x for integers, x + -0.0 -> x for floats"""
     for value, other in (node.inputs, node.inputs[::-1]):
-        # x + -0.0 is x for every x; x + 0.0 turns -0.0 into 0.0, which no result here depends on.
-        if scalar(other) == 0 and _keeps(node, value):
+        if is_zero(other, -1.0) and _keeps(node, value):
             return value
     return None
 
@@ -63,7 +74,7 @@ def add_zero(node: Tensor) -> Tensor | None:
 def subtract_zero(node: Tensor) -> Tensor | None:
     """x - 0 -> x"""
     value, other = node.inputs
-    return value if scalar(other) == 0 and _keeps(node, value) else None
+    return value if is_zero(other) and _keeps(node, value) else None
 
 
 @rule(Multiply)
@@ -87,7 +98,7 @@ def divide_one(node: Tensor) -> Tensor | None:
 
 @rule(Power)
 def small_powers(node: Tensor) -> Tensor | None:
-    """x ** 1 -> x, x ** 2 -> square(x), x ** 0.5 -> sqrt(x), x ** -1 -> 1 / x"""
+    """x ** 1 -> x, x ** 2 -> square(x), x ** 0.5 -> sqrt(x) but for -0.0 and -inf, x ** -1 -> 1 / x"""
     value, other = node.inputs
     exponent = scalar(other)
     if exponent is None or not _keeps(node, value):
@@ -97,7 +108,8 @@ def small_powers(node: Tensor) -> Tensor | None:
     if exponent == 2:
         return square(value)
     if exponent == 0.5 and is_float(node.dtype):
-        return sqrt(value)
+        # The root of -0.0 is -0.0, that of minus infinity is NaN: as powers they are 0.0 and infinite.
+        return where(equal(value, -math.inf), math.inf, sqrt(value) + 0.0)
     return reciprocal(value) if exponent == -1 and is_float(node.dtype) else None
 
 
@@ -175,16 +187,18 @@ def broadcast_is_implied(node: Tensor) -> Tensor | None:
 
 @rule(Sum, Mean, Product, Max, MaxOrLowest, Min, Any_, All)
 def reduce_nothing(node: Tensor) -> Tensor | None:
-    """sum over axes of size 1 -> reshape"""
+    """sum over axes of size 1 -> reshape, plus 0.0 since a sum of -0.0 is 0.0"""
     (value,) = node.inputs
-    if all(value.shape[a] == 1 for a in node.op.axes):  # type: ignore[attr-defined]
-        return value if _keeps(node, value) else Reshape(node.shape)(value)
-    return None
+    if any(value.shape[a] != 1 for a in node.op.axes) or value.dtype != node.dtype:  # type: ignore[attr-defined]
+        return None
+    same = value if _keeps(node, value) else Reshape(node.shape)(value)
+    summed = isinstance(node.op, (Sum, Mean)) and is_float(node.dtype)
+    return same + constant(0.0, node.dtype) if summed else same
 
 
 @rule(Add)
 def join_places(node: Tensor) -> Tensor | None:
-    """parts of one tensor, put side by side into zeros and added -> concatenate"""
+    """parts of one tensor, put side by side into zeros and added -> concatenate (-0.0 stays -0.0)"""
     pieces: list[Tensor] = []
     stack = list(node.inputs[::-1])
     while stack:

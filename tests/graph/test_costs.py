@@ -122,7 +122,7 @@ def _csr_dot(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[Non
 
 
 def _epilogue(op: Any, inputs: list[Shape]) -> Iterator[None]:
-    if len(inputs) > 2:
+    for _ in op.steps or inputs[2:]:
         yield
     if op.activation != "linear":
         yield

@@ -217,3 +217,29 @@ def test_unfit_operands_are_refused():
             conv2d(x, fit, **unfit)
     with pytest.raises(ValueError, match="expected an output of shape"):
         conv2d_input_gradient(np.zeros((1, 9, 9, 2), np.float32), np.zeros((3, 3, 3, 2), np.float32), x.shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "features", "options"),
+    [
+        ((2, 14, 13, 16), (3, 3), 20, {"padding": ((1, 1), (1, 1))}),  # Winograd
+        ((2, 9, 7, 5), (5, 3), 19, {"strides": (2, 1)}),
+        ((2, 9, 7, 8), (3, 3), 12, {"groups": 4}),
+        ((2, 9, 7, 21), (3, 3), 21, {"groups": 21}),  # depthwise
+        ((2, 9, 7, 7), (2, 3), 14, {"groups": 7}),
+        ((1, 4, 4, 0), (2, 2), 5, {}),
+    ],
+)
+def test_steps_follow_in_their_order(shape, kernel, features, options):
+    rng = np.random.default_rng(8)
+    options = {"strides": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1} | options
+    x = rng.standard_normal(shape).astype(np.float32)
+    w = rng.standard_normal((*kernel, shape[3] // options["groups"], features)).astype(np.float32)
+    a, b, c = vectors = rng.standard_normal((3, features)).astype(np.float32)
+    expected = np.maximum((reference(x, w, **options) - a) * b + c, 0)
+    got = conv2d(x, w, bias=vectors, activation="-*+ relu", **options)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="bias of shape"):
+        conv2d(x, w, bias=vectors[:2], activation="-*+ relu", **options)
+    with pytest.raises(ValueError, match="expected vectors for the steps"):
+        conv2d(x, w, activation="* linear", **options)

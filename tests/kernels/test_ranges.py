@@ -75,7 +75,8 @@ EXACT_PAIRS = {
     "logical_or": np.logical_or,
     "logical_xor": np.logical_xor,
 }
-TESTED_ELSEWHERE = {"clip", "where", "cast"} | {name for name in FUNCTIONS if name.startswith("bitwise_")}
+OF_BITS = ("bitwise_", "left_shift", "right_shift")
+TESTED_ELSEWHERE = {"clip", "where", "cast"} | {name for name in FUNCTIONS if name.startswith(OF_BITS)}
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 

@@ -36,8 +36,14 @@ def _placed(x: Tensor, column: int) -> Tensor:
 
 CASES = [
     Case(simplify.pass_through, barrier.identity, lambda x: x + 1),
-    Case(simplify.add_zero, lambda x: x + 0, lambda x: reduce.sum(x) + np.zeros((2, 3), np.float64)),
-    Case(simplify.subtract_zero, lambda x: x - 0, lambda x: 0 - x),
+    Case(simplify.add_zero, lambda x: -0.0 + x, lambda x: reduce.sum(x) + np.full((2, 3), -0.0)),
+    Case(simplify.add_zero, lambda x: x + -0.0, lambda x: x + 0.0),
+    Case(
+        simplify.add_zero,
+        lambda x: elementwise.cast(elementwise.cast(x, "int32") + 0, "float64"),
+        lambda x: x + 1,
+    ),
+    Case(simplify.subtract_zero, lambda x: x - 0, lambda x: x - -0.0),
     Case(simplify.multiply_one, lambda x: 1 * x, lambda x: x * 2),
     Case(simplify.multiply_one, lambda x: x * -1, lambda x: reduce.sum(x) * np.ones(3)),
     Case(simplify.divide_one, lambda x: x / 1, lambda x: 1 / x),

@@ -1,14 +1,53 @@
-"""The activations that matmul and convolution kernels apply to their results before storing them."""
+"""What matmul and convolution kernels do to their results before storing them: steps, then an activation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from symgraph.graph.types import TensorType
+
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda y: y,
-    "relu": lambda y: np.maximum(y, 0),
+    "relu": lambda y: np.where(y < 0, 0, y),
 }
 """Name to numpy reference. The kernels of matmul and conv2d know each of these names."""
+_STEPS: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply}
+
+
+def epilogue_name(op: str, steps: str, activation: str) -> str:
+    """How a node is listed: ``matmul``, ``matmul[relu]``, ``matmul[*+ relu]``."""
+    inner = " ".join(part for part in (steps, activation) if part and part != "linear")
+    return f"{op}[{inner}]" if inner else op
+
+
+def kernel_epilogue(steps: str, activation: str) -> str:
+    """The kernels' word for steps and activation."""
+    return f"{steps} {activation}" if steps else activation
+
+
+def check_vectors(
+    op: object, kinds: Sequence[TensorType], like: TensorType, features: Any, steps: str
+) -> None:
+    """A third input is a bias, or holds one vector for each of the steps; else ValueError."""
+    shape = (len(steps), features) if steps else (features,)
+    for kind in kinds:
+        if kind.shape != shape or kind.dtype != like.dtype:
+            raise ValueError(f"{op}: expected a bias of type {TensorType(like.dtype, shape)}, got {kind}")
+    if steps and not kinds:
+        raise ValueError(f"{op}: expected vectors for the steps {steps}, got none")
+
+
+def finished(y: Any, vectors: Sequence[Any], steps: str, activation: str, dtype: Any) -> Any:
+    """The numpy reference: a product after bias or steps, and activation, all in `dtype`."""
+    y = y.astype(dtype)
+    for step, vector in zip(steps or "+", vectors[0] if steps else vectors, strict=False):
+        y = _STEPS[step](y, vector)
+    return np.asarray(ACTIVATIONS[activation](y))
+
+
+def epilogue_flops(inputs: int, steps: str, activation: str) -> int:
+    """Operations for each result: one for a bias or each of the steps, one for an activation."""
+    return (len(steps) if steps else int(inputs > 2)) + (activation != "linear")

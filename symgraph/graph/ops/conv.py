@@ -10,7 +10,13 @@ import numpy as np
 
 from symgraph.graph.dims import Dim, product, quotient, shape_text
 from symgraph.graph.op import Cut, Op, Sample
-from symgraph.graph.ops.activation import ACTIVATIONS
+from symgraph.graph.ops.activation import (
+    check_vectors,
+    epilogue_flops,
+    epilogue_name,
+    finished,
+    kernel_epilogue,
+)
 from symgraph.graph.ops.elementwise import FLOATS, together, where
 from symgraph.graph.ops.movement import dense
 from symgraph.graph.ops.shape import expand_dims, reshape, squeeze
@@ -101,12 +107,16 @@ class _Convolution(Op):
 
 @dataclass(frozen=True)
 class Conv2D(_Convolution):
-    """Cross-correlation, as neural networks call convolution; then, where fused, + bias and activation."""
+    """Cross-correlation, as neural networks call convolution; then, where fused, + bias and activation.
+
+    In the place of the bias [F] there may be `steps`, as for `MatMul`, with their vectors [k, F].
+    """
 
     activation: str = "linear"
+    steps: str = ""
 
     def __str__(self) -> str:
-        return "conv2d" if self.activation == "linear" else f"conv2d[{self.activation}]"
+        return epilogue_name("conv2d", self.steps, self.activation)
 
     def infer(self, *types: Any) -> TensorType:
         """[N, H', W', F]."""
@@ -122,9 +132,7 @@ class Conv2D(_Convolution):
             raise ValueError(
                 f"{self}: expected a number of filters divisible by {self.groups} groups, got {w.shape[3]}"
             )
-        for bias in types[2:]:
-            if bias.ndim != 1 or bias.dtype != x.dtype or bias.shape[0] != w.shape[3]:
-                raise ValueError(f"{self}: expected a bias of type {x.dtype}({w.shape[3]},), got {bias}")
+        check_vectors(self, types[2:], x, w.shape[3], self.steps)
         return TensorType(x.dtype, (x.shape[0], *self.result_sizes(x.shape[1:3], w.shape[:2]), w.shape[3]))
 
     def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
@@ -139,7 +147,7 @@ class Conv2D(_Convolution):
         x, w = inputs[:2]
         if self.activation == "relu":
             grad = where(output > 0, grad, 0)
-        elif self.activation != "linear":
+        elif self.activation != "linear" or self.steps:
             raise NotImplementedError(f"{self}: activations are fused after differentiation")
         flows = [
             Conv2DInputGradient(*self.parameters(), x.shape[1], x.shape[2])(grad, w),
@@ -162,12 +170,12 @@ class Conv2D(_Convolution):
             for i, j, (r, c) in tap_slices((kh, kw), counts, self.strides, self.dilation):
                 seen = wide[:, r, c].reshape(*y.shape[:4], depth)
                 y += np.einsum("nhwgi,igo->nhwgo", seen, w[i, j].reshape(depth, groups, -1))
-            y = y.reshape(*y.shape[:3], filters) + (arrays[2] if len(arrays) > 2 else 0.0)
-            return np.asarray(ACTIVATIONS[self.activation](y)).astype(arrays[0].dtype)
+            y = y.reshape(*y.shape[:3], filters)
+            return finished(y, arrays[2:], self.steps, self.activation, arrays[0].dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """A multiply and an add per tap on a pixel, one add per bias element, one per activation value."""
-        extra = (len(inputs) > 2) + (self.activation != "linear")
+        extra = epilogue_flops(len(inputs), self.steps, self.activation)
         return self.cost(inputs[0], inputs[1], outputs[0]) + extra * int(np.prod(outputs[0], dtype=object))
 
     def rows(
@@ -178,7 +186,7 @@ class Conv2D(_Convolution):
         x, w, *bias = (dense(b, rows, threads=threads, scratch=scratch) for b in inputs)
         return rows + conv2d_rows(
             x, w, outputs[0], **self.options(x.shape[1:3], w.shape[:2]), bias=bias[0] if bias else None,
-            activation=self.activation, threads=threads, scratch=scratch,
+            activation=kernel_epilogue(self.steps, self.activation), threads=threads, scratch=scratch,
         )  # fmt: skip
 
     def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
@@ -194,6 +202,8 @@ class Conv2D(_Convolution):
             yield Sample(cls(*parameters), arrays, True, free)
             bias = rng.standard_normal(w[3:]).astype(dtype)
             yield Sample(cls(*parameters, "relu"), (*arrays, bias), False)
+            vectors = rng.standard_normal((2, *w[3:])).astype(dtype)
+            yield Sample(cls(*parameters, "linear", "*-"), (*arrays, vectors), False)
 
 
 @dataclass(frozen=True)

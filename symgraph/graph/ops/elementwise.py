@@ -255,10 +255,11 @@ class Mod(Elementwise):
         return sum_to(grad, a), sum_to(-grad * floor_divide(a, b), b)
 
 
-def _whole_power(a: Any, b: Any) -> Any:
-    """numpy's power; of integers with negative exponents, which numpy refuses, 1 / a**-b as an integer."""
+def _c_power(a: Any, b: Any) -> Any:
+    """numpy's power, with C's rules for floats; of integers with b < 0 1 / a**-b as an integer."""
     if np.asarray(b).dtype.kind != "i":
-        return np.power(a, b)
+        # For one exponent of 0.5 alone numpy takes roots, which are NaN of minus infinity.
+        return np.power(a, b + np.zeros_like(a))
     ones = np.where(b % 2 == 0, np.ones_like(a), a)
     inverse = np.where(np.abs(a) == 1, ones, np.zeros_like(a))
     return np.where(b < 0, inverse, np.power(a, np.maximum(b, 0)))
@@ -269,7 +270,7 @@ class Power(Elementwise):
     """a ** b; of integers with a negative exponent 1 / a**-b without its fraction (0 for a = 0)."""
 
     kernel: ClassVar[str] = "pow"
-    function: ClassVar[Callable[..., Any]] = staticmethod(_whole_power)
+    function: ClassVar[Callable[..., Any]] = staticmethod(_c_power)
     domain: ClassVar[tuple[float, float]] = (0.5, 2.5)
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:

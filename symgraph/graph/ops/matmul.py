@@ -11,7 +11,13 @@ import numpy as np
 from symgraph.graph.dims import Dim, product, shape_text
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Op, Sample
-from symgraph.graph.ops.activation import ACTIVATIONS
+from symgraph.graph.ops.activation import (
+    check_vectors,
+    epilogue_flops,
+    epilogue_name,
+    finished,
+    kernel_epilogue,
+)
 from symgraph.graph.ops.elementwise import (
     FLOATS,
     NUMBERS,
@@ -33,13 +39,15 @@ from symgraph.kernels.reduce import whole_product_rows
 class MatMul(Op):
     """a @ b over the last two axes, leading axes broadcast; optionally + bias, then an activation.
 
-    Inputs are a [..., M, K], b [..., K, N] and, where passes fused it, bias [N].
+    Inputs are a [..., M, K], b [..., K, N] and, where passes fused it, bias [N]. In its place there may be
+    `steps` such as ``"-*+"``: one vector each that is subtracted, multiplied or added, in this order, [k, N].
     """
 
     activation: str = "linear"
+    steps: str = ""
 
     def __str__(self) -> str:
-        return "matmul" if self.activation == "linear" else f"matmul[{self.activation}]"
+        return epilogue_name("matmul", self.steps, self.activation)
 
     def infer(self, *types: Any) -> TensorType:
         """[..., M, N]."""
@@ -55,9 +63,7 @@ class MatMul(Op):
                 f"matmul: shapes {shape_text(a.shape)} and {shape_text(b.shape)} do not fit: "
                 f"expected the second to have {a.shape[-1]} rows, got {b.shape[-2]}"
             )
-        for bias in types[2:]:
-            if bias.ndim != 1 or bias.dtype != a.dtype or bias.shape[0] not in (b.shape[-1],):
-                raise ValueError(f"matmul: expected a bias of shape ({b.shape[-1]},), got {bias}")
+        check_vectors("matmul", types[2:], a, b.shape[-1], self.steps)
         batch = broadcast_shapes([a.shape[:-2], b.shape[:-2]], "matmul")
         return TensorType(a.dtype, (*batch, a.shape[-2], b.shape[-1]))
 
@@ -81,13 +87,13 @@ class MatMul(Op):
             return np.asarray(np.matmul(*arrays))
         a, b = (x.astype(np.float64) for x in arrays[:2])
         with np.errstate(all="ignore"):
-            y = np.matmul(a, b) + (arrays[2] if len(arrays) > 2 else 0.0)
-            return np.asarray(ACTIVATIONS[self.activation](y)).astype(arrays[0].dtype)
+            y = np.matmul(a, b)
+            return finished(y, arrays[2:], self.steps, self.activation, arrays[0].dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """A multiply and an add per term, one add per bias element, one per activation value."""
         results = int(np.prod(outputs[0], dtype=object))
-        extra = (len(inputs) > 2) + (self.activation != "linear")
+        extra = epilogue_flops(len(inputs), self.steps, self.activation)
         return results * (2 * inputs[0][-1] + extra)
 
     def rows(
@@ -99,11 +105,12 @@ class MatMul(Op):
         if out.dtype.kind != "f":
             return whole_product_rows(a, b, out, threads=threads, scratch=scratch)
         bias = inputs[2] if len(inputs) > 2 else None
-        return matmul_rows(a, b, out, bias=bias, activation=self.activation, threads=threads, scratch=scratch)
+        epilogue = kernel_epilogue(self.steps, self.activation)
+        return matmul_rows(a, b, out, bias=bias, activation=epilogue, threads=threads, scratch=scratch)
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
-        """Odd, empty and batched shapes, vectors as matrices; integers whose products wrap around."""
+        """Odd, empty and batched shapes, vectors as matrices, steps; integers whose products wrap around."""
         shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
             ((3, 4), (4, 5)), ((1, 7), (7, 1)), ((17, 33), (33, 9)), ((0, 3), (3, 2)), ((3, 0), (0, 2)),
             ((2, 3, 4), (2, 4, 5)), ((2, 1, 3, 4), (5, 4, 2)), ((3, 4), (6, 4, 2)),
@@ -112,6 +119,10 @@ class MatMul(Op):
             for left, right in shapes:
                 arrays = (rng.standard_normal(left).astype(dtype), rng.standard_normal(right).astype(dtype))
                 yield Sample(cls(), arrays, True, ((0, 0),) if len(left) == len(right) == 2 else ())
+            # With a long depth, which is cut into parts.
+            for left, right in [*shapes[2:5], ((3, 3000), (3000, 5))]:
+                vectors = (rng.standard_normal(s).astype(dtype) for s in (left, right, (3, right[-1])))
+                yield Sample(cls("relu", "-*+"), tuple(vectors), False)
         for dtype in INTEGERS:
             limits = np.iinfo(dtype)
             for left, right in shapes[:1] + shapes[3:5] + shapes[6:]:
