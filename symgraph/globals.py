@@ -1,7 +1,8 @@
 """The only module-level state of symgraph: what Keras keeps global by contract.
 
 Unique-name counters, the default float type, the fuzz factor, the default picture layout, the learning phase
-and the registry of custom objects. Everything else in the project is passed as an argument. The first three
+and the registry of custom objects; and, so that a script may load what it saved without trusting strangers'
+code, the functions that it wrote. Everything else in the project is passed as an argument. The first three
 begin as the user's file of settings says, see `symgraph.settings_file`.
 """
 
@@ -29,6 +30,9 @@ _settings = _Settings(**read_settings())
 
 _custom_objects: dict[str, Any] = {}
 """Names that configurations may use besides the built-in ones; see `symgraph.utils.get_custom_objects`."""
+
+_written_functions: dict[str, list[Any]] = {}
+"""Functions by the bytecode that `func_dump` wrote for them; see `symgraph.utils.own_functions`."""
 
 
 def get_uid(prefix: str = "") -> int:

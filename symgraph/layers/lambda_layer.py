@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import copy
+import types
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Self
 
 import numpy as np
 
+from symgraph import activations, constraints, initializers, regularizers
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.input_spec import InputSpec
+from symgraph.engine.serialization import layer_classes
 from symgraph.layers import legacy
+from symgraph.utils import conv_utils
 from symgraph.utils.generic_utils import deserialize_keras_object, func_dump, func_load, has_arg
+
+_CORE_LAYERS = (
+    "Activation",
+    "ActivityRegularization",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Lambda",
+    "Masking",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+)
 
 
 class Lambda(Layer):
@@ -32,7 +54,9 @@ class Lambda(Layer):
     Notes
     -----
     A configuration holds the function as Python bytecode, which may do anything when it is loaded. So
-    `from_config` refuses it unless the caller hands over a replacement, or says `safe_mode=False`.
+    `from_config` gives back the function itself if this very process wrote it, and refuses all other bytecode
+    unless the caller hands over a replacement, or says `safe_mode=False`. The function then sees the names
+    that it sees in Keras (`K`, `np`, `activations`, ...) and those of `custom_objects`.
     """
 
     @legacy.function
@@ -158,16 +182,51 @@ def _restored(config: Mapping[str, Any], key: str, objects: Mapping[str, Any], s
     if kind == "function":
         return deserialize_keras_object(stored, {}, objects, printable_module_name=f"{key} in Lambda layer")
     if kind == "lambda":
-        if safe_mode is not False:
-            raise ValueError(
-                f"layer {config.get('name')}: its {key} is stored as Python bytecode, which may run anything "
-                f"when it is loaded. Pass custom_objects={{{config.get('name')!r}: function}} to put one of "
-                "your own in its place, or safe_mode=False if you trust where the configuration comes from."
-            )
-        return func_load(stored or "", globs={"K": K, "np": np, **objects}, safe_mode=False)
+        return _loaded(stored or "", f"layer {config.get('name')}: its {key}", config, objects, safe_mode)
     if key == "function" or kind not in ("raw", None):
         raise TypeError(f"Unknown function type: {kind}")
     return stored
+
+
+def _loaded(
+    stored: Any, what: str, config: Mapping[str, Any], objects: Mapping[str, Any], safe_mode: bool
+) -> FunctionType:
+    """The function of this process that was stored so; else one made of the bytecode, if it is trusted."""
+    try:
+        return func_load(stored)
+    except ValueError as error:
+        if safe_mode is not False:
+            raise ValueError(
+                f"{what} is stored as Python bytecode that this process did not write, or not with these "
+                "values, and which may run anything when it is loaded. Pass "
+                f"custom_objects={{{config.get('name')!r}: function}} to put one of your own in its place, "
+                f"or safe_mode=False if you trust where the configuration comes from. ({error})"
+            ) from error
+    return func_load(stored, globs={**_seen_in_keras(), **objects}, safe_mode=False)
+
+
+def _seen_in_keras() -> dict[str, Any]:
+    """The names that a stored function sees in Keras 2.2.4: those of its module of core layers."""
+    made = layer_classes()
+    return {
+        **{name: made[name] for name in _CORE_LAYERS if name in made},
+        **{
+            function.__name__: function
+            for function in (deserialize_keras_object, func_dump, func_load, has_arg)
+        },
+        "InputSpec": InputSpec,
+        "K": K,
+        "Layer": Layer,
+        "activations": activations,
+        "constraints": constraints,
+        "conv_utils": conv_utils,
+        "copy": copy,
+        "initializers": initializers,
+        "np": np,
+        "python_types": types,
+        "regularizers": regularizers,
+        "warnings": warnings,
+    }
 
 
 def _array(value: Any) -> Any:

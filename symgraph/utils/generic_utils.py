@@ -14,6 +14,7 @@ import numpy as np
 
 from symgraph import globals as state
 from symgraph.utils.config_errors import config_errors, label_of
+from symgraph.utils.own_functions import Written, recall, remember
 from symgraph.utils.progbar import Progbar
 
 __all__ = [
@@ -213,7 +214,10 @@ def func_dump(func: Callable[..., Any]) -> tuple[str, tuple[Any, ...] | None, tu
     text = base64.encodebytes(marshal.dumps(code)).decode("ascii")
     cells = getattr(func, "__closure__", None)
     closure = tuple(cell.cell_contents for cell in cells) if cells else None
-    return text, getattr(func, "__defaults__", None), closure
+    defaults = getattr(func, "__defaults__", None)
+    if isinstance(func, FunctionType):
+        remember(text, Written(func, defaults, closure))
+    return text, defaults, closure
 
 
 def func_load(
@@ -224,10 +228,11 @@ def func_load(
     *,
     safe_mode: bool = True,
 ) -> FunctionType:
-    """Make a function from what `func_dump` returned. Refused unless `safe_mode=False`.
+    """Make a function from what `func_dump` returned.
 
-    Bytecode can do anything that this process may do: load it only from somebody whose programs you would
-    run.
+    What this very process wrote is given back as the function that it was. All else is refused unless
+    `safe_mode=False`, for bytecode can do anything that this process may do: load it only from somebody whose
+    programs you would run.
 
     Parameters
     ----------
@@ -237,22 +242,29 @@ def func_load(
     closure : sequence, optional
         Values (or cells) that the function closes over.
     globs : dict, optional
-        The function's global names; by default `np` alone.
+        The global names of a function that is made of bytecode; by default `np` alone.
     safe_mode : bool
-        Only an explicit False loads the code.
+        Only an explicit False loads code that this process did not write. With `globs` it makes a new
+        function of all code.
 
     Raises
     ------
     ValueError
         In safe mode, before the code is looked at; or if the code is damaged or of another Python version.
     """
+    if isinstance(code, tuple | list):
+        if len(code) != 3:
+            raise ValueError(f"func_load expects code, defaults and closure, got {len(code)} values")
+        code, defaults, closure = code
+    if safe_mode is not False or globs is None:
+        own = recall(code, defaults, closure)
+        if own is not None:
+            return own
     if safe_mode is not False:
         raise ValueError(
             "func_load refuses to load Python bytecode, which may run anything; pass safe_mode=False "
             "if you trust where it comes from"
         )
-    if isinstance(code, tuple | list):
-        code, defaults, closure = code
     try:
         function_code = marshal.loads(base64.b64decode(str(code).encode("ascii")))
     except (UnicodeEncodeError, binascii.Error, ValueError, EOFError, TypeError) as error:

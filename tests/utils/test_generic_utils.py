@@ -6,6 +6,7 @@ import marshal
 import numpy as np
 import pytest
 
+from symgraph import globals as state
 from symgraph.utils import generic_utils as utils
 
 
@@ -122,13 +123,15 @@ def test_unknown_and_improper_configurations(identifier):
         utils.deserialize_keras_object(identifier, {"np": np}, printable_module_name="gadget")
 
 
-def test_functions_travel_as_bytecode_only_if_trusted():
+def test_functions_travel_as_bytecode_only_if_trusted(monkeypatch):
     offset = 10
 
     def shifted(x, factor=3):
         return np.abs(x) * factor + offset
 
     dumped = utils.func_dump(shifted)
+    # As in another process.
+    monkeypatch.setattr(state, "_written_functions", {})
     with pytest.raises(ValueError, match="safe_mode"):
         utils.func_load(dumped)
     for unset in (True, None, 0):
