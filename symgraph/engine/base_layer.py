@@ -17,6 +17,7 @@ from symgraph.engine.node_access import NodeAccess
 from symgraph.engine.rollback import NamedErrors, unchanged_on_error
 from symgraph.engine.shapes import merged_shape, shape_tuple
 from symgraph.engine.weight_budget import spend
+from symgraph.engine.weight_order import WeightParts, always, ordered
 from symgraph.graph.leaves import Variable
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
@@ -149,8 +150,20 @@ class Layer(NodeAccess, LossesAndUpdates):
 
     @property
     def weights(self) -> list[Variable]:
-        """All weights, the trainable ones first."""
-        return self.trainable_weights + self.non_trainable_weights
+        """All weights: first those that are trained while nothing is frozen. `trainable` moves none."""
+        return ordered(self, always)
+
+    def _weight_parts(self) -> WeightParts:
+        own = [*self._trainable_weights, *self._non_trainable_weights]
+        told = self.trainable_weights, self.non_trainable_weights
+        if {id(w) for half in told for w in half} != {id(w) for w in own}:
+            # A subclass has its own idea of what its weights are.
+            return WeightParts(*told, ())
+        return WeightParts(self._trainable_weights, self._non_trainable_weights, ())
+
+    def _listed_weights(self) -> list[Variable]:
+        """The weights in the order of `get_weights` and `set_weights`."""
+        return self.weights
 
     @_add_weight_arguments
     def add_weight(
@@ -208,8 +221,8 @@ class Layer(NodeAccess, LossesAndUpdates):
         return weight
 
     def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of `weights`, in that order."""
-        return K.batch_get_value(self.weights)
+        """Copies of the values of the weights. `trainable` has no influence on their order."""
+        return K.batch_get_value(self._listed_weights())
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Give the weights new values.
@@ -224,7 +237,7 @@ class Layer(NodeAccess, LossesAndUpdates):
         ValueError
             If their number or a shape differs; nothing is changed then.
         """
-        variables = self.weights
+        variables = self._listed_weights()
         if len(variables) != len(weights):
             raise ValueError(
                 f'You called `set_weights(weights)` on layer "{self.name}" with a weight list of length '

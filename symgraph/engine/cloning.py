@@ -30,10 +30,13 @@ def clone_model(model: Model, input_tensors: Any = None) -> Model:
         If `model` is no such model, or `input_tensors` do not suit it.
     """
     if isinstance(model, Sequential):
-        return _clone_sequential(model, input_tensors)
-    if not isinstance(model, Model) or not model._is_graph_network:
+        copy = _clone_sequential(model, input_tensors)
+    elif isinstance(model, Model) and model._is_graph_network:
+        copy = _clone_functional(model, input_tensors)
+    else:
         raise ValueError(f"clone_model expects a functional or Sequential model, got {model!r}")
-    return _clone_functional(model, input_tensors)
+    copy.trainable = model.trainable
+    return copy
 
 
 def _copied(layer: Layer) -> Layer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py
@@ -17,7 +17,9 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION
-from symgraph.engine.weight_conversion import preprocess_weights_for_loading
+from symgraph.engine.weight_conversion import StoredSlots, preprocess_weights_for_loading
+from symgraph.engine.weight_order import Trains, always, as_now, ordered
+from symgraph.engine.weight_places import find_places
 from symgraph.graph.leaves import Variable
 from symgraph.utils.hdf5_reader import GuardedDataset, GuardedGroup
 
@@ -25,6 +27,9 @@ HDF5_OBJECT_HEADER_LIMIT = 64512
 """Bytes that HDF5 has for an attribute. Longer lists of names are cut into numbered parts."""
 
 _SPARE_NUMBERS = 4 << 20
+
+_UNFROZEN = "weight_names_unfrozen"
+"""The attribute of a layer with layers inside that has `weight_names` as they are while nothing is frozen."""
 
 
 # -- writing -------------------------------------------------------------------------------------------------
@@ -54,8 +59,8 @@ def write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
         group.attrs[f"{name}{number}"] = array[start : start + in_one]
 
 
-def write_arrays(group: h5py.Group, names: Iterable[str], values: Iterable[np.ndarray]) -> None:
-    """Store arrays and, as `weight_names`, the list of their names, which are made unique."""
+def write_arrays(group: h5py.Group, names: Iterable[str], values: Iterable[np.ndarray]) -> list[str]:
+    """Store arrays and, as `weight_names`, the list of their names, which are made unique and returned."""
     taken: dict[str, np.ndarray] = {}
     for name, value in zip(names, values, strict=True):
         unique, number = name, 0
@@ -66,16 +71,30 @@ def write_arrays(group: h5py.Group, names: Iterable[str], values: Iterable[np.nd
     write_texts(group, "weight_names", list(taken))
     for name, value in taken.items():
         group.create_dataset(name, data=value)
+    return list(taken)
 
 
-def write_layers(group: h5py.Group, layers: Sequence[Layer]) -> None:
-    """Store the weights of `layers`."""
+def write_layers(group: h5py.Group, layers: Sequence[Layer], trains: Trains = as_now) -> None:
+    """Store the weights of `layers`, in the order that Keras lists them in.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    layers : sequence of Layer
+    trains : callable
+        Which layers count as trained when Keras reads the file.
+    """
     write_texts(group, "layer_names", [layer.name for layer in layers])
     group.attrs["backend"] = KERAS_BACKEND.encode()
     group.attrs["keras_version"] = KERAS_VERSION.encode()
     for layer in layers:
-        weights = layer.weights
-        write_arrays(group.require_group(layer.name), names_of(weights), K.batch_get_value(weights))
+        inside = group.require_group(layer.name)
+        weights = ordered(layer, trains)
+        names = write_arrays(inside, names_of(weights), K.batch_get_value(weights))
+        if layer._weight_parts().inner:
+            # Keras reads by the order above, which depends on what is frozen; this one does not.
+            named = {id(weight): name for weight, name in zip(weights, names, strict=True)}
+            write_texts(inside, _UNFROZEN, [named[id(weight)] for weight in layer.weights])
 
 
 def names_of(variables: Sequence[Variable]) -> list[str]:
@@ -92,7 +111,10 @@ class StoredLayer:
 
     name: str
     label: str
+    names: tuple[str, ...]
     datasets: tuple[GuardedDataset, ...]
+    unfrozen: tuple[str, ...]
+    """The names in the order of the layer's weights, where the file tells."""
 
 
 Assignment = tuple[Variable, np.ndarray]
@@ -101,8 +123,9 @@ Assignment = tuple[Variable, np.ndarray]
 def stored_layer(group: GuardedGroup, name: str) -> StoredLayer:
     """The weights that the file has for the layer `name`."""
     inside = group.subgroup(name)
-    datasets = tuple(inside.dataset(weight) for weight in inside.texts("weight_names"))
-    return StoredLayer(name, group.label, datasets)
+    names = tuple(inside.texts("weight_names"))
+    datasets = tuple(inside.dataset(weight) for weight in names)
+    return StoredLayer(name, group.label, names, datasets, tuple(inside.texts(_UNFROZEN)))
 
 
 def most_numbers(group: GuardedGroup) -> int:
@@ -193,15 +216,38 @@ def _assignments(layer: Layer, entry: StoredLayer, group: GuardedGroup, reshape:
     numbers = sum(dataset.size for dataset in entry.datasets)
     if numbers > 2 * sum(K.count_params(weight) for weight in weights):
         raise MismatchError(_difference(layer, weights, entry, [dataset.shape for dataset in entry.datasets]))
-    stored = [dataset.read() for dataset in entry.datasets]
     version = group.text("keras_version") or "1"
     try:
+        entry = in_order_of_weights(layer, entry, version, reshape)
+        stored = [dataset.read() for dataset in entry.datasets]
         values = preprocess_weights_for_loading(layer, stored, version, group.text("backend"), reshape)
     except ValueError as error:
+        if str(error).startswith(entry.label):
+            raise
         raise MismatchError(f"{entry.label}: layer {layer.name}: {error}") from error
     if [value.shape for value in values] != [K.int_shape(weight) for weight in weights]:
         raise MismatchError(_difference(layer, weights, entry, [value.shape for value in values]))
     return list(zip(weights, values, strict=True))
+
+
+def in_order_of_weights(layer: Layer, entry: StoredLayer, version: str, reshape: bool) -> StoredLayer:
+    """What is stored for a layer in the order of its weights. ValueError where that cannot be known."""
+    slots = StoredSlots(layer, len(entry.datasets), version)
+    if len(slots(always)) != len(entry.datasets):
+        return entry
+    shapes = [dataset.shape for dataset in entry.datasets]
+    places = find_places(
+        layer,
+        slots,
+        entry.names,
+        entry.unfrozen,
+        lambda found: slots.fit([shapes[i] for i in found], reshape),
+    )
+    return replace(
+        entry,
+        names=tuple(entry.names[place] for place in places),
+        datasets=tuple(entry.datasets[place] for place in places),
+    )
 
 
 def _difference(

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
-
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer, matched, uses_learning_phase
 from symgraph.engine.input_layer import InputLayer
@@ -20,6 +18,7 @@ from symgraph.engine.network_picture import NetworkPictures
 from symgraph.engine.network_run import compute_shapes, run_network
 from symgraph.engine.node import Node, Shape, node_key, previous_mask
 from symgraph.engine.rollback import unchanged_on_error
+from symgraph.engine.weight_order import WeightParts
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of
@@ -217,19 +216,21 @@ class Network(NetworkFiles, NetworkPictures, Layer):
             return fixed
         return [w for layer in self.layers for w in layer.trainable_weights] + fixed
 
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of all weights, layer by layer."""
-        return K.batch_get_value([w for layer in self.layers for w in layer.weights])
+    def _weight_parts(self) -> WeightParts:
+        return WeightParts((), (), self.layers)
+
+    def _listed_weights(self) -> list[Variable]:
+        return [w for layer in self.layers for w in layer.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Give all weights new values, in the order of `get_weights`.
+        """Give all weights new values, in the order of `get_weights`: layer by layer.
 
         Raises
         ------
         ValueError
             If their number or a shape differs; nothing is changed then.
         """
-        variables = [w for layer in self.layers for w in layer.weights]
+        variables = self._listed_weights()
         if len(variables) != len(weights):
             raise ValueError(
                 f'You called `set_weights(weights)` on model "{self.name}" with a weight list of length '
@@ -386,7 +387,9 @@ class Network(NetworkFiles, NetworkPictures, Layer):
         """
         with config_errors(label_of(cls.__name__, config)):
             inputs, outputs, name = rebuild(config, custom_objects, safe_mode=safe_mode)
-            return cls(inputs=inputs, outputs=outputs, name=name)
+            network = cls(inputs=inputs, outputs=outputs, name=name)
+            network.trainable = bool(config.get("trainable", True))
+            return network
 
 
 def _check_ends(kind: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

@@ -46,7 +46,12 @@ def network_config(network: Network) -> dict[str, Any]:
         "input_layers": _ends(network._input_coordinates, kept),
         "output_layers": _ends(network._output_coordinates, kept),
     }
-    return copy.deepcopy(config)
+    return copy.deepcopy({**config, **frozen_config(network)})
+
+
+def frozen_config(network: Network) -> dict[str, Any]:
+    """What the configuration of a frozen network has further. Keras 2.2.4 passes over it."""
+    return {} if network.trainable else {"trainable": False}
 
 
 def _all_layers(network: Network) -> list[Layer]:

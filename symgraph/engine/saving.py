@@ -26,9 +26,17 @@ from symgraph.engine.hdf5_format import (
 )
 from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION, deserialize
 from symgraph.engine.tf_keras import translated
-from symgraph.engine.training_config import compile_arguments, config_value, optimizer_config, training_config
+from symgraph.engine.training_config import (
+    LOSSES_OF_LAYERS,
+    compile_arguments,
+    config_value,
+    has_no_loss,
+    optimizer_config,
+    training_config,
+)
 from symgraph.engine.weight_budget import weight_budget
 from symgraph.engine.weight_conversion import preprocess_weights_for_loading
+from symgraph.engine.weight_order import as_reloaded
 from symgraph.engine.yaml_config import read_yaml
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5
@@ -100,13 +108,17 @@ def _write_model(group: h5py.Group, model: Any, include_optimizer: bool) -> None
     group.attrs["keras_version"] = KERAS_VERSION.encode()
     group.attrs["backend"] = KERAS_BACKEND.encode()
     group.attrs["model_config"] = json.dumps(described, default=config_value).encode("utf-8")
-    write_layers(group.create_group("model_weights"), model.layers)
+    write_layers(group.create_group("model_weights"), model.layers, as_reloaded)
     if not include_optimizer or not model.optimizer:
         return
     group.attrs["training_config"] = json.dumps(training_config(model), default=config_value).encode("utf-8")
     state = model.optimizer.weights
     if state:
-        write_arrays(group.create_group("optimizer_weights"), names_of(state), K.batch_get_value(state))
+        inside = group.create_group("optimizer_weights")
+        write_arrays(inside, names_of(state), K.batch_get_value(state))
+        # Keras' files leave this out, and Keras does not look at it.
+        for name, variable in model.optimizer.further_state().items():
+            inside.attrs[name] = K.get_value(variable)
 
 
 def save_weights(model: Any, filepath: Target, overwrite: bool = True) -> None:
@@ -150,7 +162,7 @@ def load_weights(
         raise ValueError(
             "When calling load_weights, skip_mismatch can be set to True only when by_name is True."
         )
-    with open_hdf5(filepath) as file:
+    with open_hdf5(filepath) as file, config_errors(file.label):
         group = _weights_group(file)
         if by_name:
             assignments = load_by_name(group, model.layers, skip_mismatch, reshape)
@@ -190,7 +202,7 @@ def load_model(
     ValueError
         If it holds no model, does not fit together, or cannot be trusted.
     """
-    with open_hdf5(filepath) as file:
+    with open_hdf5(filepath) as file, config_errors(file.label):
         described = file.text("model_config")
         if described is None:
             raise ValueError(
@@ -198,7 +210,7 @@ def load_model(
                 "and call load_weights"
             )
         config, weights = _json(described, f"{file.label}: model_config"), file.subgroup("model_weights")
-        with config_errors(file.label), weight_budget(most_numbers(weights)):
+        with weight_budget(most_numbers(weights)):
             model = _deserialized(config, custom_objects, safe_mode)
         K.batch_set_value(load_in_order(weights, model.layers))
         if compile:
@@ -227,6 +239,16 @@ def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> 
             f"{file.label}: the training configuration cannot be used ({error}). Pass what is missing in "
             "custom_objects, or load with compile=False"
         ) from error
+    lost = len(model.losses) < _count(config.get(LOSSES_OF_LAYERS))
+    only_lost = has_no_loss(arguments["loss"]) and (lost or not model.losses)
+    if lost or only_lost:
+        warnings.warn(
+            "The model had losses of `add_loss`, which files do not keep. Add them and compile the model"
+            + (", which was *not* compiled." if only_lost else "."),
+            stacklevel=3,
+        )
+    if only_lost:
+        return
     with config_errors(f"{file.label}: training_config"):
         model.compile(optimizer, **arguments)
     if "optimizer_weights" in file and not _restore(optimizer, file.subgroup("optimizer_weights")):
@@ -235,6 +257,10 @@ def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> 
             "initialized optimizer.",
             stacklevel=3,
         )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _optimizer_arguments() -> dict[str, list[str]]:
@@ -255,7 +281,9 @@ def _restore(optimizer: Any, group: GuardedGroup) -> bool:
     fits = [entry.shape for entry in stored] == [K.int_shape(variable) for variable in state]
     if not fits or any(K.int_shape(variable) != (1,) for variable in spare):
         return False
+    further = {name: group.number(name) for name in optimizer.further_state()}
     K.batch_set_value([(variable, entry.read()) for variable, entry in zip(state, stored, strict=True)])
+    optimizer.set_further_state({name: value for name, value in further.items() if value is not None})
     return True
 
 

@@ -14,6 +14,7 @@ from symgraph.engine.base_layer import Layer
 from symgraph.engine.input_layer import Input, InputLayer
 from symgraph.engine.layer_list import LayerList
 from symgraph.engine.network import get_source_inputs
+from symgraph.engine.network_config import frozen_config
 from symgraph.engine.node import Shape
 from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.serialization import deserialize, serialize
@@ -229,7 +230,7 @@ class Sequential(Model):
         config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
         if self._build_input_shape:
             config["build_input_shape"] = self._build_input_shape
-        return config
+        return {**config, **frozen_config(self)}
 
     @classmethod
     def from_config(
@@ -260,6 +261,7 @@ class Sequential(Model):
                     model.add(layer)
             if not model.inputs and described.get("build_input_shape"):
                 model.build(described["build_input_shape"])
+            model.trainable = bool(described.get("trainable", True))
             return model
 
 

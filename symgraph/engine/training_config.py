@@ -9,18 +9,24 @@ from typing import Any
 
 from symgraph import losses, metrics
 from symgraph.engine.network_config import json_value
-from symgraph.utils.generic_utils import get_custom_objects
+from symgraph.utils.generic_utils import get_custom_objects, is_all_none
 
 # tf.keras' names of arguments of optimizers.
 _RENAMED = {"learning_rate": "lr"}
 # Arguments of tf.keras' optimizers that Keras does not have. With these values they change nothing.
 _NEUTRAL = {"centered": (False,), "momentum": (0.0,), "name": None}
+LOSSES_OF_LAYERS = "losses_of_layers"
+"""How many losses a model has besides those of `compile`: a key of its own, which Keras passes over."""
 _PLAIN_LOSS = {"from_logits": (False,), "label_smoothing": (0, 0.0)}
 
 
 def training_config(model: Any) -> dict[str, Any]:
-    """What a file keeps of `compile`: optimizer, loss, metrics, sample weight mode and loss weights."""
+    """What a file keeps of `compile`: optimizer, loss, metrics, sample weight mode and loss weights.
+
+    Tensors that `add_loss` was given cannot be kept. The number of losses is, so that loading can warn.
+    """
     return {
+        **({LOSSES_OF_LAYERS: len(model.losses)} if model.losses else {}),
         "optimizer_config": {
             "class_name": type(model.optimizer).__name__,
             "config": model.optimizer.get_config(),
@@ -40,6 +46,11 @@ def config_value(value: Any) -> Any:
     if callable(value) and hasattr(value, "__name__"):
         return value.__name__
     return json_value(value)
+
+
+def has_no_loss(loss: Any) -> bool:
+    """Whether the argument `loss` of `compile` gives no output a loss."""
+    return is_all_none(list(loss.values()) if isinstance(loss, dict) else loss)
 
 
 def compile_arguments(config: Any, custom_objects: Mapping[str, Any]) -> dict[str, Any]:

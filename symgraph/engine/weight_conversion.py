@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.node import Shape
+from symgraph.engine.weight_order import Trains, always, ordered, single_layers
 from symgraph.graph.leaves import Variable
 
 Arrays = list[np.ndarray]
@@ -35,15 +36,15 @@ def preprocess_weights_for_loading(
 ) -> Arrays:
     """Stored arrays as a layer has them. The results may still have other shapes.
 
-    Converted are: the layouts of Keras 1, kernels that Theano flips, the transposed kernels of old files,
-    and weights of `LSTM` and `GRU(reset_after=True)` from and to those of `CuDNNLSTM` and `CuDNNGRU`; in
-    models and wrappers too.
+    Converted are: the layouts of Keras 1, kernels that Theano flips, and weights of `LSTM` and
+    `GRU(reset_after=True)` from and to those of `CuDNNLSTM` and `CuDNNGRU`; in models and wrappers too.
 
     Parameters
     ----------
     layer : Layer
         Built.
     weights : sequence of arrays
+        In the order of `layer.weights`, whatever is frozen.
     original_keras_version : str, optional
         Of the file; '1' where it says nothing.
     original_backend : str, optional
@@ -56,8 +57,97 @@ def preprocess_weights_for_loading(
     ValueError
         If weights of a recurrent layer fit neither kind, or cannot become the other.
     """
-    old = str(original_keras_version).split(".")[0] == "1"
-    return _converted(layer, layer.weights, list(weights), old, original_backend, reshape)
+    old = _is_old(original_keras_version)
+    single = list(single_layers(layer))
+    if [part for part, _ in single] == [layer]:
+        return _converted(layer, layer.weights, list(weights), old, original_backend, reshape)
+    slots = StoredSlots(layer, len(weights), original_keras_version)
+    wanted = slots(always)
+    if len(wanted) != len(weights):
+        return list(weights)
+    stored: dict[int, Arrays] = {}
+    for slot, value in zip(wanted, weights, strict=True):
+        stored.setdefault(id(slot), []).append(value)
+    found: dict[int, np.ndarray] = {}
+    for part, own in single:
+        arrays = [stored[id(slot)][0] for slot in slots.of(part, own)]
+        values = _converted(part, own, arrays, old, original_backend, reshape)
+        found.update((id(weight), value) for weight, value in zip(own, values, strict=True))
+    return [found[id(weight)] for weight in layer.weights]
+
+
+def _is_old(version: str | None) -> bool:
+    return str(version).split(".")[0] == "1"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Gate:
+    """A weight of a single gate: Keras 1 stored those of recurrent layers so."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class StoredSlots:
+    """What the arrays that are stored for a layer stand for: weights, or parts of them in files of Keras 1.
+
+    Parameters
+    ----------
+    layer : Layer
+    count : int
+        The number of arrays.
+    version : str, optional
+        Of the Keras that wrote them.
+    """
+
+    def __init__(self, layer: Layer, count: int, version: str | None) -> None:
+        self._layer = layer
+        self._old = _is_old(version)
+        self._gates: dict[int, list[Gate]] = {}
+        if self._old and count != len(layer.weights):
+            self._gates = {
+                id(part): _gate_slots(own, _GATES[type(part).__name__])
+                for part, own in single_layers(layer)
+                if type(part).__name__ in _GATES and len(own) == 3
+            }
+
+    def __call__(self, trains: Trains) -> list[Any]:
+        """The slots of all arrays, in Keras' order for what `trains` says is trained."""
+        return ordered(self._layer, trains, lambda part: self._gates.get(id(part)))
+
+    def of(self, part: Layer, own: Sequence[Variable]) -> Sequence[Any]:
+        """Those of a layer inside."""
+        return self._gates.get(id(part), own)
+
+    def fit(self, shapes: Sequence[tuple[int, ...]], reshape: bool) -> bool:
+        """Whether arrays of these shapes, in the order of `layer.weights`, can become its weights."""
+        wanted = [(slot, slot.shape if isinstance(slot, Gate) else _sizes(slot)) for slot in self(always)]
+        if self._old or reshape:
+            return [math.prod(shape) for shape in shapes] == [math.prod(shape) for _, shape in wanted]
+        biases = {id(own[2]) for part, own in single_layers(self._layer) if _by_cudnn(part) and len(own) == 3}
+        return all(
+            shape == own or (id(slot) in biases and _double(shape, own))
+            for shape, (slot, own) in zip(shapes, wanted, strict=True)
+        )
+
+
+def _by_cudnn(layer: Layer) -> bool:
+    return type(layer).__name__ in ("LSTM", "CuDNNLSTM", "GRU", "CuDNNGRU")
+
+
+def _double(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether one bias has as many numbers as another, or twice or half as many."""
+    a, b = math.prod(shape), math.prod(other)
+    return a in (b, 2 * b) or 2 * a == b
+
+
+def _sizes(weight: Variable) -> tuple[int, ...]:
+    return tuple(int(size or 0) for size in K.int_shape(weight))
+
+
+def _gate_slots(own: Sequence[Variable], gates: int) -> list[Gate]:
+    parts = [Gate(w.name or "", (*_sizes(w)[:-1], _sizes(w)[-1] // gates)) for w in own]
+    return [Gate(part.name, part.shape) for _ in range(gates) for part in parts]
 
 
 def _converted(
@@ -68,13 +158,6 @@ def _converted(
     backend: str | None,
     reshape: bool,
 ) -> Arrays:
-    parts = _parts(layer, len(weights))
-    if parts is not None:
-        found: Arrays = []
-        for inner, own in parts:
-            taken, weights = weights[: len(own)], weights[len(own) :]
-            found += _converted(inner, own, taken, old, backend, reshape)
-        return found + weights
     kind = type(layer).__name__
     if old and kind in _FROM_KERAS_1:
         weights = _FROM_KERAS_1[kind](layer, weights)
@@ -83,42 +166,19 @@ def _converted(
         return weights
     kernels = _FLIPPED.get(kind, 0)
     return [
-        _fitted(value, K.int_shape(v), v.ndim - 2 if index < kernels else 0, backend, reshape)
+        _fitted(value, _sizes(v), v.ndim - 2 if index < kernels else 0, backend, reshape)
         for index, (v, value) in enumerate(zip(variables, weights, strict=True))
     ]
 
 
-def _parts(layer: Any, count: int) -> list[tuple[Layer, list[Any]]] | None:
-    """The layers inside, each with the weights that are stored for it; None for a plain layer.
-
-    For `count` arrays: those of a layer of Keras 1 are more than its weights.
-    """
-    kind = type(layer).__name__
-    if kind == "Bidirectional":
-        half = [None] * (count // 2)
-        sides = (layer.forward_layer, layer.backward_layer)
-        return [(side, side.weights if len(side.weights) == len(half) else half) for side in sides]
-    if kind == "TimeDistributed":
-        return [(layer.layer, layer.layer.weights if len(layer.layer.weights) == count else [None] * count)]
-    if hasattr(layer, "_is_graph_network"):
-        trained = [(inner, list(inner.trainable_weights)) for inner in layer.layers]
-        fixed = [(inner, list(inner.non_trainable_weights)) for inner in layer.layers]
-        return [part for part in (*trained, *fixed) if part[1]]
-    return None
-
-
 def _fitted(
-    value: np.ndarray, shape: Shape, spatial_axes: int, backend: str | None, reshape: bool
+    value: np.ndarray, shape: tuple[int, ...], spatial_axes: int, backend: str | None, reshape: bool
 ) -> np.ndarray:
     """A stored array in the shape of a weight, with `spatial_axes` if it is a convolution kernel."""
     if spatial_axes and backend == "theano":
         value = np.flip(value, tuple(range(spatial_axes)))
-    if reshape and value.shape != shape and value.size == math.prod(size or 0 for size in shape):
-        return value.reshape(tuple(size or 0 for size in shape))
-    if spatial_axes == 2 and value.ndim == 4 and value.shape != shape:
-        # The order that Keras tries, and that of old files of Theano: filters, channels, rows, columns.
-        turned = np.transpose(value, (3, 2, 0, 1)), np.transpose(value, (2, 3, 1, 0))
-        return turned[0] if turned[0].shape == shape else turned[1]
+    if reshape and value.shape != shape and value.size == math.prod(shape):
+        return value.reshape(shape)
     return value
 
 
@@ -130,8 +190,15 @@ def _sequences(layer: Any, weights: Arrays) -> Arrays:
     kernel, *rest = weights
     if kernel.ndim != 4:
         return weights
-    if kernel.shape[:2] != (layer.kernel_size[0], 1) or kernel.shape[3] != layer.filters:
+    length, filters = layer.kernel_size[0], layer.filters
+    if kernel.shape[0] == filters and kernel.shape[2:] == (length, 1):
+        # No shape but (1, 1, 1, 1) suits both layouts.
         kernel = np.transpose(kernel, (2, 3, 1, 0))
+    elif kernel.shape[:2] != (length, 1) or kernel.shape[3] != filters:
+        raise ValueError(
+            f"expected a kernel of Keras 1 of shape ({length}, 1, channels, {filters}) or "
+            f"({filters}, channels, {length}, 1), got {kernel.shape}"
+        )
     return [kernel[:, 0], *rest]
 
 
@@ -171,6 +238,10 @@ _FROM_KERAS_1: dict[str, Callable[[Any, Arrays], Arrays]] = {
     "LSTM": _gates(0, 2, 1, 3),
     "ConvLSTM2D": _gates(0, 2, 1, 3),
 }
+
+
+_GATES = {"GRU": 3, "LSTM": 4, "ConvLSTM2D": 4}
+"""Numbers of gates, whose weights Keras 1 stored one by one."""
 
 
 # -- cuDNN ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.layer_losses import InputsKey, inputs_key
+from symgraph.engine.weight_order import WeightParts
 from symgraph.graph.leaves import Variable
 from symgraph.layers.arguments import ConfiguredLayer
 
@@ -39,6 +40,9 @@ class Nested(ConfiguredLayer):
         frozen = [] if self.trainable else [w for inner in self._layers for w in inner.trainable_weights]
         fixed = [w for inner in self._layers for w in inner.non_trainable_weights]
         return [*own, *frozen, *self._non_trainable_weights, *fixed]
+
+    def _weight_parts(self) -> WeightParts:
+        return WeightParts(self._trainable_weights, self._non_trainable_weights, self._layers)
 
     @property
     def losses(self) -> list[Any]:

@@ -15,6 +15,7 @@ from symgraph.engine.node import Shape
 from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.serialization import deserialize, serialize
 from symgraph.engine.training import Model
+from symgraph.graph.leaves import Variable
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.nested import Nested
@@ -61,9 +62,9 @@ class Wrapper(Nested):
     def trainable(self, value: bool) -> None:
         self.layer.trainable = value
 
-    def get_weights(self) -> list[Any]:
-        """Copies of the weights of the layer inside, in its order."""
-        return self.layer.get_weights()
+    def _listed_weights(self) -> list[Variable]:
+        own = [*self._trainable_weights, *self._non_trainable_weights]
+        return [*own, *(w for inner in self._layers for w in inner._listed_weights())]
 
     def get_config(self) -> dict[str, Any]:
         """Arguments, and the configuration of the layer inside."""
@@ -230,10 +231,6 @@ class Bidirectional(Wrapper):
         self._trainable = value
         self.forward_layer.trainable = value
         self.backward_layer.trainable = value
-
-    def get_weights(self) -> list[Any]:
-        """Copies of the forward layer's weights, then of the backward layer's."""
-        return [*self.forward_layer.get_weights(), *self.backward_layer.get_weights()]
 
     @property
     def constraints(self) -> dict[Any, Any]:

@@ -166,6 +166,15 @@ class Optimizer:
         """Copies of the state."""
         return K.batch_get_value(self.weights)
 
+    def further_state(self) -> dict[str, Any]:
+        """Variables that training goes on from, but that Keras keeps out of `weights`, by name."""
+        told = any(variable is self.iterations for variable in self.weights)
+        return {} if told else {"iterations": self.iterations}
+
+    def set_further_state(self, values: Mapping[str, Any]) -> None:
+        """Set what `further_state` has, as far as `values` knows it. Call it after `set_weights`."""
+        K.batch_set_value([(v, values[name]) for name, v in self.further_state().items() if name in values])
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal optimizer, without its state."""
         names = [name for name in ("clipnorm", "clipvalue") if hasattr(self, name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -166,6 +166,17 @@ class Nadam(Optimizer):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set the state, and with it the product of all momenta so far, which Keras' files leave out."""
         super().set_weights(weights)
+        self.set_further_state({})
+
+    def further_state(self) -> dict[str, Any]:
+        """The product of all momenta so far."""
+        return {**super().further_state(), "m_schedule": self.m_schedule}
+
+    def set_further_state(self, values: Mapping[str, Any]) -> None:
+        """Set the product of all momenta; where it is not known it follows from the number of steps."""
+        super().set_further_state(values)
+        if "m_schedule" in values:
+            return
         # No product of so many momenta differs from 0 unless beta_1 is all but 1.
         steps = np.arange(1, min(int(K.get_value(self.iterations)), 10**6) + 1)
         momenta = float(K.get_value(self.beta_1)) * (1.0 - 0.5 * 0.96 ** (steps * self.schedule_decay))

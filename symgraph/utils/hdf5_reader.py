@@ -172,6 +172,18 @@ class GuardedGroup:
             found += part
         raise AssertionError("unreachable")
 
+    def number(self, name: str) -> int | float | None:
+        """The attribute `name`, a single number; None if there is none."""
+        with _damage_named(self.label):
+            if name not in self.group.attrs:
+                return None
+            attribute = h5py.h5a.open(self.group.id, name.encode())
+            single = attribute.get_space().get_simple_extent_npoints() == 1
+            if not single or attribute.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):
+                raise ValueError(f"{self.label}: expected a number in the attribute {name!r}")
+            value: int | float = np.asarray(self.group.attrs[name]).item()
+            return value
+
     def _strings(self, name: str) -> list[str] | None:
         with _damage_named(self.label):
             if name not in self.group.attrs:

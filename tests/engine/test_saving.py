@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
-from symgraph import losses
+from symgraph import globals as state
+from symgraph import losses, optimizers
 from symgraph.engine.hdf5_format import HDF5_OBJECT_HEADER_LIMIT, write_texts
 from symgraph.engine.saving import load_weights
 from symgraph.layers import (
@@ -269,18 +270,6 @@ def test_kernels_that_theano_wrote_are_turned(tmp_path):
     model.load_weights(tmp_path / "weights.h5")
     for found, value in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(found, value)
-
-
-def test_kernels_in_the_old_order_are_transposed(tmp_path):
-    model = Sequential([Conv2D(2, (3, 4), input_shape=(6, 6, 5), name="c")])
-    kernel = model.get_weights()[0]
-    model.save_weights(tmp_path / "weights.h5")
-    with h5py.File(tmp_path / "weights.h5", "a") as file:
-        del file["c/c/kernel:0"]
-        file["c/c/kernel:0"] = kernel.transpose(3, 2, 0, 1)
-    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
-    model.load_weights(tmp_path / "weights.h5")
-    np.testing.assert_array_equal(model.get_weights()[0], kernel)
 
 
 @pytest.mark.parametrize(
@@ -598,7 +587,7 @@ def test_random_damage_never_passes_unnoticed_into_shapes(tmp_path):
         assert [w.shape for w in model.get_weights()] == [(3, 4), (4,), (4, 2), (2,)]
 
 
-def test_stored_bytecode_is_refused_everywhere(tmp_path):
+def test_stored_bytecode_is_refused_everywhere(tmp_path, monkeypatch):
     marker = tmp_path / "executed"
     model = Sequential(
         [
@@ -610,19 +599,21 @@ def test_stored_bytecode_is_refused_everywhere(tmp_path):
         ]
     )
     marker.unlink()
-    config = {"class_name": "Sequential", "config": model.get_config()}
     model.compile("sgd", "mse")
     model.save(tmp_path / "model.h5")
+    written, yaml, pickled = model.to_json(), model.to_yaml(), pickle.dumps(model)
+    config = json.loads(written)
+    nested = {"class_name": "Sequential", "config": {"name": "x", "layers": [config]}}
+    # What this process wrote would be taken for its own.
+    monkeypatch.setattr(state, "_written_functions", {})
     entries = {
         "h5": lambda: load_model(tmp_path / "model.h5"),
-        "json": lambda: model_from_json(model.to_json()),
-        "yaml": lambda: model_from_yaml(model.to_yaml()),
+        "json": lambda: model_from_json(written),
+        "yaml": lambda: model_from_yaml(yaml),
         "config": lambda: model_from_config(config),
-        "from_config": lambda: Sequential.from_config(model.get_config()),
-        "nested": lambda: model_from_config(
-            {"class_name": "Sequential", "config": {"name": "x", "layers": [config]}}
-        ),
-        "pickle": lambda: pickle.loads(pickle.dumps(model)),
+        "from_config": lambda: Sequential.from_config(config["config"]),
+        "nested": lambda: model_from_config(nested),
+        "pickle": lambda: pickle.loads(pickled),
     }
     for name, load in entries.items():
         with pytest.raises(ValueError, match="bytecode"):
@@ -634,6 +625,70 @@ def test_stored_bytecode_is_refused_everywhere(tmp_path):
     )
     load_model(tmp_path / "model.h5", compile=False, safe_mode=False)
     assert marker.exists()
+
+
+# -- training goes on ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optimizers.SGD(0.1, momentum=0.9, nesterov=True, decay=0.1, clipnorm=0.5),
+        lambda: optimizers.RMSprop(0.01, decay=0.1),
+        lambda: optimizers.Adagrad(0.1, decay=0.1),
+        lambda: optimizers.Adadelta(decay=0.1),
+        lambda: optimizers.Adam(0.01, decay=0.1, amsgrad=True),
+        lambda: optimizers.Adamax(0.01, decay=0.1),
+        lambda: optimizers.Nadam(0.01),
+    ],
+)
+def test_training_goes_on_from_a_file(tmp_path, make):
+    x, y = RNG.normal(size=(8, 3)), RNG.normal(size=(8, 2))
+    model = Sequential([Dense(4, activation="tanh", input_shape=(3,)), Dense(2)])
+    model.compile(make(), "mse")
+    for _ in range(4):
+        model.train_on_batch(x, y)
+    K.set_value(model.optimizer.lr, 0.5 * K.get_value(model.optimizer.lr))
+    model.save(tmp_path / "model.h5")
+    again = load_model(tmp_path / "model.h5")
+    assert K.get_value(again.optimizer.iterations) == 4
+    for _ in range(4):
+        assert again.train_on_batch(x, y) == model.train_on_batch(x, y)
+    _same_weights(again, model)
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        for name in ("iterations", "m_schedule"):
+            if name in file["optimizer_weights"].attrs:
+                del file["optimizer_weights"].attrs[name]
+    # As in a file of Keras: the schedule of Nadam follows from the number of steps.
+    bare = load_model(tmp_path / "model.h5").optimizer
+    if isinstance(bare, optimizers.Nadam):
+        momenta = [0.9 * (1 - 0.5 * 0.96 ** (0.004 * step)) for step in (1, 2, 3, 4)]
+        np.testing.assert_allclose(K.get_value(bare.m_schedule), np.prod(momenta), rtol=1e-6)
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        file["optimizer_weights"].attrs["m_schedule"] = file["optimizer_weights"].attrs["iterations"] = (
+            "x" * 9
+        )
+    if len(bare.further_state()):
+        with pytest.raises(ValueError, match=r"model\.h5.*expected a number"):
+            load_model(tmp_path / "model.h5")
+
+
+def test_losses_that_files_do_not_keep(tmp_path):
+    x = Input((3,))
+    model = Model(x, Dense(2, activity_regularizer="l2")(x))
+    model.compile("sgd", None)
+    model.save(tmp_path / "model.h5")
+    assert load_model(tmp_path / "model.h5").optimizer is not None
+    model.add_loss(K.mean(K.square(model.output)))
+    for loss, compiled in ((None, False), ("mse", True), ([None], False)):
+        model.compile("sgd", loss)
+        model.save(tmp_path / "model.h5")
+        with pytest.warns(UserWarning, match="add_loss"):
+            again = load_model(tmp_path / "model.h5")
+        assert (again.optimizer is not None) is compiled
+        _same_weights(again, model)
+        with pytest.warns(UserWarning, match="add_loss"):
+            _same_weights(pickle.loads(pickle.dumps(model)), model)
 
 
 # -- YAML ----------------------------------------------------------------------------------------------------
