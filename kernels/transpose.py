@@ -30,7 +30,7 @@ from symgraph.kernels.operand import WORTH_A_THREAD, lesser
 from symgraph.kernels.target import TARGET
 from symgraph.kernels.vector import Vec
 
-_UNIT = {1: "uint8", 4: "int32", 8: "int64"}
+_UNIT = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}
 (
     _SOURCE, _TARGET, _HEIGHT, _WIDTH, _SOURCE_STEP, _TARGET_STEP, _BANDS, _UNITS, _PER_TILE, _RANK, _SIZES,
 ) = range(11)  # fmt: skip

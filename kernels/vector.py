@@ -17,25 +17,33 @@ from symgraph.kernels.jit import INT
 ELEMENT = {
     "bool": ir.IntType(1),
     "uint8": ir.IntType(8),
+    "int8": ir.IntType(8),
+    "int16": ir.IntType(16),
+    "uint16": ir.IntType(16),
     "int32": ir.IntType(32),
     "uint32": ir.IntType(32),
     "int64": INT,
     "uint64": INT,
+    "float16": ir.HalfType(),
     "float32": ir.FloatType(),
     "float64": ir.DoubleType(),
 }
 ITEMSIZE = {
     "bool": 1,
     "uint8": 1,
+    "int8": 1,
+    "int16": 2,
+    "uint16": 2,
     "int32": 4,
     "uint32": 4,
     "int64": 8,
     "uint64": 8,
+    "float16": 2,
     "float32": 4,
     "float64": 8,
 }
 FLOATS = ("float32", "float64")
-_UNSIGNED = ("bool", "uint8", "uint32", "uint64")
+_UNSIGNED = ("bool", "uint8", "uint16", "uint32", "uint64")
 _SAME_SIZE_INT = {"float32": "int32", "float64": "int64"}
 BYTE_POINTER = ir.IntType(8).as_pointer()
 
@@ -108,7 +116,7 @@ class Vec:
     @property
     def mangled(self) -> str:
         """The type as intrinsics' names end with it, such as ``v16f32``."""
-        letter = "f" if self.is_float else "i"
+        letter = "f" if self.dtype.startswith("float") else "i"
         bits = 1 if self.dtype == "bool" else 8 * ITEMSIZE[self.dtype]
         return (f"v{self.lanes}" if self.lanes else "") + f"{letter}{bits}"
 
@@ -290,15 +298,38 @@ class Vec:
         return self._make(self.value, self.dtype.removeprefix("u"))
 
     def cast(self, dtype: str) -> Vec:
-        """Converted as numpy's astype does; floats outside an integer's range saturate, NaN gives 0."""
+        """Converted as numpy's astype does; floats outside an integer's range saturate, NaN gives 0.
+
+        float16 is met here only: it is read as float32, and made of it.
+        """
         if dtype == self.dtype:
             return self
+        if self.dtype == "float16":
+            whole = self.builder.fpext(self.value, vector_type("float32", self.lanes))
+            return self._make(whole, "float32").cast(dtype)
+        if dtype == "float16":
+            return self._halved()
         if dtype == "bool":
             return self.truth()
         target = vector_type(dtype, self.lanes)
         if self.dtype == "bool":
             return where(self, self.constant(1, dtype), self.constant(0, dtype))
         return self._make(self._converted(dtype, target), dtype)
+
+    def _halved(self) -> Vec:
+        """As float16, rounded once: to the nearest, ties to even."""
+        if self.dtype in ("int32", "uint32", "int64", "uint64"):
+            return self.cast("float64")._halved()
+        if self.dtype != "float64":
+            single = self.cast("float32")
+            half = self.builder.fptrunc(single.value, vector_type("float16", self.lanes))
+            return self._make(half, "float16")
+        # Cut to float32 with what was cut off noted in the last bit ("round to odd"): it settles all ties.
+        near = self.cast("float32")
+        beyond = abs(near).cast("float64") > abs(self)
+        cut = near.bits() - where(beyond, near.bits().constant(1), 0)
+        inexact = (near.cast("float64") < self) | (near.cast("float64") > self)
+        return where(inexact, cut | 1, cut).as_float("float32")._halved()
 
     def _converted(self, dtype: str, target: ir.Type) -> ir.Value:
         builder, value = self.builder, self.value

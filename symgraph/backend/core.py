@@ -275,7 +275,7 @@ def eval(x: Any) -> Any:
     """
     if isinstance(x, NewValue):
         return Function([], x.value, [x], name="eval")()[()]
-    return evaluate(leaves.as_tensor(x))[()]
+    return evaluate(x if isinstance(x, Tensor) else leaves.as_tensor(x))[()]
 
 
 def zeros(shape: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
@@ -393,7 +393,7 @@ def update(x: Variable, new_x: Any) -> NewValue:
         If `x` is no variable, or `new_x` is known not to fit its dtype or shape.
     """
     target = _known_variable(x)
-    value = leaves.as_tensor(new_x, target.dtype)
+    value = leaves.as_stored(new_x, target.dtype)
     if is_float(value.dtype) and not is_float(target.dtype):
         raise TypeError(f"update of variable {target.name}: expected {target.dtype}, got {value.dtype}")
     sizes = zip(value.shape, target.shape, strict=False)

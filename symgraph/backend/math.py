@@ -15,7 +15,7 @@ from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import is_float, normalize_axis
+from symgraph.graph.types import is_float, normalize_axis, working_dtype
 
 __all__ = [
     "abs", "all", "any", "argmax", "argmin", "batch_dot", "clip", "cos", "cumprod", "cumsum", "dot", "equal",
@@ -204,7 +204,7 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     -inf over nothing. Integers and bools are computed in `floatx()`.
     """
     x = as_tensor(x)
-    x = x if is_float(x.dtype) else elementwise.cast(x, floatx())
+    x = x if is_float(x.dtype) else elementwise.cast(x, working_dtype(floatx()))
     largest = barrier.stop_gradient(reduce.max_or_lowest(x, axis, True))
     # Where every element is -inf (or one is +inf) the difference would be NaN.
     shift = elementwise.where(math_ops.isinf(largest), 0, largest)
@@ -288,7 +288,8 @@ def batch_dot(x: Any, y: Any, axes: int | Sequence[int] | None = None) -> Tensor
     axis_x, axis_y = _batch_dot_axes(axes, x, y)
     if x.ndim == y.ndim == 2:
         turned = x if axis_x == axis_y else shape_ops.transpose(x)
-        summed = elementwise.cast(reduce.sum(turned * y, axis_y), x.dtype)
+        products = turned * y
+        summed = elementwise.cast(reduce.sum(products, axis_y), products.dtype)
         return shape_ops.expand_dims(summed, 1)
     rank = builtins.max(x.ndim, y.ndim)
     left, right = (shape_ops.reshape(t, (*t.shape, *(1,) * (rank - t.ndim))) for t in (x, y))

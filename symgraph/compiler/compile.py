@@ -15,7 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symgraph.graph.dims import Dim, unknowns
-from symgraph.graph.leaves import DimValue, Placeholder, Variable, VariableRead, as_tensor, free_sizes
+from symgraph.graph.leaves import (
+    DimValue,
+    Placeholder,
+    Variable,
+    VariableRead,
+    as_stored,
+    as_tensor,
+    free_sizes,
+)
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise, cast
 from symgraph.graph.ops.fused import Fused
@@ -134,9 +142,9 @@ def _given(givens: Mapping[Tensor, object], cuts: dict[Tensor, Tensor]) -> dict[
     """The replacements that `givens` asks for, checked; their values are computed from what is fed."""
     replacements: dict[Tensor, Tensor] = {}
     # A static input is a given constant that holds everywhere.
-    fixed = {old: as_tensor(new, old.dtype) for old, new in givens.items() if is_static(old)}
+    fixed = {old: as_stored(new, old.dtype) for old, new in givens.items() if is_static(old)}
     for old, new in givens.items():
-        (value,) = substitute([as_tensor(new, old.dtype)], cuts | fixed if old not in fixed else cuts)
+        (value,) = substitute([as_stored(new, old.dtype)], cuts | fixed if old not in fixed else cuts)
         clash = value.ndim != old.ndim or any(
             isinstance(a, int) and isinstance(b, int) and a != b
             for a, b in zip(old.shape, value.shape, strict=True)

@@ -20,7 +20,7 @@ from symgraph.compiler.observe import Observer
 from symgraph.compiler.pictures import Pictures
 from symgraph.compiler.program import Program
 from symgraph.compiler.variant import Compilation, Variant, recent
-from symgraph.graph.leaves import Variable, as_tensor, free_sizes
+from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor, install_operators, topological
@@ -250,7 +250,7 @@ class Function(Debugging, Pictures):
         return next(reversed(self._variants.values()))
 
     def _given_values(self) -> list[Tensor]:
-        return [as_tensor(v, k.dtype) for k, v in self.givens.items()]
+        return [as_stored(v, k.dtype) for k, v in self.givens.items()]
 
     def _check_duplicates(self) -> None:
         seen: set[int] = set()
@@ -415,7 +415,7 @@ def _checked_updates(updates: Iterable[Any]) -> list[Update]:
         if id(variable) in seen:
             raise ValueError(f"updates: variable {variable.name} is updated twice")
         seen.add(id(variable))
-        pairs.append((variable, _fitting(variable, as_tensor(value, variable.dtype))))
+        pairs.append((variable, _fitting(variable, as_stored(value, variable.dtype))))
     return pairs
 
 

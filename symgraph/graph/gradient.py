@@ -8,7 +8,7 @@ from symgraph.graph.leaves import constant
 from symgraph.graph.op import Part
 from symgraph.graph.origin import inherit
 from symgraph.graph.tensor import Tensor, call, topological
-from symgraph.graph.types import TensorType, TupleType, is_float
+from symgraph.graph.types import TensorType, TupleType, is_float, working_dtype
 
 _DISCONNECTED = ("none", "zero", "raise")
 
@@ -45,7 +45,7 @@ def gradients(
         if not is_float(tensor.dtype):
             raise TypeError(f"gradients: {tensor!r} is not a float tensor, so it has no gradient")
     if grad is None:
-        one = constant(1, loss.dtype)
+        one = constant(1, working_dtype(loss.dtype))
         grad = call("broadcast_to", one, loss.shape) if loss.ndim else one
     elif not _fits(grad, loss):
         raise ValueError(f"gradients: expected a grad of type {loss.type}, got {grad.type}")
@@ -66,8 +66,9 @@ def _finish(grad: Tensor | None, tensor: Tensor, loss: Tensor, disconnected: str
     if grad is None and disconnected == "raise":
         raise ValueError(f"gradients: {loss!r} does not depend on {tensor!r}")
     if grad is None and disconnected == "zero":
-        return call("zeros_like", tensor)
-    return grad
+        grad = call("zeros_like", tensor)
+    # What is stored only has gradients in its working dtype on the way, and is rounded here, once.
+    return grad if grad is None else call("cast", grad, tensor.dtype)
 
 
 def _accumulate(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -> dict[int, Tensor]:
@@ -127,7 +128,7 @@ def _fits(grad: Tensor, tensor: Tensor) -> bool:
     """Whether dtype and shape agree as far as sizes are known."""
     return (
         grad.ndim == tensor.ndim
-        and grad.dtype == tensor.dtype
+        and grad.dtype == working_dtype(tensor.dtype)
         and not any(
             isinstance(a, int) and isinstance(b, int) and a != b
             for a, b in zip(grad.shape, tensor.shape, strict=True)

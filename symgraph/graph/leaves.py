@@ -12,8 +12,8 @@ from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, Unknown, evaluate, unknown, unknowns
 from symgraph.graph.op import Op
 from symgraph.graph.origin import Origin, current
-from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import TensorType, Type, dtype_name, is_float
+from symgraph.graph.tensor import Tensor, call
+from symgraph.graph.types import WORKING, TensorType, Type, dtype_name, is_float, working_dtype
 
 _ALIGNMENT = 64
 
@@ -246,13 +246,34 @@ def constant(
 
 
 def as_tensor(value: Any, like: str | None = None) -> Tensor:
-    """`value` as a tensor. Python scalars are weak: they take the dtype `like` of what they meet.
+    """`value` as a tensor to compute with: in its working dtype where it is only stored in another.
+
+    Python scalars are weak: they take the dtype `like` of what they meet.
 
     A Python float meeting an integer or bool dtype takes `K.floatx()`; an int meeting bool stays int32.
-    ValueError for an int that does not fit into the dtype that it meets.
+    ValueError for an int that does not fit into the dtype that it meets, TypeError for uint64, which no dtype
+    here can compute.
     """
-    if isinstance(value, Tensor):
-        return value
+    tensor = value if isinstance(value, Tensor) else _constant_like(value, like)
+    stored = isinstance(tensor.type, TensorType) and tensor.type.dtype in WORKING
+    return _widened(tensor) if stored else tensor
+
+
+def as_stored(value: Any, dtype: str) -> Tensor:
+    """`value` as a tensor for a place of `dtype`, cast where that is stored only and computed in another."""
+    tensor = value if isinstance(value, Tensor) else as_tensor(value, working_dtype(dtype))
+    return call("cast", tensor, dtype) if tensor.dtype == working_dtype(dtype) != dtype else tensor
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    if tensor.sparse:
+        raise TypeError(f"{tensor.dtype} is a dtype to store dense tensors in, got {tensor!r}")
+    if tensor.dtype == "uint64":
+        raise TypeError(f"uint64 is a dtype to store in, got {tensor!r}; use K.cast to compute with it")
+    return call("cast", tensor, working_dtype(tensor.dtype))
+
+
+def _constant_like(value: Any, like: str | None) -> Tensor:
     if like is not None and isinstance(value, (bool, int, float)):
         if isinstance(value, bool):
             return constant(value, "bool")

@@ -10,7 +10,12 @@ import numpy as np
 from symgraph.graph.dims import Dim, shape_text
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
-"""The dtypes of tensors, from narrowest to widest: where two meet, the wider one is the result."""
+"""The dtypes that are computed in, from narrowest to widest: where two meet, the wider one is the result."""
+WORKING = {
+    "int8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64",
+    "float16": "float32",
+}  # fmt: skip
+"""The dtypes that values are stored in only, and those that they are computed in."""
 
 
 INTEGERS = ("uint8", "int32", "int64")
@@ -23,17 +28,21 @@ def dtype_name(dtype: object) -> str:
     Raises
     ------
     TypeError
-        `dtype` is none of bool, uint8, int32, int64, float32, float64. float16 is refused by name.
+        `dtype` is neither one of `DTYPES` nor of those that are stored only.
     """
     try:
         name = str(np.dtype(dtype).name)  # type: ignore[call-overload]
     except (TypeError, ValueError, SyntaxError):  # numpy parses text, which may be anything
         name = str(dtype)[:80]
-    if name == "float16":
-        raise TypeError("dtype float16 is not supported: no kernel computes in half precision; use float32")
-    if name not in DTYPES:
-        raise TypeError(f"dtype {name} is not supported: expected one of {', '.join(DTYPES)}")
+    if name not in DTYPES and name not in WORKING:
+        known = f"{', '.join(DTYPES)}; to store in, {', '.join(WORKING)}"
+        raise TypeError(f"dtype {name} is not supported: expected one of {known}")
     return name
+
+
+def working_dtype(dtype: str) -> str:
+    """The dtype that values stored in `dtype` are computed in: for most it is `dtype` itself."""
+    return WORKING.get(dtype, dtype)
 
 
 def promote(*dtypes: str) -> str:
@@ -48,7 +57,7 @@ def is_float(dtype: str) -> bool:
 
 def is_integer(dtype: str) -> bool:
     """Whether `dtype` is an integer type (bool is not)."""
-    return dtype in INTEGERS
+    return "int" in dtype
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def _beyond(op: type[_Comparison], x: Any, number: Any) -> Tensor | None:
     """
     if not isinstance(x, Tensor) or is_float(x.dtype) or type(number) is not int:
         return None
-    x = cast(x, "int32") if x.dtype == "bool" else x
+    x = cast(x, "int32") if x.dtype == "bool" else as_tensor(x)
     low, high = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
     if low <= number <= high:
         return None

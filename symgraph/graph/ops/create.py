@@ -10,13 +10,13 @@ import numpy as np
 
 from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, larger, quotient, shape_text
-from symgraph.graph.leaves import as_tensor, constant
+from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.elementwise import cast
 from symgraph.graph.ops.shape import broadcast_to
 from symgraph.graph.ops.sizes import as_dim, checked_shape, known, never_negative
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_integer
+from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_integer, working_dtype
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.index import arange_rows, eye_rows, one_hot_rows
 from symgraph.kernels.machine import Row
@@ -141,22 +141,24 @@ class OneHot(Op):
 
 def full(shape: Any, value: Any, dtype: str | None = None) -> Tensor:
     """A tensor of one value: a number, or a scalar tensor. Takes no memory of its own."""
-    filled = (
-        as_tensor(value) if dtype is None else cast(as_tensor(value, dtype_name(dtype)), dtype_name(dtype))
-    )
+    kind = None if dtype is None else dtype_name(dtype)
+    working = None if kind is None else working_dtype(kind)
+    filled = as_tensor(value, working)
+    filled = filled if working is None else cast(filled, working)
     if filled.ndim:
         raise ValueError(f"full: expected a scalar value, got shape {shape_text(filled.shape)}")
-    return broadcast_to(filled, checked_shape(shape, "full"))
+    made = broadcast_to(filled, checked_shape(shape, "full"))
+    return made if kind is None else cast(made, kind)
 
 
 def zeros(shape: Any, dtype: str | None = None) -> Tensor:
     """Zeros of a shape; dtype is `K.floatx()` where not given."""
-    return full(shape, constant(0, dtype_name(dtype or floatx())))
+    return full(shape, 0, dtype or floatx())
 
 
 def ones(shape: Any, dtype: str | None = None) -> Tensor:
     """Ones of a shape; dtype is `K.floatx()` where not given."""
-    return full(shape, constant(1, dtype_name(dtype or floatx())))
+    return full(shape, 1, dtype or floatx())
 
 
 def zeros_like(x: Any, dtype: str | None = None) -> Tensor:
@@ -174,7 +176,8 @@ def ones_like(x: Any, dtype: str | None = None) -> Tensor:
 def eye(rows: Any, columns: Any = None, dtype: str | None = None) -> Tensor:
     """A matrix with ones on the main diagonal; square where `columns` is not given."""
     shape = checked_shape((rows, rows if columns is None else columns), "eye")
-    return Eye((shape[0], shape[1]), dtype_name(dtype or floatx()))()
+    kind = dtype_name(dtype or floatx())
+    return cast(Eye((shape[0], shape[1]), working_dtype(kind))(), kind)
 
 
 def arange(start: Any, stop: Any = None, step: int | float = 1, dtype: str = "int32") -> Tensor:
@@ -183,20 +186,22 @@ def arange(start: Any, stop: Any = None, step: int | float = 1, dtype: str = "in
     Where the end lies before the start there are none. Only `stop` may be a size that is not known.
     """
     start, stop = (0, start) if stop is None else (start, stop)
+    kind = dtype_name(dtype)
     if step == 0:
         raise ValueError("arange: expected a step other than 0")
     if all(isinstance(v, (int, float, np.number)) for v in (start, stop)):
         size = max(0, int(np.ceil((stop - start) / step)))
-        return Arange(size, start + 0, step + 0, dtype_name(dtype))()
+        return cast(Arange(size, start + 0, step + 0, working_dtype(kind))(), kind)
     first, pace = as_dim(start, "arange"), as_dim(step, "arange")
     if not isinstance(first, int) or not isinstance(pace, int):
         raise ValueError(f"arange: expected a start and a step that are known, got {start!r} and {step!r}")
     span = as_dim(stop, "arange") - first if pace > 0 else first - as_dim(stop, "arange")
     reach = span if never_negative(span) else larger(span, 0)
     length = quotient(reach + abs(pace) - 1, abs(pace))
-    return Arange(length, first, pace, dtype_name(dtype))()
+    return cast(Arange(length, first, pace, working_dtype(kind))(), kind)
 
 
 def one_hot(indices: Any, classes: Any, dtype: str | None = None) -> Tensor:
     """A new last axis of size `classes`: 1 at the index, else 0. Indices outside give zeros."""
-    return OneHot(as_dim(classes, "one_hot"), dtype_name(dtype or floatx()))(as_tensor(indices))
+    kind = dtype_name(dtype or floatx())
+    return cast(OneHot(as_dim(classes, "one_hot"), working_dtype(kind))(as_tensor(indices)), kind)

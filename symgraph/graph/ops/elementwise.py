@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +15,16 @@ from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, is_integer, promote
+from symgraph.graph.types import (
+    DTYPES,
+    WORKING,
+    TensorType,
+    dtype_name,
+    is_float,
+    is_integer,
+    promote,
+    working_dtype,
+)
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.machine import Row
@@ -150,7 +160,7 @@ class Elementwise(Op):
         if dtype == "bool":
             return np.asarray(rng.random(shape) < 0.5)
         low, high = cls.domain
-        if dtype == "uint8":
+        if dtype.startswith("u"):
             low, high = max(low, 0.0), max(high, 3.0)
         if not is_float(dtype):
             return np.asarray(rng.integers(int(np.ceil(low)), int(high) + 1, shape)).astype(dtype)
@@ -380,36 +390,41 @@ class Cast(Elementwise):
         return 0
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
-        """Cast back between floats; integers and bools are not connected."""
-        source = inputs[0].dtype
+        """Cast back between floats, not to what is stored only; integers and bools are not connected."""
+        source = working_dtype(inputs[0].dtype)
         return (cast(grad, source) if is_float(source) and is_float(self.dtype) else None,)
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
-        """Every pair of dtypes."""
-        for source in DTYPES:
-            for target in DTYPES:
-                smooth = is_float(source) and target == "float64"
-                array = cls.draw(rng, (3, 7), source, 0)
-                if is_float(source) and is_integer(target):
-                    array[0] = [np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**31, -(2.0**63)]
-                yield Sample(cls(target), (array,), smooth, ((0, 1),))
+        """Every pair of dtypes that are computed in; those that are stored only, from and to some of them."""
+        pairs = list(itertools.product(DTYPES, DTYPES))
+        for stored, other in itertools.product(WORKING, ("bool", "int64", *FLOATS)):
+            pairs += [(stored, other), (other, stored)]
+        for source, target in pairs:
+            smooth = is_float(source) and target == "float64"
+            array = cls.draw(rng, (3, 7), source, 0)
+            if is_float(source) and is_integer(target):
+                array[0] = [np.nan, np.inf, -np.inf, 6e4, -6e4, 2.0**15, -(2.0**15)]
+                array[1] *= 1e4
+            if source in FLOATS and is_integer(target):
+                array[2] = [1e30, -1e30, 2.0**31, -(2.0**31), 2.0**63, -(2.0**63), 2.0**64]
+            yield Sample(cls(target), (array,), smooth, ((0, 1),))
 
 
 def cast(x: Any, dtype: str) -> Tensor:
     """`x` in `dtype`; the same tensor where it is already."""
-    x = as_tensor(x)
+    x = x if isinstance(x, Tensor) else as_tensor(x)
     name = dtype_name(dtype)
     return x if x.dtype == name else Cast(name)(x)
 
 
 def together(*values: Any) -> list[Tensor]:
     """`values` as tensors of one dtype: the widest of the tensors', Python scalars following."""
-    known = [v.dtype if isinstance(v, Tensor) else None for v in values]
-    strong = [d for d in known if d is not None]
+    values = tuple(as_tensor(v) if isinstance(v, Tensor) else v for v in values)
+    strong = [v.dtype for v in values if isinstance(v, Tensor)]
     # A float64 scalar is what numpy and math functions give for Python floats, and counts as one.
     arrays = (np.ndarray, np.generic, list, tuple)
-    strong += [constant(v).dtype for v in values if isinstance(v, arrays) and not isinstance(v, float)]
+    strong += [as_tensor(v).dtype for v in values if isinstance(v, arrays) and not isinstance(v, float)]
     like = promote(*strong) if strong else None
     tensors = [as_tensor(v, like) for v in values]
     dtypes = [t.dtype for t in tensors]
@@ -446,7 +461,7 @@ def divide(a: Any, b: Any) -> Tensor:
     """a / b. Integers are divided in `K.floatx()`."""
     a, b = together(a, b)
     if not is_float(a.dtype):
-        a, b = cast(a, floatx()), cast(b, floatx())
+        a, b = cast(a, working_dtype(floatx())), cast(b, working_dtype(floatx()))
     return Divide()(a, b)
 
 

@@ -13,7 +13,7 @@ from symgraph.globals import floatx
 from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, Elementwise, cast, maximum, minimum, where
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import is_float, is_integer
+from symgraph.graph.types import is_float, is_integer, working_dtype
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -411,7 +411,7 @@ def _unary(op: type[Elementwise]) -> Callable[[Any], Tensor]:
     def build(x: Any) -> Tensor:
         x = as_tensor(x, floatx())
         if x.dtype not in op.accepts:
-            x = cast(x, "int32" if "int32" in op.accepts else floatx())
+            x = cast(x, "int32" if "int32" in op.accepts else working_dtype(floatx()))
         return op()(x)
 
     build.__doc__ = f"{op.__doc__} Integers are computed in `K.floatx()` where the op is for floats."

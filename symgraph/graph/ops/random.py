@@ -25,7 +25,7 @@ from symgraph.graph.ops.elementwise import add, cast, multiply, subtract
 from symgraph.graph.ops.shape import reshape
 from symgraph.graph.ops.sizes import checked_shape, known_shape, size_tensor
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float
+from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, working_dtype
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.machine import Row
 from symgraph.kernels.random import BLOCK_BITS, STREAM_BITS, random_rows
@@ -307,7 +307,7 @@ def _float_dtype(dtype: str | None) -> str:
     name = dtype_name(dtype or floatx())
     if not is_float(name):
         raise TypeError(f"random: expected a float dtype, got {name}")
-    return name
+    return working_dtype(name)
 
 
 def random_uniform(
@@ -343,7 +343,7 @@ def random_bernoulli(
     shape: Any, chance: Any = 0.5, dtype: str | None = None, seed: int | None = None
 ) -> Tensor:
     """1 with probability `chance` (a number, or a tensor that broadcasts to the shape), else 0."""
-    sizes, kind = checked_shape(shape, "random_bernoulli"), dtype_name(dtype or floatx())
+    sizes, kind = checked_shape(shape, "random_bernoulli"), working_dtype(dtype_name(dtype or floatx()))
     if isinstance(chance, Tensor):
         drawn = RandomUniform(sizes, chance.dtype if is_float(chance.dtype) else floatx())(random_state(seed))
         return cast(less(drawn, chance), kind)

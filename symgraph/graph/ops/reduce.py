@@ -17,7 +17,7 @@ from symgraph.graph.ops.compare import equal
 from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast, where
 from symgraph.graph.ops.math import sqrt, square
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType, is_float, normalize_axes, normalize_axis
+from symgraph.graph.types import TensorType, is_float, normalize_axes, normalize_axis, working_dtype
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.machine import Row
 from symgraph.kernels.order import argreduce_rows, cumulative_rows
@@ -442,7 +442,7 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over `axis`. That of integers and bools is found in float64, then made `K.floatx()`."""
     x = as_tensor(x)
     if not is_float(x.dtype):
-        return cast(mean(cast(x, "float64"), axis, keepdims), floatx())
+        return cast(mean(cast(x, "float64"), axis, keepdims), working_dtype(floatx()))
     return Mean(normalize_axes(axis, x.ndim), keepdims)(x)
 
 
@@ -450,7 +450,7 @@ def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Mean squared distance from the mean (divided by n), over `axis`; of integers as `mean`."""
     x = as_tensor(x)
     if not is_float(x.dtype):
-        return cast(var(cast(x, "float64"), axis, keepdims), floatx())
+        return cast(var(cast(x, "float64"), axis, keepdims), working_dtype(floatx()))
     return mean(square(x - mean(x, axis, True)), axis, keepdims)
 
 
