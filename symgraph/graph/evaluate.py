@@ -88,6 +88,15 @@ def concrete_op(op: Op, sizes: Mapping[Unknown, int]) -> Op:
     return replace(op, **changed) if changed else op
 
 
+def has_unknown_sizes(op: Op) -> bool:
+    """Whether a field of the op holds a dimension that only data will tell."""
+    return is_dataclass(op) and any(_unknown(getattr(op, field.name)) for field in fields(op))
+
+
+def _unknown(value: Any) -> bool:
+    return isinstance(value, Expression) or (isinstance(value, tuple) and any(map(_unknown, value)))
+
+
 def _concrete(value: Any, sizes: Mapping[Unknown, int]) -> Any:
     """`value` with expressions replaced by integers; the same object where there are none."""
     if isinstance(value, Expression):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from symgraph.graph.evaluate import has_unknown_sizes
 from symgraph.graph.leaves import constant, constant_value
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType
@@ -22,6 +23,8 @@ def fold(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
     def visit(old: Tensor, new: Tensor) -> Tensor:
         if not new.inputs or not new.op.pure or not isinstance(new.type, TensorType):
             return new
+        if has_unknown_sizes(new.op):
+            return new  # a constant cut at a size that data will tell
         values = [constant_value(i) for i in new.inputs]
         sizes = [d for d in new.type.shape if isinstance(d, int)]
         if any(v is None for v in values) or len(sizes) != new.type.ndim or np.prod(sizes) > _MOST_ELEMENTS:
