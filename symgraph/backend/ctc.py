@@ -9,7 +9,7 @@ from typing import Any
 
 from symgraph.globals import epsilon
 from symgraph.graph.leaves import as_tensor
-from symgraph.graph.ops import barrier, compare, create, elementwise, index, nn, reduce
+from symgraph.graph.ops import barrier, compare, create, cumulative, elementwise, index, nn, reduce
 from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.ops.ctc import ctc_beam_search
@@ -201,7 +201,7 @@ def ctc_decode(
     fresh = compare.logical_and(compare.not_equal(best, blank), compare.not_equal(best, before))
     kept = compare.logical_and(counted, fresh)
     # Every label that is kept goes to the next free place, all others to one that is cut off.
-    place = reduce.cumsum(elementwise.cast(kept, "int32"), 1) - 1
+    place = cumulative.cumsum(elementwise.cast(kept, "int32"), 1) - 1
     place = elementwise.where(kept, place, size_tensor(steps, "int32"))
     put = index.AddAlongAxis(1, steps + 1)(elementwise.cast(best + 1, "float64"), place)
     decoded = elementwise.cast(slice_axis(put, 1, 0, steps), "int64") - 1

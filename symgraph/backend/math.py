@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.globals import floatx
 from symgraph.graph.leaves import as_tensor
-from symgraph.graph.ops import barrier, compare, csr, elementwise, index, matmul, reduce
+from symgraph.graph.ops import barrier, compare, csr, cumulative, elementwise, index, matmul, reduce
 from symgraph.graph.ops import math as math_ops
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.sparse import SparseTensor
@@ -190,12 +190,12 @@ def argmin(x: Any, axis: int = -1) -> Tensor:
 
 def cumsum(x: Any, axis: int = 0) -> Tensor:
     """Running sum along `axis`."""
-    return reduce.cumsum(x, axis)
+    return cumulative.cumsum(x, axis)
 
 
 def cumprod(x: Any, axis: int = 0) -> Tensor:
     """Running product along `axis`."""
-    return reduce.cumprod(x, axis)
+    return cumulative.cumprod(x, axis)
 
 
 def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -208,7 +208,7 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     largest = barrier.stop_gradient(reduce.max_or_lowest(x, axis, True))
     # Where every element is -inf (or one is +inf) the difference would be NaN.
     shift = elementwise.where(math_ops.isinf(largest), 0, largest)
-    result = math_ops.log(reduce.sum(math_ops.exp(x - shift), axis, True)) + shift
+    result = math_ops.log(reduce.sum(math_ops.exp(barrier.bounded(x - shift)), axis, True)) + shift
     return result if keepdims else reduce.sum(result, axis)
 
 

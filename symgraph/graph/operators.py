@@ -15,6 +15,7 @@ from symgraph.graph.ops import (
     create,
     csr,
     ctc,
+    cumulative,
     elementwise,
     fused,
     host,
@@ -39,7 +40,8 @@ _BUILDERS = {
     compare: "less less_equal greater greater_equal equal",
     bits: "bitwise_and bitwise_or bitwise_xor bitwise_not left_shift right_shift",
     math: "negative absolute log exp sqrt relu sigmoid tanh softplus",
-    reduce: "sum mean max min prod cumsum",
+    reduce: "sum mean max min prod",
+    cumulative: "product_of_others",
     matmul: "matmul",
     shape: "reshape transpose broadcast_to concatenate of_shape",
     slicing: "reverse",
@@ -52,7 +54,7 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, bits, compare, cond, conv, conv_bias, create, csr, ctc, elementwise, fused, host, index, math,
-    matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
+    barrier, bits, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise, fused, host,
+    index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -18,7 +18,19 @@ from symgraph.graph.dims import unknown
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
-from symgraph.graph.ops import compare, elementwise, index, math, matmul, nn, reduce, shape, slicing, sort
+from symgraph.graph.ops import (
+    compare,
+    cumulative,
+    elementwise,
+    index,
+    math,
+    matmul,
+    nn,
+    reduce,
+    shape,
+    slicing,
+    sort,
+)
 from symgraph.graph.tensor import Tensor, topological
 
 pytestmark = pytest.mark.threads
@@ -142,7 +154,7 @@ class Recipe:
         elif kind == 3 and a.dtype == "bool":
             self.add(reduce.any(a, axis, keep), a)
         elif kind == 4:
-            self.add(_bounded(reduce.cumsum(elementwise.cast(a, "float64"), axis)), a)
+            self.add(_bounded(cumulative.cumsum(elementwise.cast(a, "float64"), axis)), a)
         elif kind == 5 and isinstance(a.shape[axis], int) and a.shape[axis]:
             self.add(reduce.mean(elementwise.cast(a, "float32"), axis, keep), a, soft=True)
         else:

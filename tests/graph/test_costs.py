@@ -24,6 +24,7 @@ from symgraph.graph.ops import (
     create,
     csr,
     ctc,
+    cumulative,
     elementwise,
     fused,
     host,
@@ -294,7 +295,7 @@ COUNTERS: dict[type[Op], Counter] = {
         _each_result,
     ),
     **dict.fromkeys([_R.Sum, _R.Mean, _R.Product, _R.Max, _R.Min, _R.ArgMax, _R.ArgMin], _reduction),
-    **dict.fromkeys([_R.CumSum, _R.CumProd], _cumulative),
+    **dict.fromkeys([cumulative.CumSum, cumulative.CumProd], _cumulative),
     **dict.fromkeys([nn.Softmax, nn.LogSoftmax], _softmax),
     **dict.fromkeys([index.ScatterAdd, index.AddAlongAxis, pool.MaxPool2DGradient], _each_input),
     **dict.fromkeys([pool.MaxPool2D, pool.MaxPool2DWithIndex], _max_pool),
@@ -321,7 +322,8 @@ COUNTERS: dict[type[Op], Counter] = {
     **dict.fromkeys(
         [
             _C.LogicalAnd, _C.LogicalOr, _C.LogicalXor, _C.LogicalNot, _R.Any_, _R.All, _E.Where, _E.Cast,
-            barrier.Identity, barrier.StopGradient, shape.Reshape, shape.Transpose, shape.BroadcastTo,
+            barrier.Identity, barrier.StopGradient, barrier.Bounded, shape.Reshape, shape.Transpose,
+            shape.BroadcastTo,
             shape.Concatenate, slicing.Slice, slicing.Place, index.Gather, index.TakeAlongAxis,
             cond.Undefined, host.Watch, create.Arange, create.Eye, create.OneHot,
         ],

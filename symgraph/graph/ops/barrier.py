@@ -58,6 +58,11 @@ class StopGradient(Identity):
         return (None,)
 
 
+@dataclass(frozen=True)
+class Bounded(Identity):
+    """x itself, with the mark that its exponential is in range: nothing has to be done about that."""
+
+
 def identity(x: Any) -> Tensor:
     """`x` as a node of its own."""
     return Identity()(as_tensor(x))
@@ -66,3 +71,8 @@ def identity(x: Any) -> Tensor:
 def stop_gradient(x: Any) -> Tensor:
     """`x`, through which no gradient flows."""
     return StopGradient()(as_tensor(x))
+
+
+def bounded(x: Any) -> Tensor:
+    """`x` with the mark that its exponential neither overflows nor loses what matters."""
+    return Bounded()(as_tensor(x))

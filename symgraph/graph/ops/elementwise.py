@@ -11,7 +11,7 @@ import numpy as np
 
 from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, product, shape_text
-from symgraph.graph.leaves import as_tensor, constant
+from symgraph.graph.leaves import as_tensor, constant, constant_value
 from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor, call
@@ -284,11 +284,22 @@ class Power(Elementwise):
     domain: ClassVar[tuple[float, float]] = (0.5, 2.5)
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
-        """b·a^(b-1) and a^b·ln a (0 where a <= 0, as Theano has it)."""
+        """b·a^(b-1), which is 0 for a power of 0, and a^b·ln a (0 where a <= 0, as Theano has it)."""
         a, b = inputs
         positive = a > 0
         log_a = where(positive, call("log", where(positive, a, 1)), 0)
-        return sum_to(grad * b * power(a, b - 1), a), sum_to(grad * output * log_a, b)
+        slope = b * power(_beside_zero(a, b), b - 1)
+        return sum_to(grad * slope, a), sum_to(grad * output * log_a, b)
+
+
+def _beside_zero(a: Tensor, b: Tensor) -> Tensor:
+    """`a`, but 1 where it is so small that a^(b-1) is infinite though b is 0: 0·infinity would be NaN."""
+    powers = constant_value(b)
+    if powers is not None and powers.all():
+        return a
+    tiny = constant(4 * np.finfo(a.dtype).tiny, a.dtype)
+    lost = call("equal", b, 0) & call("less", call("absolute", a), tiny)
+    return where(lost, constant(1, a.dtype), a)
 
 
 class _Extremum(Elementwise):

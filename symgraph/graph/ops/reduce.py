@@ -1,4 +1,4 @@
-"""Reductions over axes: sum, product, extrema, any and all, arg-extrema, cumulative sums."""
+"""Reductions over axes: sum, product, extrema, any and all, arg-extrema."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 
 from symgraph.globals import floatx
 from symgraph.graph.dims import product
-from symgraph.graph.leaves import DimValue, as_tensor, constant
+from symgraph.graph.leaves import DimValue, as_tensor
 from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.compare import equal
-from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast, where
+from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast
 from symgraph.graph.ops.math import sqrt, square
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType, is_float, normalize_axes, normalize_axis, working_dtype
 from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.machine import Row
-from symgraph.kernels.order import argreduce_rows, cumulative_rows
+from symgraph.kernels.order import argreduce_rows
 from symgraph.kernels.reduce import reduce_rows
 from symgraph.kernels.vector import lowest
 
@@ -180,14 +180,14 @@ class Product(Reduction):
     function: ClassVar[Callable[..., Any]] = np.prod
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
-        """Product of the others: total / x, and the product without the zero where one x is zero."""
+        """The product of the others: of those before, times that of those after. Nothing is divided by."""
         (x,) = inputs
-        zero = equal(x, 0)
-        rest = Product(self.axes, True)(where(zero, constant(1, x.dtype), x))
-        zeros = Sum(self.axes, True)(cast(zero, x.dtype))
-        none, one = equal(zeros, 0), equal(zeros, 1)
-        safe = where(zero, constant(1, x.dtype), x)
-        others = where(none, rest / safe, where(one & zero, rest, constant(0, x.dtype)))
+        kept = tuple(a for a in range(x.ndim) if a not in self.axes)
+        joined = (*(x.shape[a] for a in kept), product(x.shape[a] for a in self.axes))
+        line = call("reshape", call("transpose", x, (*kept, *self.axes)), joined)
+        others = call("product_of_others", line)
+        others = call("reshape", others, tuple(x.shape[a] for a in (*kept, *self.axes)))
+        others = call("transpose", others, [int(a) for a in np.argsort((*kept, *self.axes))])
         return (self.expanded(grad, x) * others,)
 
 
@@ -326,76 +326,7 @@ class ArgMin(_ArgReduction):
     function: ClassVar[Callable[..., Any]] = np.argmin
 
 
-@dataclass(frozen=True)
-class _Cumulative(Op):
-    axis: int
-    abstract: ClassVar[bool] = True
-    kind: ClassVar[str] = ""
-    function: ClassVar[Callable[..., Any]]
-
-    def __str__(self) -> str:
-        return f"{self.kind}[{self.axis}]"
-
-    def infer(self, *types: Any) -> TensorType:
-        """The input's type."""
-        (source,) = types
-        if not 0 <= self.axis < source.ndim:
-            raise ValueError(f"{self}: axis is out of range for {source}")
-        if source.dtype not in Reduction.accepts:
-            raise TypeError(f"{self}: expected a dtype of {', '.join(Reduction.accepts)}, got {source.dtype}")
-        return TensorType(source.dtype, source.shape)
-
-    def reference(self, *arrays: Any) -> Any:
-        """numpy's function."""
-        return type(self).function(arrays[0], axis=self.axis, dtype=arrays[0].dtype)
-
-    def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
-        """One per element but the first of each line."""
-        shape = inputs[0]
-        lines = int(np.prod(shape[: self.axis] + shape[self.axis + 1 :], dtype=object))
-        return lines * builtins.max(0, shape[self.axis] - 1)
-
-    def rows(
-        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
-    ) -> list[Row]:
-        """One pass."""
-        return cumulative_rows(self.kind, inputs[0], outputs[0], self.axis, threads=threads, scratch=scratch)
-
-    @classmethod
-    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
-        """Every dtype and axis."""
-        for dtype in Reduction.accepts:
-            for shape, axis in (((7,), 0), ((3, 5), 1), ((5, 3), 0), ((2, 3, 4), 1), ((0,), 0), ((2, 0), 1)):
-                yield Sample(cls(axis), (Reduction.draw(rng, shape, dtype),), True, ((0, 0),))
-
-
-@dataclass(frozen=True)
-class CumSum(_Cumulative):
-    """Running sum along an axis."""
-
-    kind: ClassVar[str] = "cumsum"
-    function: ClassVar[Callable[..., Any]] = np.cumsum
-
-    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
-        """The running sum from the other end."""
-        return (call("reverse", CumSum(self.axis)(call("reverse", grad, self.axis)), self.axis),)
-
-
-@dataclass(frozen=True)
-class CumProd(_Cumulative):
-    """Running product along an axis."""
-
-    kind: ClassVar[str] = "cumprod"
-    function: ClassVar[Callable[..., Any]] = np.cumprod
-
-    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
-        """Running sum from the other end of grad·output, over x (x must not be 0, as in TensorFlow)."""
-        (x,) = inputs
-        back = call("reverse", CumSum(self.axis)(call("reverse", grad * output, self.axis)), self.axis)
-        return (back / x,)
-
-
-def _summable(x: Any) -> Tensor:
+def summable(x: Any) -> Tensor:
     """`x` in the dtype that its sums and products have: integers and bools in int64, as numpy's."""
     x = as_tensor(x)
     return x if is_float(x.dtype) else cast(x, "int64")
@@ -413,8 +344,8 @@ def _reduction(op: type[Reduction], prepared: Callable[[Any], Tensor]) -> Callab
     return build
 
 
-sum = _reduction(Sum, _summable)
-prod = _reduction(Product, _summable)
+sum = _reduction(Sum, summable)
+prod = _reduction(Product, summable)
 any = _reduction(Any_, lambda x: cast(x, "bool"))
 all = _reduction(All, lambda x: cast(x, "bool"))
 max_or_lowest = _reduction(MaxOrLowest, as_tensor)
@@ -472,15 +403,3 @@ def _arg(op: type[_ArgReduction]) -> Callable[..., Tensor]:
 
 argmax = _arg(ArgMax)
 argmin = _arg(ArgMin)
-
-
-def cumsum(x: Any, axis: int = 0) -> Tensor:
-    """Running sum along `axis`."""
-    x = _summable(x)
-    return CumSum(normalize_axis(axis, x.ndim))(x)
-
-
-def cumprod(x: Any, axis: int = 0) -> Tensor:
-    """Running product along `axis`."""
-    x = _summable(x)
-    return CumProd(normalize_axis(axis, x.ndim))(x)
