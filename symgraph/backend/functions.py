@@ -143,6 +143,8 @@ class _KerasFunction(Function):
         )
         results: Any = [item[1] if _is_update(item) else item for item in wanted]
         self.run_metadata: RunMetadata | None = None
+        if isinstance(inputs, Tensor):
+            raise TypeError(f"K.function: expected a list of inputs, got the tensor {inputs!r}")
         self._own = tuple(inputs)
         extra = [tensor for tensor in self.feed_dict if all(tensor is not i for i in self._own)]
         results = results[0] if _is_single(outputs) else results
@@ -223,8 +225,7 @@ def gradients(loss: Tensor, variables: Tensor | Sequence[Tensor]) -> list[Tensor
     list of (tensor or None)
         Of the shapes of `variables`; None where `loss` does not depend on one.
     """
-    wanted = [variables] if isinstance(variables, Tensor) else list(variables)
-    return gradient.gradients(loss, wanted)
+    return gradient.gradients(loss, variables)
 
 
 def stop_gradient(variables: Any) -> Any:

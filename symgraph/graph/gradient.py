@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from symgraph.graph.leaves import constant
 from symgraph.graph.op import Part
 from symgraph.graph.origin import inherit
+from symgraph.graph.stable import Stable
 from symgraph.graph.tensor import Tensor, call, topological
 from symgraph.graph.types import TensorType, TupleType, is_float, working_dtype
 
@@ -14,7 +15,10 @@ _DISCONNECTED = ("none", "zero", "raise")
 
 
 def gradients(
-    loss: Tensor, wrt: Sequence[Tensor], grad: Tensor | None = None, disconnected: str = "none"
+    loss: Tensor,
+    wrt: Tensor | Sequence[Tensor],
+    grad: Tensor | None = None,
+    disconnected: str = "none",
 ) -> list[Tensor | None]:
     """Gradients of `loss` with respect to each tensor of `wrt`.
 
@@ -22,7 +26,7 @@ def gradients(
     ----------
     loss : Tensor
         Any shape; a loss that is no scalar is summed first, as in Keras.
-    wrt : sequence of Tensor
+    wrt : Tensor or sequence of Tensor
         Float tensors of the graph: variables, placeholders, or any node between.
     grad : Tensor, optional
         Gradient of something with respect to `loss` (its shape and dtype); ones where not given.
@@ -35,6 +39,7 @@ def gradients(
     list of Tensor or None
         Same shapes and dtypes as `wrt`.
     """
+    wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt)
     if disconnected not in _DISCONNECTED:
         raise ValueError(f"gradients: disconnected has to be one of {_DISCONNECTED}, got {disconnected!r}")
     if not is_float(loss.dtype):
@@ -49,17 +54,35 @@ def gradients(
         grad = call("broadcast_to", one, loss.shape) if loss.ndim else one
     elif not _fits(grad, loss):
         raise ValueError(f"gradients: expected a grad of type {loss.type}, got {grad.type}")
-    found = _accumulate([(loss, grad)], wrt)
-    return [_finish(found.get(id(tensor)), tensor, loss, disconnected) for tensor in wrt]
+    found = flows([(loss, grad)], wrt)
+    return [_finish(flow, tensor, loss, disconnected) for flow, tensor in zip(found, wrt, strict=True)]
 
 
 def flows(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -> list[Tensor | None]:
     """What flows to each tensor of `wrt` when gradients enter the graph at several places at once.
 
     `roots` are (tensor, the gradient that arrives there). None for tensors that none of them depends on.
+    What is differentiated are the stable forms of the graph's expressions (`stable.py`).
     """
-    found = _accumulate(roots, wrt)
-    return [found.get(id(tensor)) for tensor in wrt]
+    plain = Stable()
+    replaced = plain.rewrite([root for root, _ in roots])
+    inner = [t for t in wrt if t.inputs] if plain.hits else []
+    outer = [t for t in wrt if all(t is not i for i in inner)]
+    found = _flows(roots, outer, replaced)
+    for tensor in inner:
+        # The derivative by a node within an expression is that of the expression in which it stands.
+        around = Stable([id(tensor)]).rewrite([root for root, _ in roots])
+        found |= _flows(roots, [tensor], around)
+    return [found[id(tensor)] for tensor in wrt]
+
+
+def _flows(
+    roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor], replaced: dict[int, Tensor]
+) -> dict[int, Tensor | None]:
+    """The gradient of each tensor of `wrt`, by its id, where other nodes take the place of the graph's."""
+    places = [replaced.get(id(tensor), tensor) for tensor in wrt]
+    found = _accumulate([(replaced[id(root)], grad) for root, grad in roots], places)
+    return {id(t): found.get(id(place)) for t, place in zip(wrt, places, strict=True)}
 
 
 def _finish(grad: Tensor | None, tensor: Tensor, loss: Tensor, disconnected: str) -> Tensor | None:
