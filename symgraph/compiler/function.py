@@ -83,6 +83,8 @@ class Function(Debugging, Pictures):
         self.known: dict[str, Tensor] = {}
         guard = as_guard(nan_guard)
         self._observers: list[Observer] = [] if guard is None else [guard]
+        if isinstance(inputs, Tensor):
+            raise TypeError(f"{self.name}: expected a list of inputs, got the tensor {inputs!r}")
         self.inputs = tuple(inputs)
         self._single = isinstance(outputs, Tensor)
         self.outputs = tuple(map(_dense, (outputs,) if isinstance(outputs, Tensor) else outputs))
@@ -409,7 +411,8 @@ def _checked_updates(updates: Iterable[Any]) -> list[Update]:
     pairs: list[Update] = []
     seen: set[int] = set()
     for item in updates:
-        variable, value = item
+        pair = isinstance(item, (tuple, list)) and len(item) == 2
+        variable, value = item if pair else (None, None)
         if not isinstance(variable, Variable):
             raise TypeError(f"updates: expected pairs of a variable and its new value, got {item!r}")
         if id(variable) in seen:

@@ -119,6 +119,7 @@ class Optimizer:
 
     def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         """Gradients of `loss` for each of `params`, clipped. ValueError where one is not connected."""
+        params = [params] if K.is_tensor(params) else list(params)
         grads: list[Any] = K.gradients(loss, params)
         for param, grad in zip(params, grads, strict=True):
             if grad is None:
