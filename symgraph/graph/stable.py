@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+
 from symgraph.graph.complements import COMPLEMENTS
 from symgraph.graph.forms import Form, Forms, fitted, is_number, negated, positive_constant, times, to_the
 from symgraph.graph.leaves import constant, constant_value
 from symgraph.graph.op import Op
 from symgraph.graph.ops.barrier import Identity
-from symgraph.graph.ops.elementwise import Add, Divide, Multiply, Power, Subtract
+from symgraph.graph.ops.elementwise import Add, Divide, Multiply, Power, Subtract, minimum
 from symgraph.graph.ops.math import (
     Cosh,
     Exp,
@@ -149,7 +151,9 @@ class Stable:
             return None
         if total.op.keepdims and total.shape != thin:
             return None
-        return softmax(self._unshifted(above.inputs[0], axis), axis)
+        x = self._unshifted(above.inputs[0], axis)
+        # Beside an infinite x, whose quotient is none, the others' are 0.
+        return softmax(minimum(x, constant(np.finfo(x.dtype).max, x.dtype)), axis)
 
     def _unshifted(self, x: Tensor, axis: int) -> Tensor:
         """y of y - max(y)."""

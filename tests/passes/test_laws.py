@@ -168,10 +168,17 @@ LAWS = [
         kind(shape.reshape(i.x, (i.x.shape[0], 1, 3)), 1)
         for kind in (reduce.sum, reduce.mean, reduce.max, reduce.min, reduce.prod)]),
     Law("join_places", lambda i: i.placed(2, 3) + (i.placed(0, 1) + i.placed(1, 2)), unsigned=True),
-    Law("log_softmax", lambda i: math.log(nn.softmax(i.x)), better=True),
-    Law("log_sigmoid", lambda i: math.log(math.sigmoid(i.x)), better=True),
-    Law("log_one_minus_sigmoid", lambda i: math.log(1 - math.sigmoid(i.x)), better=True),
-    Law("log_sum_exp", lambda i: math.log(reduce.sum(math.exp(i.x), 1)), better=True),
+    Law("stabilise", lambda i: [math.log(nn.softmax(i.x)), math.log(math.sigmoid(i.x))], better=True),
+    Law("stabilise", lambda i: [math.log(1 - math.sigmoid(i.x)), math.log(1 - nn.softmax(i.x))], better=True),
+    Law("stabilise", lambda i: math.log(reduce.sum(math.exp(i.x), 1)), better=True),
+    Law("stabilise", lambda i: math.log(reduce.sum(i.v * math.exp(i.x), 0)), better=True),
+    Law("stabilise", lambda i: [math.log(i.x * math.exp(i.v)), math.exp(i.x) * math.exp(i.v)], better=True),
+    Law("stabilise", lambda i: [math.log(2 + math.exp(i.x)), math.log(i.v + math.exp(i.x))], better=True),
+    Law("stabilise", lambda i: [
+        math.log(1 - math.exp(i.x)), math.log(math.exp(i.v) - math.exp(i.x))], better=True),
+    Law("stabilise", lambda i: [1 / (1 + math.exp(-i.x)), i.v / (3 + math.exp(i.x))], better=True),
+    Law("stabilise", lambda i: math.exp(i.x) / reduce.sum(math.exp(i.x), 1, True), better=True),
+    Law("stabilise", lambda i: [i.v / (1 - math.exp(i.x)), math.sqrt(math.exp(i.x))], better=True),
     Law("log_one_plus", lambda i: math.log(1 + i.x), better=True),
     Law("exp_minus_one", lambda i: math.exp(i.x) - 1, better=True),
     Law("sink_through_elementwise", lambda i: [
@@ -197,7 +204,7 @@ LAWS = [
     # Sums whose factors stay inside: outside of it they overflow, and make NaN of nothing.
     Law("fuse", lambda i: [reduce.sum(i.x * i.v, 0), reduce.sum(-i.x, 0), reduce.sum(i.x / i.v, 0)]),
 ]  # fmt: skip
-COMPOSED = {"simplify", "stabilise", "layout", "masks"}
+COMPOSED = {"simplify", "layout", "masks"}
 """Passes that are lists of rules."""
 
 
