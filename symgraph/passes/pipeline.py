@@ -40,6 +40,7 @@ def branches(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
 
 
 PIPELINE: tuple[Pass, ...] = (
+    stabilise,
     fold,
     branches,
     drop_dead_flows,

@@ -8,9 +8,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
-from symgraph.graph.ops import conv, elementwise, math, matmul, pool, random, reduce, shape
+from symgraph.graph.ops import conv, elementwise, math, matmul, nn, pool, random, reduce, shape
 from symgraph.graph.ops.fused import Fused, FusedReduction
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes.epilogue import fuse_epilogues
@@ -50,6 +51,15 @@ def test_fold_computes_constants_once() -> None:
     y = x * math.exp(constant(np.float64([0.0, 1.0])) * 2.0)
     (folded,) = check_pass([y], {x: [1.0, 2.0]}, (fold,))
     assert _ops([folded]) == ["multiply"]
+
+
+def test_constants_are_made_stable_before_they_are_computed() -> None:
+    numbers = constant(np.float32([[-1e4, 0, 50]]))
+    losses = [math.log(nn.softmax(numbers)), math.log(1 - math.sigmoid(numbers))]
+    found, _ = run_passes(losses)
+    truths = [[[-1e4 - 50, -50, -2e-22]], [[0, -np.log(2), -50]]]
+    for value, truth in zip(evaluate(found), truths, strict=True):
+        np.testing.assert_allclose(value, truth, rtol=1e-6, atol=1e-21)
 
 
 def test_chain_becomes_one_sweep() -> None:
