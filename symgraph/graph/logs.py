@@ -96,8 +96,9 @@ def log_sum(gaps: Sequence[Tensor], axes: tuple[int, ...] = ()) -> Tensor:
 
 
 def power_of_gap(gap: Tensor) -> Tensor:
-    """exp(gap), of a gap that is above 0 only where it will be multiplied by 0."""
-    return exp(bounded(minimum(gap, number(_MOST[gap.dtype], gap))))
+    """exp(gap), of a gap that is above 0 only where it is infinite, or will be multiplied by 0."""
+    held = minimum(gap, number(_MOST[gap.dtype], gap))
+    return exp(bounded(where(isinf(gap), gap, held)))
 
 
 def unless_zero(log_part: Tensor, rest: Tensor) -> Tensor:
