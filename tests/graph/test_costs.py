@@ -17,6 +17,7 @@ from symgraph.graph.op import Op, Part, Sample, registered_ops
 from symgraph.graph.operators import FAMILIES
 from symgraph.graph.ops import (
     barrier,
+    bits,
     compare,
     cond,
     conv,
@@ -80,8 +81,7 @@ def _reduction(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[N
             yield
         groups.add(group)
     if isinstance(op, reduce.Mean):
-        for _ in groups:
-            yield
+        yield from _elements(outputs[0])
 
 
 def _cumulative(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
@@ -294,7 +294,9 @@ COUNTERS: dict[type[Op], Counter] = {
         ],
         _each_result,
     ),
-    **dict.fromkeys([_R.Sum, _R.Mean, _R.Product, _R.Max, _R.Min, _R.ArgMax, _R.ArgMin], _reduction),
+    **dict.fromkeys(
+        [_R.Sum, _R.Mean, _R.Product, _R.Max, _R.MaxOrLowest, _R.Min, _R.ArgMax, _R.ArgMin], _reduction
+    ),
     **dict.fromkeys([cumulative.CumSum, cumulative.CumProd], _cumulative),
     **dict.fromkeys([nn.Softmax, nn.LogSoftmax], _softmax),
     **dict.fromkeys([index.ScatterAdd, index.AddAlongAxis, pool.MaxPool2DGradient], _each_input),
@@ -322,9 +324,10 @@ COUNTERS: dict[type[Op], Counter] = {
     **dict.fromkeys(
         [
             _C.LogicalAnd, _C.LogicalOr, _C.LogicalXor, _C.LogicalNot, _R.Any_, _R.All, _E.Where, _E.Cast,
-            barrier.Identity, barrier.StopGradient, barrier.Bounded, shape.Reshape, shape.Transpose,
-            shape.BroadcastTo,
-            shape.Concatenate, slicing.Slice, slicing.Place, index.Gather, index.TakeAlongAxis,
+            bits.BitwiseAnd, bits.BitwiseOr, bits.BitwiseXor, bits.BitwiseNot, bits.LeftShift,
+            bits.RightShift, barrier.Identity, barrier.StopGradient, barrier.Bounded, shape.Reshape,
+            shape.Transpose, shape.BroadcastTo, shape.Concatenate, slicing.Slice, slicing.Place,
+            index.Gather, index.TakeAlongAxis,
             cond.Undefined, host.Watch, create.Arange, create.Eye, create.OneHot,
         ],
         _nothing,
