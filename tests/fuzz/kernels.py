@@ -1,0 +1,24 @@
+"""Kernels that run once or twice: compiling them without optimisation takes a third of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import llvmlite.binding as llvm
+
+from symgraph.kernels import jit
+from symgraph.kernels.target import Target
+
+
+@contextmanager
+def unoptimised() -> Iterator[None]:
+    """Kernels that are loaded in here are compiled as they are written."""
+    machine = Target.machine
+
+    def plain(target: Target, opt: int = 0) -> llvm.TargetMachine:
+        return machine(target, 0)
+
+    with mock.patch.object(jit, "_optimised", lambda text: text), mock.patch.object(Target, "machine", plain):
+        yield
