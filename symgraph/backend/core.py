@@ -146,11 +146,12 @@ def constant(
     Raises
     ------
     ValueError
-        If the values do not fit `shape`.
+        If the values do not fit `shape`, or whole numbers do not fit into `dtype`.
     """
     if is_sparse_matrix(value):
         raise TypeError(f"constant {name}: expected numbers, got a sparse matrix; use K.variable")
-    array = np.asarray(value, dtype=dtype_name(dtype or floatx()))
+    kind = dtype_name(dtype or floatx())
+    array = np.asarray(value)
     if shape is not None:
         sizes = tuple(int(size) for size in shape)
         if array.size == 1:
@@ -159,7 +160,7 @@ def constant(
             array = array.reshape(sizes)
         else:
             raise ValueError(f"constant {name}: {array.size} values do not fill the shape {sizes}")
-    return leaves.constant(array, name=name)
+    return leaves.constant(array, kind, name=name)
 
 
 def placeholder(

@@ -96,8 +96,8 @@ class Variable(Tensor):
     def __init__(
         self, value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None
     ) -> None:
-        array = np.asarray(value, None if dtype is None else dtype_name(dtype))
-        op = VariableRead(Storage(array.astype(dtype_name(array.dtype), copy=False), name))
+        array = np.asarray(value)
+        op = VariableRead(Storage(_held(array, dtype_name(dtype or array.dtype), "variable"), name))
         super().__init__(op, (), op.infer(), current(), name)
         self.default_update: Tensor | None = None
         self.constraint = constraint
@@ -226,6 +226,18 @@ def placeholder(
     return Tensor(op, (), op.type, current(), name)
 
 
+def _held(array: np.ndarray, dtype: str, what: str) -> np.ndarray:
+    """`array` in another dtype. ValueError where an integer dtype cannot hold its numbers (but fractions)."""
+    if is_float(dtype) or dtype in ("bool", array.dtype.name) or not array.size:
+        return array.astype(dtype, copy=False)
+    if array.dtype.kind in "iuf":
+        ends, limits = (array.min(), array.max()), np.iinfo(dtype)
+        # Python's integers compare exactly, numpy's with floats do not.
+        if not np.isfinite(ends).all() or not limits.min <= int(ends[0]) <= int(ends[1]) <= limits.max:
+            raise ValueError(f"{what}: numbers from {ends[0]} to {ends[1]} do not fit into {dtype}")
+    return array.astype(dtype)
+
+
 def constant(
     value: Any, dtype: str | None = None, name: str | None = None, origins: tuple[Origin, ...] | None = None
 ) -> Tensor:
@@ -240,7 +252,7 @@ def constant(
             dtype = "int32" if fits else "int64"
         else:
             dtype = array.dtype.name
-    array = np.array(array, dtype=dtype_name(dtype), copy=True, order="C")
+    array = np.array(_held(array, dtype_name(dtype), "constant"), copy=True, order="C")
     array.flags.writeable = False
     return Constant(array)(name=name, origins=origins)
 

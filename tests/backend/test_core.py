@@ -162,3 +162,11 @@ def test_casts():
     assert K.eval(K.cast(x, "int32")).tolist() == [-1, 0, 2]
     assert K.eval(K.cast(x, "bool")).tolist() == [True, False, True]
     assert K.cast(x, "float32") is x
+
+
+@pytest.mark.parametrize("make", [K.constant, K.variable])
+def test_numbers_that_a_dtype_does_not_hold_are_refused(make):
+    for value, dtype in [(300, "uint8"), (np.array([1, -1]), "uint8"), (np.nan, "int32"), (2.0**63, "int64")]:
+        with pytest.raises(ValueError, match=rf"numbers from .* do not fit into {dtype}"):
+            make(value, dtype=dtype)
+    np.testing.assert_array_equal(K.eval(make([255.5, 0], dtype="uint8")), [255, 0])
