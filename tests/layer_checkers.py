@@ -128,8 +128,11 @@ def _check_shapes(layer: Layer, sample: LayerSample, actual: tuple[int, ...]) ->
         tensors = [Input(batch_shape=shape, dtype=sample.dtype) for shape in opened]
         output = layer(tensors if several else tensors[0])
         assert _fits(K.int_shape(output), actual)
-        rng = np.random.default_rng(2)
-        arrays = [rng.normal(size=shape).astype(sample.dtype) for shape in exact]
+        rng, draw = (
+            np.random.default_rng(2),
+            sample.inputs or (lambda generator, shape: generator.normal(size=shape)),
+        )
+        arrays = [draw(rng, shape).astype(sample.dtype) for shape in exact]
         assert run(output, tensors, arrays).shape == actual
 
 

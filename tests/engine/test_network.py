@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from symgraph import backend as K
+from symgraph import globals as state
 from symgraph.engine import Layer, get_source_inputs
 from symgraph.engine.network import Network
 from symgraph.graph.evaluate import evaluate
@@ -353,12 +354,13 @@ def test_damaged_configurations(config: Any, message: str) -> None:
         Model.from_config(config)
 
 
-def test_code_in_configurations_is_refused_at_any_depth() -> None:
+def test_code_in_configurations_is_refused_at_any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     x = Input((3,))
     inner = Model(x, Lambda(lambda t: t + 1, name="code")(x))
     a = Input((3,))
     outer = Model(a, Sequential([inner, Dense(2)])(a))
     config = json.loads(json.dumps(outer.get_config()))
+    monkeypatch.setattr(state, "_written_functions", {})  # as if another process had written it
     for unsafe in ({}, {"safe_mode": True}, {"safe_mode": None}, {"safe_mode": 0}):
         with pytest.raises(ValueError, match=r"code.*bytecode.*safe_mode=False"):
             Model.from_config(config, **unsafe)

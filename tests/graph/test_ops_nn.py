@@ -140,8 +140,8 @@ class TestRandom:
     def test_state_counts_calls(self):
         drawn = random.random_uniform((3,), seed=7)
         (state,) = drawn.inputs
-        assert isinstance(state, Variable) and state.get_value().tolist() == [7, 0] and not state.trainable
-        np.testing.assert_array_equal(value(state.default_update), [7, 1])
+        assert isinstance(state, Variable) and state.get_value().tolist() == [7, 0, 0] and not state.trainable
+        np.testing.assert_array_equal(value(state.default_update), [7, 1, 0])
 
     def test_two_draws_are_two_nodes_and_differ(self):
         np.random.seed(0)

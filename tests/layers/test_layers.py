@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symgraph import backend as K
+from symgraph import globals as state
 from symgraph import layers
 from symgraph.engine.network_config import json_value
 from symgraph.layers import (
@@ -181,8 +182,11 @@ def test_lambda_of_a_named_object() -> None:
 
 
 @pytest.mark.parametrize("safe_mode", [{}, {"safe_mode": True}, {"safe_mode": None}, {"safe_mode": 0}])
-def test_lambda_code_is_refused_unless_asked_for(safe_mode: dict[str, Any]) -> None:
+def test_lambda_code_is_refused_unless_asked_for(
+    safe_mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = Lambda(_plus, name="code", output_shape=lambda s: s).get_config()
+    monkeypatch.setattr(state, "_written_functions", {})  # as if another process had written them
     with pytest.raises(ValueError, match="layer code: its function is stored as Python bytecode"):
         Lambda.from_config(config, **safe_mode)
     half = {**config, "function": "plus", "function_type": "function"}

@@ -107,9 +107,10 @@ def _local(layer: Any, x: np.ndarray) -> np.ndarray:
         ]
         part = x[(slice(None), *([slice(None)] if first else []), *span)]
         y[(slice(None), *place)] = part.reshape(len(x), -1) @ w["kernel"][number]
-    y = y + w.get("bias", 0.0)
-    y = np.tanh(y) if layer.activation.__name__ == "tanh" else y
-    return np.moveaxis(y, -1, 1) if first else y
+    bias = w.get("bias", np.zeros((*counts, layer.filters)))
+    # Keras reads the numbers of [rows, columns, filters] in memory order, whatever the layout.
+    y = np.moveaxis(y, -1, 1) + bias.reshape(layer.filters, *counts) if first else y + bias
+    return np.tanh(y) if layer.activation.__name__ == "tanh" else y
 
 
 VOLUME_SAMPLES: dict[type[L.Layer], list[Sample]] = {

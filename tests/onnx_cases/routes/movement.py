@@ -153,6 +153,8 @@ def _zeros_around(x: Tensor, pairs: list[list[int]]) -> list[Tensor]:
 def _gather(node: Node) -> list[Any]:
     x, indices = node.x(0), node.x(1)
     axis = node.get("axis", 0) % x.ndim
+    # K.gather does not count from the end.
+    indices = K.switch(indices < 0, indices + x.shape[axis], indices)
     if axis:
         order = [axis, *(a for a in range(x.ndim) if a != axis)]
         rows = K.gather(K.permute_dimensions(x, order), indices)
