@@ -49,7 +49,6 @@ PIPELINE: tuple[Pass, ...] = (
     merge,
     scans,
     simplify,
-    stabilise,
     layout,
     drop_dead_flows,
     simplify,
