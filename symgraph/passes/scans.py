@@ -152,7 +152,10 @@ def _tidy(roots: Sequence[Tensor], hits: Counter[str], optimise: Optimise) -> li
             assert place is not None
             return Part(place)(new.inputs[0], origins=new.origins, name=new.name)
         if isinstance(old.op, Slice) and _is_last(old.inputs[0], lasts):
-            return Reshape(new.shape)(new.inputs[0], origins=new.origins)
+            last = new.inputs[0]
+            only = Reshape((1, *last.shape))(last, origins=new.origins)
+            # Other axes may be cut and turned round by the same slice.
+            return replace(old.op, starts=(0, *old.op.starts[1:]))(only, origins=new.origins, name=new.name)
         return new
 
     return replace_nodes(roots, visit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from symgraph.compiler.function import Function
 from symgraph.graph.body import Body
@@ -12,7 +13,7 @@ from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, placeholder
 from symgraph.graph.op import Part
-from symgraph.graph.ops.create import ones
+from symgraph.graph.ops.create import ones, zeros
 from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.math import sigmoid, tanh
 from symgraph.graph.ops.matmul import MatMul, matmul
@@ -81,6 +82,22 @@ def test_prediction_keeps_no_history() -> None:
     value = np.random.default_rng(1).standard_normal((6, 3, 4))
     (wanted,) = evaluate([last], {x: value})
     np.testing.assert_allclose(Function([x], [last])(value)[0], wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_the_last_value_may_be_cut_and_turned_round(backward: bool) -> None:
+    x = placeholder((None, 4), dtype="float64")
+    _, (history,) = scan(lambda v, s: ([], [v[0] + s[0]]), [x], [zeros((4,), "float64")], backward=backward)
+    place = 0 if backward else history.shape[0] - 1
+    roots = [history[place : place + 1, ::-1], history[place : place + 1, 1:3], history[place, ::2]]
+    (op,) = _loops(run_passes(roots, checked=True)[0])
+    assert op.kept == (False,)
+    for value in (np.arange(12.0).reshape(3, 4), np.zeros((0, 4))):
+        total = value.sum(axis=0)
+        for found, truth in zip(
+            Function([x], roots)(value), [total[None, ::-1], total[None, 1:3], total[::2]], strict=True
+        ):
+            np.testing.assert_array_equal(found, truth)
 
 
 def test_constants_are_folded_inside() -> None:
