@@ -64,6 +64,7 @@ def _as_vector(bias: Tensor, product: Tensor) -> Tensor | None:
     """`bias` as a vector over the last axis of `product`, None where it is something else."""
     if (
         isinstance(bias.op, Reshape)
+        and bias.ndim
         and bias.inputs[0].ndim == 1
         and bias.shape[-1] == bias.inputs[0].shape[0]
     ):

@@ -161,6 +161,13 @@ def test_epilogues() -> None:
     assert str(node.op) == "matmul[relu]" and len(node.inputs) == 3
 
 
+def test_a_bias_without_axes_is_no_vector() -> None:
+    x, w, b = placeholder((None, 4)), placeholder((4, 3)), placeholder((1,))
+    feeds = {x: RNG.standard_normal((5, 4)), w: RNG.standard_normal((4, 3)), b: RNG.standard_normal(1)}
+    (node,) = check_pass([matmul.matmul(x, w) + shape.reshape(b, ())], feeds, (fuse_epilogues,))
+    assert str(node.op) == "add"
+
+
 def test_gradients_of_convolutions_are_gated_where_they_are_stored() -> None:
     x, v = placeholder((2, 9, 9, 3), dtype="float64"), placeholder((3, 3, 3, 5), dtype="float64")
     w = placeholder((3, 3, 5, 4), dtype="float64")
