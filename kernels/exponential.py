@@ -111,14 +111,20 @@ def scale(x: Vec, exponent: Vec) -> Vec:
     return x * power_of_two(half, x.dtype) * power_of_two(exponent - half, x.dtype)
 
 
-def _split_exponent(x: Vec) -> tuple[Vec, Vec]:
-    """``(k, r)`` with ``x = k ln 2 + r`` and abs(r) <= ln(2) / 2; `k` an integer vector."""
+def _nearest_power(x: Vec) -> tuple[Vec, Vec]:
+    """``x / ln 2`` as a whole number: an integer vector and a float one."""
     form = FORMAT[x.dtype]
     # Adding 1.5 * 2**mantissa rounds to a whole number and leaves it in the low bits (no undefined cast of
     # NaN).
     shifted = x.multiply_add(1.0 / math.log(2.0), form.magic)
     whole = shifted - form.magic
-    k = shifted.bits() - shifted.constant(form.magic).bits()
+    return shifted.bits() - shifted.constant(form.magic).bits(), whole
+
+
+def _split_exponent(x: Vec) -> tuple[Vec, Vec]:
+    """``(k, r)`` with ``x = k ln 2 + r`` and abs(r) <= ln(2) / 2; `k` an integer vector."""
+    form = FORMAT[x.dtype]
+    k, whole = _nearest_power(x)
     r = whole.multiply_add(-form.ln2_high, x)
     return k, whole.multiply_add(-form.ln2_low, r)
 
@@ -329,10 +335,21 @@ def _power_64(x: Vec, y: Vec) -> Vec:
     high = where(regular, high, log(x))
     product, error = _two_product(y, high)
     error = error + y * low
-    sane = abs(product) < 1e4
-    # exp(p + e) = exp(p) + e exp(p); beyond overflow only the leading part counts.
-    result = exp(where(sane, product, y * high))
-    return where(sane & regular & (result < INFINITY), error.multiply_add(result, result), result)
+    # Far beyond overflow and underflow only the leading part counts.
+    sane = regular & (abs(product) < 1e4)
+    return _exp_of_sum(where(sane, product, y * high), where(sane, error, 0.0))
+
+
+def _exp_of_sum(x: Vec, low: Vec) -> Vec:
+    """``exp(x + low)`` of a float64 and its tail: only the last addition rounds, so that 9.0 ** 3 is 729."""
+    form = FORMAT["float64"]
+    x = clamp(x, form.exp_range[0], form.exp_range[1] + 1)
+    k, whole = _nearest_power(x)
+    r = whole.multiply_add(-form.ln2_high, x)
+    low = whole.multiply_add(-form.ln2_low, low)
+    total, error = _two_sum(x.constant(1.0), r)
+    near = r + low
+    return scale(total + (error + (near * near).multiply_add(polynomial(near, form.exp), low)), k)
 
 
 def _signed_power(x: Vec, y: Vec, size: Vec) -> Vec:

@@ -41,6 +41,14 @@ def test_integer_functions_equal_numpy(dtype):
     np.testing.assert_array_equal(elementwise("square", x), x * x)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_powers_that_the_dtype_holds_are_exact(dtype):
+    most = 24 if dtype == "float32" else 53
+    cases = [(b, n) for b in range(-300, 301) for n in range(54) if abs(b) ** n < 2**most]
+    found = elementwise("pow", *(np.array(column, dtype) for column in zip(*cases, strict=True)))
+    assert [int(value) for value in found] == [b**n for b, n in cases]
+
+
 def test_negative_integer_powers():
     base = np.array([-2, -1, -1, 0, 1, 2], "int32")
     exponent = np.array([-1, -1, -2, -1, -5, -1], "int32")
