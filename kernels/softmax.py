@@ -36,10 +36,10 @@ def _kernel(dtype: str, x_access: str, out_access: str, log: bool, lanes: int) -
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         writer = Writer(builder, function)
         with each_row(writer, operands, lanes) as ((x, out), count):
-            _emit_row(writer, x, out, count, log)
+            emit_row(writer, x, out, count)
         builder.ret(INT(0))
 
-    name = "log_softmax" if log else "softmax"
+    name, emit_row = ("log_softmax", _emit_log_softmax) if log else ("softmax", _emit_softmax)
     return ir_kernel(f"{name}[{dtype}]", emit, (dtype, x_access, out_access, log, lanes))
 
 
@@ -69,23 +69,44 @@ def _folded(writer: Writer, kind: str, variable: Variable, lanes: int) -> Vec:
     return writer.splat(fold(kind, variable.get()), lanes)
 
 
-def _emit_row(writer: Writer, x: Operand, out: Operand, count: Vec, log: bool) -> None:
+class _Total:
+    """The sum of a row's exponentials without one of its largest, which is 1: nothing vanishes beside it."""
+
+    def __init__(self, writer: Writer, x: Operand) -> None:
+        self._rest, self._largest = (writer.variable(_constant(writer, x, 0.0)) for _ in range(2))
+
+    def add(self, distance: Vec, power: Vec, mask: Vec) -> None:
+        """Take in ``power = exp(distance)``; the distance of a largest element is 0."""
+        top = distance.equals(0.0)
+        self._rest.set(self._rest.get() + where(mask, where(top, 0.0, power), 0.0))
+        self._largest.set(self._largest.get() + where(mask & top, distance.constant(1.0), 0.0))
+
+    def excess(self) -> Vec:
+        """The sum minus 1, a scalar."""
+        return fold("sum", self._rest.get()) + (fold("sum", self._largest.get()) - 1.0)
+
+
+def _emit_softmax(writer: Writer, x: Operand, out: Operand, count: Vec) -> None:
     top = _top(writer, x, count)
     total = writer.variable(_constant(writer, x, 0.0))
     for at, mask, full, value in _sweep(writer, x, count):
         power = exponential.exp(value - top)
         total.set(total.get() + where(mask, power, 0.0))
-        if not log:
-            _put(writer, out, power, at, mask, full)
-    total_everywhere = _folded(writer, "sum", total, x.lanes)
-    if log:
-        shift = exponential.log(total_everywhere)
-        for at, mask, full, value in _sweep(writer, x, count):
-            _put(writer, out, (value - top) - shift, at, mask, full)
-    else:
-        scale = 1.0 / total_everywhere
-        for at, mask, full, value in _sweep(writer, out, count):
-            _put(writer, out, value * scale, at, mask, full)
+        _put(writer, out, power, at, mask, full)
+    scale = 1.0 / _folded(writer, "sum", total, x.lanes)
+    for at, mask, full, value in _sweep(writer, out, count):
+        _put(writer, out, value * scale, at, mask, full)
+
+
+def _emit_log_softmax(writer: Writer, x: Operand, out: Operand, count: Vec) -> None:
+    top = _top(writer, x, count)
+    total = _Total(writer, x)
+    for _, mask, _, value in _sweep(writer, x, count):
+        distance = value - top
+        total.add(distance, exponential.exp(distance), mask)
+    shift = writer.splat(exponential.log1p(total.excess()), x.lanes)
+    for at, mask, full, value in _sweep(writer, x, count):
+        _put(writer, out, (value - top) - shift, at, mask, full)
 
 
 def softmax_rows(
@@ -121,14 +142,15 @@ def _loss_kernel(dtype: str, accesses: tuple[str, str, str], lanes: int) -> Kern
         operands = [(dtype, access) for access in accesses]
         with each_row(writer, operands, lanes) as ((x, targets, out), count):
             top = _top(writer, x, count)
-            total, weight, mass = (writer.variable(_constant(writer, x, 0.0)) for _ in range(3))
+            total = _Total(writer, x)
+            weight, mass = (writer.variable(_constant(writer, x, 0.0)) for _ in range(2))
             for _, mask, _, (value, target) in _sweep_pair(writer, (x, targets), count):
                 distance = value - top
-                total.set(total.get() + where(mask, exponential.exp(distance), 0.0))
+                total.add(distance, exponential.exp(distance), mask)
                 weight.set(weight.get() + target)
                 mass.set(mass.get() + where(mask, target * distance, 0.0))
-            sums = [fold("sum", variable.get()) for variable in (total, weight, mass)]
-            store(sums[1] * exponential.log(sums[0]) - sums[2], out.place(writer.integer(0)))
+            weights, masses = (fold("sum", variable.get()) for variable in (weight, mass))
+            store(weights * exponential.log1p(total.excess()) - masses, out.place(writer.integer(0)))
         builder.ret(INT(0))
 
     return ir_kernel(f"softmax_cross_entropy[{dtype}]", emit, (dtype, accesses, lanes))
@@ -143,16 +165,21 @@ def _loss_gradient_kernel(dtype: str, accesses: tuple[str, str, str, str], lanes
         operands = [(dtype, access) for access in accesses]
         with each_row(writer, operands, lanes) as ((x, targets, grad, out), count):
             top = _top(writer, x, count)
-            total, weight = (writer.variable(_constant(writer, x, 0.0)) for _ in range(2))
+            total, weight = _Total(writer, x), writer.variable(_constant(writer, x, 0.0))
             for at, mask, full, (value, target) in _sweep_pair(writer, (x, targets), count):
-                power = exponential.exp(value - top)
-                total.set(total.get() + where(mask, power, 0.0))
+                distance = value - top
+                power = exponential.exp(distance)
+                total.add(distance, power, mask)
                 weight.set(weight.get() + target)
                 _put(writer, out, power, at, mask, full)
             flow = writer.splat(load(grad.place(writer.integer(0)), dtype), lanes)
-            scale = _folded(writer, "sum", weight, lanes) / _folded(writer, "sum", total, lanes)
+            # With a total of 1 + r this is ((w p - t) - t r) / (1 + r): where p is 1 and w is t, r remains.
+            weights, excess = _folded(writer, "sum", weight, lanes), writer.splat(total.excess(), lanes)
+            share = 1.0 / (1.0 + excess)
+            lack = excess * share
             for at, mask, full, (power, target) in _sweep_pair(writer, (out, targets), count):
-                _put(writer, out, (power * scale - target) * flow, at, mask, full)
+                slope = (power * weights - target) * share - target * lack
+                _put(writer, out, slope * flow, at, mask, full)
         builder.ret(INT(0))
 
     return ir_kernel(f"softmax_cross_entropy_gradient[{dtype}]", emit, (dtype, accesses, lanes))

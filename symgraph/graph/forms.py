@@ -24,15 +24,15 @@ from symgraph.graph.logs import (
 )
 from symgraph.graph.op import Op
 from symgraph.graph.ops.barrier import Bounded
-from symgraph.graph.ops.elementwise import (
-    power,
-)
+from symgraph.graph.ops.compare import equal
+from symgraph.graph.ops.elementwise import power, where
 from symgraph.graph.ops.math import (
     Negative,
     Reciprocal,
     Rsqrt,
     Sqrt,
     Square,
+    absolute,
     exp,
     log,
     softplus,
@@ -61,7 +61,13 @@ class Form:
 
     def total(self) -> Tensor:
         """The logarithm of the number."""
-        return self.log if self.rest is None else self.log + self.logarithm_of_rest()
+        if self.rest is None:
+            return self.log
+        if not self.signed or self.log_rest is not None:
+            return self.log + self.logarithm_of_rest()
+        # A negative number that is rounded to zero has the logarithm -inf, not none.
+        none = equal(self.log, constant(-np.inf, self.log.dtype))
+        return self.log + log(where(none, absolute(self.rest), self.rest))
 
     def logarithm_of_rest(self) -> Tensor:
         """The logarithm of the second factor."""

@@ -63,6 +63,20 @@ def test_a_small_loss_keeps_its_digits():
     np.testing.assert_allclose(losses(x, np.eye(3)[:1]), [expected], rtol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_small_slope_keeps_its_digits(dtype):
+    x = np.array([[12, 0, -1], [3, 3, 30], [0, 700, 1]], dtype)
+    places = [0, 2, 1]
+    targets, wide = np.eye(3, dtype=dtype)[places], x.astype("longdouble")
+    wide -= wide.max(axis=1, keepdims=True)
+    chances = np.exp(wide) / np.exp(wide).sum(axis=1, keepdims=True)
+    chances[range(3), places] = 0
+    # softmax - 1 of the target is what the others have.
+    chances[range(3), places] = -chances.sum(axis=1)
+    slope = slopes(x, targets, np.ones(3, dtype))
+    np.testing.assert_allclose(slope, chances.astype(dtype), rtol=8 * ROUNDING[dtype])
+
+
 def test_nan_comes_through_and_stays_in_its_line():
     x = np.zeros((2, 20), "float32")
     x[1, 17] = np.nan

@@ -86,8 +86,9 @@ class LogSoftmax(_SoftmaxBase):
     log: ClassVar[bool] = True
 
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
-        """g - softmax sum(g)."""
-        return (grad - Softmax()(inputs[0]) * call("sum", grad, -1, True),)
+        """g - softmax sum(g), as the gradient of a cross-entropy with targets g: it keeps 1 - softmax."""
+        lines = call("zeros_like", call("sum", grad, -1))
+        return (SoftmaxCrossEntropyGradient()(inputs[0], grad, lines - 1),)
 
     def reference(self, *arrays: Any) -> Any:
         """numpy, in float64."""
