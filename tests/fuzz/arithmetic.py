@@ -29,6 +29,7 @@ class Function:
     moves: bool = False
     jumps: bool = False
     stabilised: bool = False
+    vanishes: bool = False
 
 
 def _sigmoid(x: Any) -> Any:
@@ -89,17 +90,17 @@ NUMERIC = (
     ),
 )  # fmt: skip
 FLOAT = (
-    Function("exp", math.exp, np.exp),
+    Function("exp", math.exp, np.exp, vanishes=True),
     Function("log", math.log, np.log),
     Function("tanh", math.tanh, np.tanh),
-    Function("sigmoid", math.sigmoid, _sigmoid),
-    Function("softplus", math.softplus, _softplus),
+    Function("sigmoid", math.sigmoid, _sigmoid, vanishes=True),
+    Function("softplus", math.softplus, _softplus, vanishes=True),
     Function("sin", math.sin, np.sin),
     Function("cos", math.cos, np.cos),
     Function("erf", math.erf, _erf),
     Function("arctan", math.arctan, np.arctan),
     Function("log1p(abs)", lambda x: math.log1p(math.absolute(x)), lambda x: np.log1p(np.abs(x))),
-    Function("expm1", math.expm1, np.expm1),
+    Function("expm1", math.expm1, np.expm1, vanishes=True),
     Function("elu", K.elu, lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
     Function("floor", math.floor, np.floor, moves=True, jumps=True),
     Function("round", math.round, np.rint, moves=True, jumps=True),
@@ -114,15 +115,27 @@ FLOAT = (
     Function("x + -0.0", lambda x: x + -0.0, lambda x: x, moves=True),
     Function("x ** -1", lambda x: x**-1, lambda x: 1 / x),
     Function("x ** 3", lambda x: x**3, lambda x: x * x * x),
-    Function("log(sigmoid)", lambda x: math.log(math.sigmoid(x)), lambda x: -_softplus(-x), stabilised=True),
     Function(
-        "log(1 - sigmoid)", lambda x: math.log(1 - math.sigmoid(x)), lambda x: -_softplus(x), stabilised=True
+        "log(sigmoid)",
+        lambda x: math.log(math.sigmoid(x)),
+        lambda x: -_softplus(-x),
+        stabilised=True,
+        vanishes=True,
     ),
-    Function("log(1 + exp)", lambda x: math.log(1 + math.exp(x)), _softplus, stabilised=True),
-    Function("exp(x) - 1", lambda x: math.exp(x) - 1, np.expm1, stabilised=True),
+    Function(
+        "log(1 - sigmoid)",
+        lambda x: math.log(1 - math.sigmoid(x)),
+        lambda x: -_softplus(x),
+        stabilised=True,
+        vanishes=True,
+    ),
+    Function("log(1 + exp)", lambda x: math.log(1 + math.exp(x)), _softplus, stabilised=True, vanishes=True),
+    Function(
+        "exp(x) - 1", lambda x: math.exp(x) - 1, lambda x: np.expm1(x) + 0, stabilised=True, vanishes=True
+    ),
     Function("log(1 + x * x)", lambda x: math.log(1 + x * x), lambda x: np.log1p(x * x), stabilised=True),
     Function("x / (1 + abs(x))", lambda x: x / (1 + math.absolute(x)), lambda x: x / (1 + np.abs(x))),
-    Function("1 / (1 + exp(-x))", lambda x: 1 / (1 + math.exp(-x)), _sigmoid, stabilised=True),
+    Function("1 / (1 + exp(-x))", lambda x: 1 / (1 + math.exp(-x)), _sigmoid, stabilised=True, vanishes=True),
 )
 # Steep at 0, or unlike their differences.
 ROUGH = (
@@ -176,7 +189,8 @@ def comparison(g: Grower) -> Node | None:
     a = g.pick()
     b = g.partner(a)
     f = g.choose(COMPARISONS)
-    dtype = promote(a.tensor.dtype, b.tensor.dtype)
+    # As numpy compares: integers meet float32 in float64.
+    dtype = np.result_type(a.tensor.dtype, b.tensor.dtype).name
     return g.node(
         f.name, f.build, (a, b), lambda k, x, y: f.twin(_as(k, x, dtype), _as(k, y, dtype)), f.moves, f.jumps
     )  # fmt: skip
@@ -193,7 +207,8 @@ def of_float(g: Grower) -> Node | None:
     """A function of a float tensor."""
     a = g.pick(lambda n: is_float(n.tensor.dtype))
     f = g.choose(FLOAT if g.mode == "smooth" else FLOAT + ROUGH)
-    return g.node(f.name, f.build, (a,), lambda k, x: f.twin(x), f.moves, f.jumps, f.stabilised)
+    marks = (f.moves, f.jumps, f.stabilised)
+    return g.node(f.name, f.build, (a,), lambda k, x: f.twin(x), *marks, vanishes=f.vanishes)
 
 
 def logical(g: Grower) -> Node | None:
@@ -229,7 +244,7 @@ def select(g: Grower) -> Node | None:
     """Elements of one tensor or another."""
     c = g.pick(lambda n: n.tensor.dtype == "bool")
     a = g.partner(c)
-    b = g.partner(a, lambda n: n.tensor.ndim <= a.tensor.ndim and c.tensor.ndim <= a.tensor.ndim)
+    b = g.partner(a, lambda n: c.tensor.ndim <= a.tensor.ndim >= n.tensor.ndim and g.fit(c, n))
     dtype = promote(a.tensor.dtype, b.tensor.dtype)
     return g.node("where", elementwise.where, (c, a, b),
                   lambda k, m, x, y: np.where(m, x.astype(k(dtype)), y.astype(k(dtype))), True)  # fmt: skip
@@ -272,7 +287,9 @@ def softmax(g: Grower) -> Node | None:
 
     def log_twin(k: Any, x: Any) -> Any:
         moved = x - x.max(-1, keepdims=True)
-        return moved - np.log(np.exp(moved).sum(-1, keepdims=True))
+        first = moved == 0
+        rest = np.where(first, 0, np.exp(moved)).sum(-1, keepdims=True)
+        return moved - np.log1p(rest + (first.sum(-1, keepdims=True) - 1).astype(x.dtype))
 
     def twin(k: Any, x: Any) -> Any:
         return np.exp(log_twin(k, x))
@@ -284,7 +301,7 @@ def softmax(g: Grower) -> Node | None:
             ("log(softmax)", lambda x: math.log(nn.softmax(x)), log_twin),
         )
     )
-    return g.node(name, build, (a,), other, stabilised=name == "log(softmax)")
+    return g.node(name, build, (a,), other, stabilised=name == "log(softmax)", vanishes=True)
 
 
 STEPS = (

@@ -85,7 +85,11 @@ class Grower:
 
     def partner(self, a: Node, wanted: Callable[[Node], bool] = lambda n: True) -> Node:
         """A node that broadcasts with `a`."""
-        return self.pick(lambda n: wanted(n) and _broadcast(a.tensor, n.tensor))
+        return self.pick(lambda n: wanted(n) and self.fit(a, n))
+
+    def fit(self, a: Node, b: Node) -> bool:
+        """Whether the two broadcast, whatever the sizes."""
+        return _broadcast(a.tensor, b.tensor)
 
     def filled(self, node: Node, axis: int | None, least: int = 1) -> bool:
         """Whether the axis, or all of them, are known to have at least so many entries."""
@@ -100,7 +104,7 @@ class Grower:
     def node(
         self, name: str, build: Callable[..., Tensor], sources: tuple[Node, ...], compute: Callable[..., Any],
         moves: bool = False, jumps: bool = False, stabilised: bool = False,
-        sums: bool = False,
+        sums: bool = False, vanishes: bool = False, doubt: Callable[..., bool] | None = None,
     ) -> Node | None:  # fmt: skip
         """A new node, or None where it is refused, or too large."""
         try:
@@ -108,7 +112,8 @@ class Grower:
         except (ValueError, TypeError, IndexError) as error:
             self.refused.append(f"{name}: {error}")
             return None
-        return self.kept(Node(self.scope, tensor, name, sources, compute, moves, jumps, stabilised, sums))
+        marks = (moves, jumps, stabilised, sums, vanishes, doubt)
+        return self.kept(Node(self.scope, tensor, name, sources, compute, *marks))
 
     def kept(self, node: Node) -> Node | None:
         """`node`, if numpy can compute it in every run, and it is not too large."""

@@ -11,7 +11,7 @@ import numpy as np
 from symgraph.graph.dims import Dim, Unknown, evaluate
 from symgraph.graph.evaluate import concrete_shape
 from symgraph.graph.tensor import Tensor
-from tests.fuzz.values import Kind, Value, largest, own, shake, small, still_exact, wide
+from tests.fuzz.values import Kind, Value, largest, lost, own, shake, small, still_exact, wide
 
 
 class Scope:
@@ -64,7 +64,9 @@ class Node:
 
     `moves` tells that no number is rounded, `jumps` that a small change of a source may be a large one here.
     What is `stabilised` is far from numpy's answer as long as it stands as it was written; `sums` have terms
-    that may be larger than they are.
+    that may be larger than they are. A function that `vanishes` may be rounded to a 0 or an infinity that it
+    never is, so that nothing can be told of a quotient of two. `doubt(*arrays)` tells whether numpy's answer
+    depends on the order in which it computes.
     """
 
     scope: Scope
@@ -76,6 +78,8 @@ class Node:
     jumps: bool = False
     stabilised: bool = False
     sums: bool = False
+    vanishes: bool = False
+    doubt: Callable[..., bool] | None = None
 
     def __post_init__(self) -> None:
         self.scope.nodes.append(self)
@@ -90,14 +94,17 @@ class Node:
             shaken = self._finished(wide, [s.shaken for s in sources])
             terms = self._finished(wide, [np.abs(s.wide) for s in sources]) if self.sums else more
         known = all(s.known for s in sources)
-        doubtful = any(s.doubtful for s in sources) or (self.jumps and not known)
+        doubtful = any(s.doubtful or s.cancelled for s in sources) or (self.jumps and not known)
         doubtful = doubtful or (self.stabilised and not run.rewritten)
+        doubtful = doubtful or (self.doubt is not None and self.doubt(*(s.own for s in sources)))
         if not self.moves and mine.dtype.kind == "f":
             known = known and all(small(s.own) for s in sources) and still_exact(mine)
+        cancelled = self.vanishes and not (np.isfinite(mine) & (mine != 0)).all()
         if mine.dtype.kind == "f" and not (known or self.moves):
             with np.errstate(all="ignore"):
-                shaken = shake(shaken, self.tensor.dtype)
-        return Value(mine, more, shaken, known, doubtful, largest(terms))
+                shaken = shake(shaken, terms, self.tensor.dtype)
+                cancelled = cancelled or (self.sums and lost(more, terms, self.tensor.dtype))
+        return Value(mine, more, shaken, known, doubtful, largest(terms), cancelled)
 
     def _finished(self, kind: Kind, arrays: Sequence[np.ndarray]) -> np.ndarray:
         assert self.compute is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from symgraph.graph.leaves import constant
 from symgraph.graph.ops import cumulative, elementwise, index, math, matmul, reduce, shape, slicing, sort
 from symgraph.graph.types import is_float, promote
 from tests.fuzz.nodes import Node
+from tests.fuzz.values import NOISE
+from tests.fuzz.values import largest as magnitude
 
 if TYPE_CHECKING:
     from tests.fuzz.grow import Grower
@@ -171,7 +174,24 @@ def total(g: Grower) -> Node | None:
         return _reduced(
             g, a, "sum", reduce.sum, lambda x, axis, keep: x.sum(axis, _summed(x), keepdims=keep), sums=True
         )
-    return _reduced(g, a, "prod", reduce.prod, lambda x, axis, keep: x.prod(axis, _summed(x), keepdims=keep))
+    return _reduced(
+        g,
+        a,
+        "prod",
+        reduce.prod,
+        lambda x, axis, keep: x.prod(axis, _summed(x), keepdims=keep),
+        doubt=_overflows,
+    )
+
+
+def _overflows(x: Any, axis: Any, keep: bool) -> bool:
+    """Whether the product of some of the factors is too large, or too small, for their dtype."""
+    if x.dtype.kind != "f":
+        return False
+    with np.errstate(all="ignore"):
+        steps = np.log2(np.abs(x[np.isfinite(x) & (x != 0)], dtype=np.longdouble))
+    limits = np.finfo(x.dtype)
+    return bool(steps[steps > 0].sum() >= limits.maxexp or steps[steps < 0].sum() <= limits.minexp)
 
 
 def extremum(g: Grower) -> Node | None:
@@ -213,18 +233,30 @@ def of_floats(g: Grower) -> Node | None:
     def build(x: Any, axis: Any, keep: bool) -> Any:
         return math.log(reduce.sum(math.exp(x), axis, keep))
 
-    return _reduced(g, a, "log(sum(exp))", build, _logsumexp, stabilised=True)
+    def near_zero(x: Any, axis: Any, keep: bool) -> bool:
+        """Whether the largest element and the logarithm that is added to it cancel."""
+        rounding = 16 * NOISE[a.tensor.dtype] * magnitude(x)
+        return bool((np.abs(_logsumexp(x, axis, True)) <= rounding).any())
+
+    return _reduced(g, a, "log(sum(exp))", build, _logsumexp, stabilised=True, vanishes=True, doubt=near_zero)
 
 
 def _reduced(
-    g: Grower, a: Node, name: str, build: Any, twin: Any, moves: bool = False, **marks: bool
+    g: Grower,
+    a: Node,
+    name: str,
+    build: Any,
+    twin: Any,
+    moves: bool = False,
+    doubt: Callable[..., bool] | None = None,
+    **marks: bool,
 ) -> Node | None:
     """``build(x, axis, keepdims)`` over one axis or all, where numpy's function is not of nothing."""
     axis = g.choose((None, *range(a.tensor.ndim)))
     keep = bool(g.draw(2))
     return g.node(
         f"{name} over {axis}", lambda x: build(x, axis, keep), (a,), lambda k, x: twin(x, axis, keep), moves,
-        **marks,
+        doubt=None if doubt is None else lambda x: doubt(x, axis, keep), **marks,
     )  # fmt: skip
 
 
@@ -240,7 +272,9 @@ def _summed(x: Any) -> Any:
 def _logsumexp(x: Any, axis: Any, keep: bool) -> Any:
     top = x.max(axis, keepdims=True)
     top = np.where(np.isfinite(top), top, x.dtype.type(0))
-    found = np.log(np.exp(x - top).sum(axis, keepdims=True)) + top
+    first = x == top
+    rest = np.where(first, x.dtype.type(0), np.exp(x - top)).sum(axis, keepdims=True)
+    found = np.log1p(rest + (first.sum(axis, keepdims=True) - 1).astype(x.dtype)) + top
     return found if keep else np.squeeze(found, tuple(range(x.ndim)) if axis is None else axis)
 
 

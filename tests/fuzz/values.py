@@ -32,7 +32,8 @@ class Value:
     `own` was computed in the node's dtype, `wide` with more digits and range, `shaken` as `wide`, but with
     some noise after every rounded operation. Where they differ, the exact answer depends on rounding. `known`
     values follow from the inputs bit by bit, in any order of sums; a `doubtful` one may jump, since it went
-    through a comparison, say, of what is not known. `scale` is the size of the terms of a sum.
+    through a comparison, say, of what is not known. `scale` is the size of the terms of a sum; one that is
+    `cancelled` has lost all its digits somewhere, even its sign.
     """
 
     own: np.ndarray
@@ -41,6 +42,7 @@ class Value:
     known: bool
     doubtful: bool = False
     scale: float = 0.0
+    cancelled: bool = False
 
     @classmethod
     def given(cls, array: np.ndarray) -> Value:
@@ -62,13 +64,19 @@ class Value:
             all(s.known for s in steps),
             any(s.doubtful for s in steps),
             max(s.scale for s in steps),
+            any(s.cancelled for s in steps),
         )
 
 
-def shake(array: np.ndarray, dtype: str) -> np.ndarray:
-    """`array` with noise of the size that rounding to `dtype` has."""
+def shake(array: np.ndarray, terms: np.ndarray, dtype: str) -> np.ndarray:
+    """`array` with noise of the size that rounding of `terms`, which were added up, to `dtype` has."""
     noise = np.cos(np.arange(array.size) * 7.3 + 1.0).reshape(array.shape)
-    return np.where(np.isfinite(array), array + array * (noise * NOISE[dtype]), array)
+    return np.where(np.isfinite(array), array + terms * (noise * NOISE[dtype]), array)
+
+
+def lost(array: np.ndarray, terms: np.ndarray, dtype: str) -> bool:
+    """Whether a sum of `terms` may be all rounding somewhere."""
+    return bool((np.isfinite(array) & (terms > 0) & (np.abs(array) <= 16 * NOISE[dtype] * terms)).any())
 
 
 def largest(*arrays: np.ndarray) -> float:
