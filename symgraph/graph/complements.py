@@ -13,6 +13,7 @@ from symgraph.graph.forms import (
     Search,
     Table,
     added,
+    averaged,
     fitted,
     fixed_value,
     is_number,
@@ -29,6 +30,7 @@ from symgraph.graph.logs import (
     number,
 )
 from symgraph.graph.ops.barrier import Identity, StopGradient
+from symgraph.graph.ops.compare import greater
 from symgraph.graph.ops.elementwise import (
     Add,
     Cast,
@@ -52,7 +54,7 @@ from symgraph.graph.ops.math import (
     softplus,
 )
 from symgraph.graph.ops.nn import Softmax
-from symgraph.graph.ops.reduce import Max, Min, Reduction, Sum
+from symgraph.graph.ops.reduce import Max, Mean, Min, Reduction, Sum
 from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpose
 from symgraph.graph.ops.slicing import Place, Slice
 from symgraph.graph.tensor import Tensor
@@ -128,6 +130,21 @@ def _not_picked(node: Tensor, opaque: Collection[int]) -> Search:
             picked = summed(node, node.op.axes, Form(logs, weight, signed=True))
             return added([picked, plain(number(1, node) - node.op(weight))])
     return None
+
+
+@COMPLEMENTS.of(Mean)
+def _not_mean(node: Tensor, opaque: Collection[int]) -> Search:
+    assert isinstance(node.op, Mean)
+    (x,) = node.inputs
+    rest = yield Not(x)
+    form = None if rest is None or rest.signed else (yield node)
+    if rest is None or form is None or form.signed:
+        return None
+    # Below 1/2 it is the mean that keeps its digits.
+    total = form.total()
+    large = greater(total, number(-np.log(2), node))
+    small = log_one_minus_exp(where(large, number(-1, node), total))
+    return Form(where(large, averaged(node, node.op.axes, rest).total(), small))
 
 
 @COMPLEMENTS.of(Sqrt, Power)

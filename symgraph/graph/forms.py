@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from symgraph.graph.leaves import constant, constant_value
+from symgraph.graph.dims import product
+from symgraph.graph.leaves import DimValue, constant, constant_value
 from symgraph.graph.logs import (
     largest,
     log_sum,
@@ -299,3 +300,10 @@ def summed(node: Tensor, axes: tuple[int, ...], form: Form) -> Form:
 
     better = (lambda: shaped(log_sum([gap], axes))) if form.rest is None else None
     return Form(shaped(top), shaped(Sum(axes, True)(value)), better, form.signed, form.wild)
+
+
+def averaged(node: Tensor, axes: tuple[int, ...], form: Form) -> Form:
+    """The form of the mean over `axes` of the node's input, in the shape of the node."""
+    (x,) = node.inputs
+    found = summed(node, axes, form)
+    return replace(found, log=found.log - log(DimValue(product(x.shape[a] for a in axes), x.dtype)()))

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from symgraph.graph.dims import product
 from symgraph.graph.forms import (
     EXPONENTS,
     Form,
@@ -18,6 +17,7 @@ from symgraph.graph.forms import (
     Search,
     Table,
     added,
+    averaged,
     fitted,
     is_number,
     negated,
@@ -30,7 +30,7 @@ from symgraph.graph.forms import (
     with_sign,
     within,
 )
-from symgraph.graph.leaves import DimValue, constant_value
+from symgraph.graph.leaves import constant_value
 from symgraph.graph.logs import (
     log_one_minus_exp,
     log_softplus,
@@ -70,7 +70,6 @@ from symgraph.graph.ops.math import (
     Square,
     Tanh,
     expm1,
-    log,
     softplus,
 )
 from symgraph.graph.ops.nn import LogSoftmax, Softmax
@@ -299,11 +298,7 @@ def _total(node: Tensor, opaque: Collection[int]) -> Search:
     form = yield x
     if form is None or any(x.shape[a] == 0 for a in op.axes):
         return None
-    found = summed(node, op.axes, form)
-    if isinstance(op, Sum):
-        return found
-    size = DimValue(product(x.shape[a] for a in op.axes), x.dtype)()
-    return replace(found, log=found.log - log(size))
+    return (summed if isinstance(op, Sum) else averaged)(node, op.axes, form)
 
 
 # Choices

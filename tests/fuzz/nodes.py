@@ -93,10 +93,10 @@ class Node:
             more = self._finished(wide, [s.wide for s in sources])
             shaken = self._finished(wide, [s.shaken for s in sources])
             terms = self._finished(wide, [np.abs(s.wide) for s in sources]) if self.sums else more
+            ordered = self.doubt is not None and self.doubt(*(s.own for s in sources))
         known = all(s.known for s in sources)
         doubtful = any(s.doubtful or s.cancelled for s in sources) or (self.jumps and not known)
-        doubtful = doubtful or (self.stabilised and not run.rewritten)
-        doubtful = doubtful or (self.doubt is not None and self.doubt(*(s.own for s in sources)))
+        doubtful = doubtful or ordered or (self.stabilised and not run.rewritten)
         if not self.moves and mine.dtype.kind == "f":
             known = known and all(small(s.own) for s in sources) and still_exact(mine)
         cancelled = self.vanishes and not (np.isfinite(mine) & (mine != 0)).all()

@@ -99,6 +99,9 @@ CASES: dict[str, Case] = {
     "log(1/(1+exp(-x)))": Case(lambda x: K.log(1 / (1 + K.exp(-x))), *LOG_SIG),
     "log((1+exp(-x))**-1)": Case(lambda x: K.log(K.pow(1 + K.exp(-x), -1)), *LOG_SIG),
     "log(exp(x)/(1+exp(x)))": Case(lambda x: K.log(K.exp(x) / (1 + K.exp(x))), *LOG_SIG),
+    "log(1 - mean(sigmoid))": Case(
+        lambda x: K.log(1 - K.mean(K.sigmoid(K.stack([x, x], 1)), axis=1)), *LOG_NOT
+    ),
     "log(1 - 1/(1+exp(-x)))": Case(lambda x: K.log(1 - 1 / (1 + K.exp(-x))), *LOG_NOT),
     "log(1+exp)": Case(lambda x: K.log(1 + K.exp(x)), *SOFTPLUS),
     "log(exp+1)": Case(lambda x: K.log(K.exp(x) + 1.0), *SOFTPLUS),
