@@ -162,10 +162,13 @@ def _slope(
         return float(sum(moved.of(n).wide.astype("longdouble").sum() for n in terms))
 
     with np.errstate(all="ignore"):
+        size = sum(float(np.abs(run.of(n).wide).sum(dtype="longdouble")) for n in terms)
         middle = at(0.0)
         slopes = [(at(s * h) - middle) / (s * h) for h in (1e-4, 1e-5) for s in (1, -1)]
         slopes += [(slopes[0] + slopes[1]) / 2, (slopes[2] + slopes[3]) / 2]
     bound = 1e-3 * abs(slopes[-1]) + 1e-6
     steady = np.isfinite(slopes).all() and abs(slopes[-1] - slopes[-2]) < bound / 4
     smooth = abs(slopes[2] - slopes[3]) < 0.05 * abs(slopes[-1]) + 1e-3
-    return slopes[-1] if steady and smooth else None
+    # What terms of that size lose, divided by the shortest step.
+    seen = 1e-15 * size / 1e-5 < abs(slopes[-1]) + 1e-2
+    return slopes[-1] if steady and smooth and seen else None
