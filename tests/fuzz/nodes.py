@@ -99,7 +99,7 @@ class Node:
         doubtful = doubtful or ordered or (self.stabilised and not run.rewritten)
         if not self.moves and mine.dtype.kind == "f":
             known = known and all(small(s.own) for s in sources) and still_exact(mine)
-        cancelled = self.vanishes and not (np.isfinite(mine) & (mine != 0)).all()
+        cancelled = self.vanishes and not (np.isfinite(mine) & (np.abs(mine) > np.finfo("f4").tiny)).all()
         if mine.dtype.kind == "f" and not (known or self.moves):
             with np.errstate(all="ignore"):
                 shaken = shake(shaken, terms, self.tensor.dtype)

@@ -12,10 +12,12 @@ from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
-from symgraph.graph.leaves import placeholder
+from symgraph.graph.leaves import Constant, constant, placeholder
 from symgraph.graph.ops.scan import scan
 from symgraph.graph.stable import Stable
+from symgraph.graph.substitute import substitute
 from symgraph.graph.tensor import Tensor
+from symgraph.passes.pipeline import run_passes
 
 Curve = Callable[[np.ndarray], np.ndarray]
 
@@ -402,6 +404,20 @@ def test_the_derivative_by_an_inner_node_is_that_of_the_expression_around_it() -
     np.testing.assert_allclose(by_q[:3], 1 / (1 - s[:3]), rtol=1e-9)
     np.testing.assert_allclose(by_p[:3], 2 * s[:3] - 1 / (1 - s[:3]), rtol=1e-9)
     np.testing.assert_allclose(by_t[:3], -1 / (1 - np.tanh(values[:3])), rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_chances_of_constants_keep_their_digits(dtype: str) -> None:
+    x = placeholder((3,), dtype=dtype)
+    logs = K.log(K.softmax(x))
+    value = np.array([60.0, 0.0, 1.0], dtype)
+    rest = np.exp(-60.0) + np.exp(-59.0)
+    for root in (logs, *gradients(logs[0], x)):
+        constants = substitute([root], {x: constant(value, dtype)})
+        (found,) = Function([], constants)()
+        truth = [-rest, -60, -59] if root is logs else [rest, -np.exp(-60.0), -np.exp(-59.0)]
+        np.testing.assert_allclose(found, truth, rtol=1e-6)
+        assert isinstance(run_passes(constants)[0][0].op, Constant)
 
 
 def test_inside_loops_and_choices() -> None:

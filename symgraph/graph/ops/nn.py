@@ -97,12 +97,19 @@ class LogSoftmax(_SoftmaxBase):
 
 
 def _log_softmax(x: np.ndarray) -> np.ndarray:
-    wide = x.astype(np.float64)
-    if not wide.size:
-        return wide
-    wide = wide - wide.max(axis=-1, keepdims=True)
-    result: np.ndarray = wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))
+    gaps, excess = _gaps_and_excess(x)
+    result: np.ndarray = gaps - np.log1p(excess)
     return result
+
+
+def _gaps_and_excess(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x less its largest element, and the sum of the exponentials of that less 1, which one of them has."""
+    wide = x.astype(np.float64)
+    if wide.size:
+        wide = wide - wide.max(axis=-1, keepdims=True)
+    top = wide == 0
+    rest = np.where(top, 0, np.exp(wide)).sum(axis=-1, keepdims=True)
+    return wide, rest + (top.sum(axis=-1, keepdims=True) - 1)
 
 
 class _OfSoftmax(Op):
@@ -202,8 +209,10 @@ class SoftmaxCrossEntropyGradient(_OfSoftmax):
         """numpy, in float64."""
         x, targets, flow = arrays
         with np.errstate(all="ignore"):
-            chances = np.exp(_log_softmax(x)) * targets.astype(np.float64).sum(axis=-1, keepdims=True)
-            return ((chances - targets) * flow[..., None]).astype(x.dtype)
+            gaps, excess = _gaps_and_excess(x)
+            weights = targets.astype(np.float64).sum(axis=-1, keepdims=True)
+            slope = (np.exp(gaps) * weights - targets - targets * excess) / (1 + excess)
+            return (slope * flow[..., None]).astype(x.dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """Per element: comparison, difference, exp, two additions, two products, a difference; a division."""
