@@ -186,13 +186,12 @@ def _product(node: Tensor, opaque: Collection[int]) -> Search:
 def _add(node: Tensor, opaque: Collection[int]) -> Search:
     terms = [term for term in _summands(node, opaque) if not is_number(term[0], 0)]
     if len(terms) == 2:
-        for (a, minus), (b, _) in (terms, terms[::-1]):
-            if minus:
-                return (yield from _minus(b, a, opaque))
-        (a, _), (b, _) = terms
+        (a, minus_a), (b, minus_b) = terms
+        if minus_a != minus_b:
+            return (yield from _minus(b, a, opaque) if minus_a else _minus(a, b, opaque))
         tanh = _one_plus_tanh(a, b, 1, opaque) or _one_plus_tanh(b, a, 1, opaque)
         if tanh is not None:
-            return tanh
+            return with_sign(tanh) if minus_a else tanh
     found: list[Form] = []
     gain = False
     for term, minus in terms:

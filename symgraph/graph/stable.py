@@ -9,11 +9,12 @@ differentiated: the gradient of an expression that loses all digits has none eit
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
 from symgraph.graph.complements import COMPLEMENTS
+from symgraph.graph.dims import Dim
 from symgraph.graph.forms import Form, Forms, fitted, is_number, negated, positive_constant, times, to_the
 from symgraph.graph.leaves import constant, constant_value
 from symgraph.graph.op import Op
@@ -37,7 +38,7 @@ from symgraph.graph.ops.math import (
     tanh,
 )
 from symgraph.graph.ops.nn import Softmax, softmax
-from symgraph.graph.ops.reduce import Max, Sum
+from symgraph.graph.ops.reduce import Max, Reduction, Sum
 from symgraph.graph.ops.shape import BroadcastTo, Reshape
 from symgraph.graph.origin import inherit
 from symgraph.graph.scaled import FORMS
@@ -140,16 +141,11 @@ class Stable:
 
     def _softmax(self, above: Tensor, below: Tensor) -> Tensor | None:
         """exp(x) / Σ exp(x), with or without the largest x taken off before."""
-        total = below
-        while isinstance(total.op, (BroadcastTo, Reshape)):
-            (total,) = total.inputs
-        if not isinstance(above.op, Exp) or not isinstance(total.op, Sum) or len(total.op.axes) != 1:
+        found = _reduction(below, above.shape)
+        if found is None or not isinstance(above.op, Exp) or not isinstance(found[0].op, Sum):
             return None
-        (axis,) = total.op.axes
-        thin = tuple(1 if a == axis else d for a, d in enumerate(above.shape))
-        if below.shape not in (thin, above.shape) or not same(total.inputs[0], above):
-            return None
-        if total.op.keepdims and total.shape != thin:
+        total, axis = found
+        if not same(total.inputs[0], above):
             return None
         x = self._unshifted(above.inputs[0], axis)
         # Beside an infinite x, whose quotient is none, the others' are 0.
@@ -159,11 +155,11 @@ class Stable:
         """y of y - max(y)."""
         if not isinstance(x.op, Subtract) or id(x) in self.opaque:
             return x
-        whole, top = x.inputs
-        while isinstance(top.op, (BroadcastTo, Reshape, Identity)) and id(top) not in self.opaque:
-            (top,) = top.inputs
-        taken = isinstance(top.op, Max) and top.op.axes == (axis,) and id(top) not in self.opaque
-        return whole if taken and same(top.inputs[0], whole) else x
+        whole, part = x.inputs
+        found = _reduction(part, x.shape, self.opaque)
+        if found is None or not isinstance(found[0].op, Max) or found[1] != axis:
+            return x
+        return whole if same(found[0].inputs[0], whole) else x
 
     def _share(self, above: Tensor, over: Form | None, below: Tensor) -> Tensor | None:
         """a / (a + b) = sigmoid(log a - log b); of another numerator, that over a constant a."""
@@ -210,6 +206,28 @@ class Stable:
         forms = [self._forms.of(x) or positive_constant(x) for x in node.inputs]
         logs = [f.log for f in forms if f is not None and f.rest is None]
         return (logs[0], logs[1]) if len(logs) == 2 else None
+
+
+def _reduction(
+    node: Tensor, shape: tuple[Dim, ...], opaque: Collection[int] = ()
+) -> tuple[Tensor, int] | None:
+    """The reduction over one axis of a tensor of `shape` that `node` is, and the axis.
+
+    None where its results lie along another axis than those elements that they were made of, beside a tensor
+    of that shape.
+    """
+    while isinstance(node.op, BroadcastTo) and id(node) not in opaque:
+        (node,) = node.inputs
+    # As it is stretched: axes are added in front.
+    place = (1,) * (len(shape) - node.ndim) + node.shape
+    # Order stays, whatever axes of size 1 are added or taken away.
+    while isinstance(node.op, (Reshape, Identity)) and id(node) not in opaque:
+        (node,) = node.inputs
+    if not isinstance(node.op, Reduction) or len(node.op.axes) != 1 or id(node) in opaque:
+        return None
+    (axis,) = node.op.axes
+    thin = tuple(1 if a == axis else d for a, d in enumerate(shape))
+    return (node, axis) if place == thin and node.inputs[0].shape == shape else None
 
 
 def _normalised(above: Tensor, below: Tensor) -> bool:
