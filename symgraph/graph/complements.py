@@ -19,6 +19,7 @@ from symgraph.graph.forms import (
     is_number,
     plain,
     scalar,
+    summands,
     summed,
     times,
     within,
@@ -27,7 +28,9 @@ from symgraph.graph.leaves import constant
 from symgraph.graph.logs import (
     log_not_softmax,
     log_one_minus_exp,
+    log_one_minus_exp_near_zero,
     number,
+    power_of_gap,
 )
 from symgraph.graph.ops.barrier import Identity, StopGradient
 from symgraph.graph.ops.compare import greater
@@ -47,6 +50,7 @@ from symgraph.graph.ops.elementwise import (
 from symgraph.graph.ops.index import Gather, TakeAlongAxis
 from symgraph.graph.ops.math import (
     Absolute,
+    Exp,
     Relu,
     Sigmoid,
     Sqrt,
@@ -54,11 +58,14 @@ from symgraph.graph.ops.math import (
     softplus,
 )
 from symgraph.graph.ops.nn import Softmax
-from symgraph.graph.ops.reduce import Max, Mean, Min, Reduction, Sum
+from symgraph.graph.ops.reduce import Max, Mean, Min, Product, Reduction, Sum
 from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpose
 from symgraph.graph.ops.slicing import Place, Slice
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
+
+# How far sums of weights may be from 1 by the rounding of float32.
+_ROUNDING = 1e-6
 
 COMPLEMENTS = Table()
 """How the forms of 1 - x are found."""
@@ -107,12 +114,62 @@ def _not_square(node: Tensor, opaque: Collection[int]) -> Search:
     return None if rest is None or form is None else added([rest, times(form, rest)])
 
 
+@COMPLEMENTS.of(Exp)
+def _not_exp(node: Tensor, opaque: Collection[int]) -> Search:
+    """1 - exp(-y), of a y that has a logarithm."""
+    form = yield node.inputs[0]
+    rest = None if form is None or form.rest is None else fixed_value(form.rest)
+    if form is None or rest is None or not (rest < 0).all():
+        return None
+    small = form.log + fitted(constant(np.log(-rest.astype(np.float64)), node.dtype), node)
+    return Form(log_one_minus_exp_near_zero(-power_of_gap(small), small))
+
+
+@COMPLEMENTS.of(Product)
+def _not_all(node: Tensor, opaque: Collection[int]) -> Search:
+    """1 - Π q, which is Σ (1 - q) where all are almost 1."""
+    assert isinstance(node.op, Product)
+    rest = yield Not(node.inputs[0])
+    form = None if rest is None or rest.signed else (yield node)
+    if rest is None or form is None or form.signed:
+        return None
+    small = summed(node, node.op.axes, Form(rest.total())).total()
+    return Form(log_one_minus_exp_near_zero(form.total(), small))
+
+
 @COMPLEMENTS.of(Add)
-def _not_more(node: Tensor, opaque: Collection[int]) -> Search:
-    for x, other in (node.inputs, node.inputs[::-1]):
-        if is_number(other, 0):
-            return (yield Not(x))
-    return None
+def _not_mixed(node: Tensor, opaque: Collection[int]) -> Search:
+    """1 - Σ c p = (1 - Σ c) + Σ c (1 - p), for constants c above 0."""
+    parts: list[Form] = []
+    weights = 0.0
+    for term, minus in summands(node, opaque):
+        if is_number(term, 0):
+            continue
+        weight, x = _weighted(term) if id(term) not in opaque else (1.0, term)
+        rest = None if minus or weight <= 0 else (yield Not(x))
+        if rest is None:
+            return None
+        weights += weight
+        parts.append(times(Form(number(np.log(weight), node)), rest) if weight != 1 else rest)
+    lack = 1 - weights
+    # Weights that are rounded to their dtype add up to 1 where they were meant to.
+    if lack < -_ROUNDING or not parts:
+        return None
+    if lack > _ROUNDING:
+        parts.append(Form(number(np.log(lack), node)))
+    form = yield node
+    rest = added(parts) if len(parts) > 1 else parts[0]
+    return rest if form is None or form.signed or rest.signed else _complement(form, rest)
+
+
+def _weighted(term: Tensor) -> tuple[float, Tensor]:
+    """c and p of c · p, for a constant c."""
+    if isinstance(term.op, Multiply):
+        for weight, x in (term.inputs, term.inputs[::-1]):
+            known = scalar(weight)
+            if known is not None:
+                return known, x
+    return 1.0, term
 
 
 @COMPLEMENTS.of(Sum)
@@ -120,6 +177,9 @@ def _not_picked(node: Tensor, opaque: Collection[int]) -> Search:
     """1 - Σ w p = (1 - Σ w) + Σ w (1 - p): weights that pick one of several sum to 1 exactly."""
     assert isinstance(node.op, Sum)
     (whole,) = node.inputs
+    if all(whole.shape[a] == 1 for a in node.op.axes):
+        form = yield Not(whole)
+        return None if form is None or form.signed else Form(node.op(form.total()))
     if not isinstance(whole.op, Multiply) or id(whole) in opaque:
         return None
     for x, weight in (whole.inputs, whole.inputs[::-1]):
@@ -140,19 +200,27 @@ def _not_mean(node: Tensor, opaque: Collection[int]) -> Search:
     form = None if rest is None or rest.signed else (yield node)
     if rest is None or form is None or form.signed:
         return None
-    # Below 1/2 it is the mean that keeps its digits.
+    return _complement(form, averaged(node, node.op.axes, rest))
+
+
+def _complement(form: Form, rest: Form) -> Form:
+    """`rest` is 1 - x and `form` x, which keeps the digits where it is below 1/2."""
     total = form.total()
-    large = greater(total, number(-np.log(2), node))
-    small = log_one_minus_exp(where(large, number(-1, node), total))
-    return Form(where(large, averaged(node, node.op.axes, rest).total(), small))
+    large = greater(total, number(-np.log(2), total))
+    small = log_one_minus_exp(where(large, number(-1, total), total))
+    return Form(where(large, rest.total(), small))
 
 
 @COMPLEMENTS.of(Sqrt, Power)
 def _not_power(node: Tensor, opaque: Collection[int]) -> Search:
     x = node.inputs[0]
     exponent = scalar(node.inputs[1]) if isinstance(node.op, Power) else EXPONENTS[type(node.op)]
-    form = None if exponent is None or exponent <= 0 or (yield Not(x)) is None else (yield x)
-    return None if form is None or form.signed else Form(log_one_minus_exp(form.total() * exponent))
+    rest = None if exponent is None or exponent <= 0 else (yield Not(x))
+    form = None if rest is None or rest.signed else (yield x)
+    if exponent is None or rest is None or form is None or form.signed:
+        return None
+    small = rest.total() + number(np.log(exponent), x)
+    return Form(log_one_minus_exp_near_zero(form.total() * exponent, small))
 
 
 @COMPLEMENTS.of(Where)

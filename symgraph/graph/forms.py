@@ -26,7 +26,7 @@ from symgraph.graph.logs import (
 from symgraph.graph.op import Op
 from symgraph.graph.ops.barrier import Bounded
 from symgraph.graph.ops.compare import equal
-from symgraph.graph.ops.elementwise import power, where
+from symgraph.graph.ops.elementwise import Add, power, where
 from symgraph.graph.ops.math import (
     Negative,
     Reciprocal,
@@ -42,6 +42,12 @@ from symgraph.graph.ops.reduce import Sum
 from symgraph.graph.ops.shape import BroadcastTo, Reshape
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, is_float
+
+# Nodes are compared as expressions down to this depth.
+_DEPTH = 6
+
+# So many summands of a chain of additions are looked at together.
+_MOST_TERMS = 16
 
 
 @dataclass(frozen=True)
@@ -234,6 +240,32 @@ def scalar(node: Tensor) -> float | None:
     """The value of a constant that holds one number."""
     value = fixed_value(node)
     return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
+
+
+def same(a: Tensor, b: Tensor, depth: int = _DEPTH) -> bool:
+    """Whether two nodes are one expression, as far as a short look tells."""
+    if a is b:
+        return True
+    if not depth or type(a.op) is not type(b.op) or len(a.inputs) != len(b.inputs) or not a.op.pure:
+        return False
+    alike = all(same(x, y, depth - 1) for x, y in zip(a.inputs, b.inputs, strict=True))
+    return alike and a.op == b.op and a.type == b.type
+
+
+def summands(node: Tensor, opaque: Collection[int]) -> list[tuple[Tensor, bool]]:
+    """What a chain of additions adds, and whether it has a sign before it."""
+    terms: list[tuple[Tensor, bool]] = []
+    stack = list(node.inputs[::-1])
+    while stack:
+        term = stack.pop()
+        seen = id(term) in opaque
+        if isinstance(term.op, Add) and not seen and len(stack) + len(terms) < _MOST_TERMS:
+            stack += term.inputs[::-1]
+        elif isinstance(term.op, Negative) and not seen:
+            terms.append((term.inputs[0], True))
+        else:
+            terms.append((term, False))
+    return terms
 
 
 def times(a: Form, b: Form) -> Form:

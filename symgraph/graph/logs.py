@@ -15,8 +15,10 @@ from symgraph.graph.ops.nn import Softmax
 from symgraph.graph.ops.reduce import MaxOrLowest, Sum
 from symgraph.graph.tensor import Tensor
 
-# Where softplus(x) = x to the last digit of its logarithm, and the largest safe exponent.
+# Where softplus(x) = x to the last digit of its logarithm, where 1 - exp(x) = -x, and the largest safe
+# exponent.
 _SMALL = {"float32": -20.0, "float64": -40.0}
+_ALMOST_ZERO = {"float32": -1e-20, "float64": -1e-150}
 _MOST = {"float32": 80.0, "float64": 700.0}
 
 
@@ -31,6 +33,12 @@ def log_one_minus_exp(x: Tensor) -> Tensor:
     near = greater(x, number(-np.log(2), x))
     close, far = where(near, x, number(-1, x)), where(near, number(-1, x), x)
     return where(near, log(-expm1(bounded(close))), log1p(-exp(bounded(far))))
+
+
+def log_one_minus_exp_near_zero(x: Tensor, small: Tensor) -> Tensor:
+    """log(1 - exp(x)), for x <= 0; `small` is log(-x), which it is where x is almost 0 or has vanished."""
+    near = greater(x, number(_ALMOST_ZERO[x.dtype], x))
+    return where(near, small, log_one_minus_exp(where(near, number(-1, x), x)))
 
 
 def log_softplus(x: Tensor) -> Tensor:

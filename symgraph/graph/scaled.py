@@ -23,7 +23,9 @@ from symgraph.graph.forms import (
     negated,
     plain,
     positive_constant,
+    same,
     scalar,
+    summands,
     summed,
     times,
     to_the,
@@ -69,6 +71,7 @@ from symgraph.graph.ops.math import (
     Sqrt,
     Square,
     Tanh,
+    absolute,
     expm1,
     softplus,
 )
@@ -78,10 +81,6 @@ from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpos
 from symgraph.graph.ops.slicing import Place, Slice
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
-
-# So many summands of a chain of additions are looked at together.
-_MOST_TERMS = 16
-
 
 FORMS = Table()
 """How the forms of numbers are found."""
@@ -143,7 +142,11 @@ def _negative(node: Tensor, opaque: Collection[int]) -> Search:
 @FORMS.of(Relu, Absolute)
 def _magnitude(node: Tensor, opaque: Collection[int]) -> Search:
     form = yield node.inputs[0]
-    return None if form is None or form.signed else form
+    if form is None or not form.signed:
+        return form
+    if isinstance(node.op, Relu) or form.rest is None:
+        return None
+    return Form(form.log, absolute(form.rest), None, True, form.wild)
 
 
 @FORMS.of(Square, Sqrt, Rsqrt, Reciprocal)
@@ -184,7 +187,7 @@ def _product(node: Tensor, opaque: Collection[int]) -> Search:
 
 @FORMS.of(Add)
 def _add(node: Tensor, opaque: Collection[int]) -> Search:
-    terms = [term for term in _summands(node, opaque) if not is_number(term[0], 0)]
+    terms = [term for term in summands(node, opaque) if not is_number(term[0], 0)]
     if len(terms) == 2:
         (a, minus_a), (b, minus_b) = terms
         if minus_a != minus_b:
@@ -204,22 +207,6 @@ def _add(node: Tensor, opaque: Collection[int]) -> Search:
     return None
 
 
-def _summands(node: Tensor, opaque: Collection[int]) -> list[tuple[Tensor, bool]]:
-    """What a chain of additions adds, and whether it has a sign before it."""
-    terms: list[tuple[Tensor, bool]] = []
-    stack = list(node.inputs[::-1])
-    while stack:
-        term = stack.pop()
-        seen = id(term) in opaque
-        if isinstance(term.op, Add) and not seen and len(stack) + len(terms) < _MOST_TERMS:
-            stack += term.inputs[::-1]
-        elif isinstance(term.op, Negative) and not seen:
-            terms.append((term.inputs[0], True))
-        else:
-            terms.append((term, False))
-    return terms
-
-
 @FORMS.of(Subtract)
 def _subtract(node: Tensor, opaque: Collection[int]) -> Search:
     a, b = node.inputs
@@ -232,6 +219,13 @@ def _minus(a: Tensor, b: Tensor, opaque: Collection[int]) -> Search:
         complement = yield Not(b)
         if complement is not None:
             return complement
+    if is_number(b, 1):
+        complement = yield Not(a)
+        if complement is not None:
+            return with_sign(complement)
+        excess = None if id(a) in opaque else (yield from _inverse_less_one(a))
+        if excess is not None:
+            return excess
     tanh = _one_plus_tanh(a, b, -1, opaque)
     if tanh is not None:
         return tanh
@@ -243,6 +237,19 @@ def _minus(a: Tensor, b: Tensor, opaque: Collection[int]) -> Search:
     if left.rest is None and right.rest is None:
         return _difference(left, right)
     return added([left, with_sign(right)])
+
+
+def _inverse_less_one(node: Tensor) -> Search:
+    """1 / p - 1 = (1 - p) / p."""
+    if isinstance(node.op, Reciprocal) or (isinstance(node.op, Power) and scalar(node.inputs[1]) == -1):
+        p = node.inputs[0]
+    elif isinstance(node.op, Divide) and is_number(node.inputs[0], 1):
+        p = node.inputs[1]
+    else:
+        return None
+    complement = yield Not(p)
+    form = yield p
+    return None if complement is None or form is None else times(complement, to_the(form, -1))
 
 
 def _difference(a: Form, b: Form) -> Form:
@@ -284,7 +291,7 @@ def _squared(node: Tensor) -> Tensor | None:
     """x of x²."""
     if isinstance(node.op, Square):
         return node.inputs[0]
-    if isinstance(node.op, Multiply) and node.inputs[0] is node.inputs[1]:
+    if isinstance(node.op, Multiply) and same(node.inputs[0], node.inputs[1]):
         return node.inputs[0]
     return node.inputs[0] if isinstance(node.op, Power) and scalar(node.inputs[1]) == 2 else None
 

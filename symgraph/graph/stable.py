@@ -15,7 +15,17 @@ import numpy as np
 
 from symgraph.graph.complements import COMPLEMENTS
 from symgraph.graph.dims import Dim
-from symgraph.graph.forms import Form, Forms, fitted, is_number, negated, positive_constant, times, to_the
+from symgraph.graph.forms import (
+    Form,
+    Forms,
+    fitted,
+    is_number,
+    negated,
+    positive_constant,
+    same,
+    times,
+    to_the,
+)
 from symgraph.graph.leaves import constant, constant_value
 from symgraph.graph.op import Op
 from symgraph.graph.ops.barrier import Identity
@@ -45,9 +55,6 @@ from symgraph.graph.scaled import FORMS
 from symgraph.graph.substitute import rebuild
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, is_float
-
-# Nodes are compared as expressions down to this depth.
-_DEPTH = 6
 
 _WILD = (Exp, Expm1, Cosh, Sinh, Power)
 _SOURCES = (*_WILD, Sigmoid, Softmax, Softplus, Tanh)
@@ -233,16 +240,6 @@ def _reduction(
 def _normalised(above: Tensor, below: Tensor) -> bool:
     """Whether numbers are divided by their sum, which is no smaller than any of them."""
     return isinstance(below.op, Sum) and same(below.inputs[0], above)
-
-
-def same(a: Tensor, b: Tensor, depth: int = _DEPTH) -> bool:
-    """Whether two nodes are one expression, as far as a short look tells."""
-    if a is b:
-        return True
-    if not depth or type(a.op) is not type(b.op) or len(a.inputs) != len(b.inputs) or not a.op.pure:
-        return False
-    alike = all(same(x, y, depth - 1) for x, y in zip(a.inputs, b.inputs, strict=True))
-    return alike and a.op == b.op and a.type == b.type
 
 
 def _named(new: Tensor, old: Tensor) -> Tensor:

@@ -223,6 +223,44 @@ CASES: dict[str, Case] = {
     "log(1 - tanh)": Case(
         lambda x: K.log(1 - K.tanh(x)), lambda x: HALF - plus(2 * x), lambda x: -2 * sig(2 * x), near=1e-6
     ),
+    "log(1 - tanh*tanh)": Case(
+        lambda x: K.log(1 - K.tanh(x) * K.tanh(x)),
+        lambda x: 2 * HALF - plus(2 * x) - plus(-2 * x),
+        lambda x: -2 * np.tanh(x),
+        near=1e-6,
+        flat=1e-6,
+    ),
+    "log(1 - prod(1 - sigmoid))": Case(
+        lambda x: K.log(1 - K.prod(1 - K.sigmoid(K.stack([x, x], 1)), axis=1)),
+        lambda x: np.where(x < 0, np.log1p(sig(-x)) - plus(-x), np.log1p(-np.square(sig(-x)))),
+        lambda x: 2 * np.square(sig(-x)) / (1 + sig(-x)),
+    ),
+    "log(1 - exp(-exp))": Case(
+        lambda x: K.log(1 - K.exp(-K.exp(x))),
+        lambda x: np.where(x < -30, x, np.log(-np.expm1(-np.exp(np.clip(x, -30, 9))))),
+        lambda x: np.where(x < -30, 1, np.exp(np.clip(x, -30, 6)) / np.expm1(np.exp(np.clip(x, -30, 6)))),
+    ),
+    "log(1 - (sigmoid / 4 + sigmoid * 3 / 4))": Case(
+        lambda x: K.log(1 - (0.25 * K.sigmoid(x) + K.sigmoid(x) * 0.75)), *LOG_NOT
+    ),
+    "log(1 - (0.3 sigmoid + 0.7 sigmoid))": Case(
+        lambda x: K.log(1 - (0.3 * K.sigmoid(x) + 0.7 * K.sigmoid(x))), *LOG_NOT
+    ),
+    "log(1 - (sigmoid / 4 + sigmoid / 4))": Case(
+        lambda x: K.log(1 - (0.25 * K.sigmoid(x) + 0.25 * K.sigmoid(x))),
+        lambda x: np.log1p(-sig(x) / 2),
+        lambda x: -sig(x) * sig(-x) / (2 - sig(x)),
+        near=1e-6,
+        flat=1e-6,
+    ),
+    "log(1 - sum of one)": Case(lambda x: K.log(1 - K.sum(K.softmax(both(x))[:, :1], axis=1)), *LOG_NOT),
+    "log(1 - sqrt(sigmoid)**2)": Case(
+        lambda x: K.log(1 - K.square(K.sqrt(K.sigmoid(x)))), *LOG_NOT, near=1e-6, flat=1e-6
+    ),
+    "log(abs(sigmoid - 1))": Case(lambda x: K.log(K.abs(K.sigmoid(x) - 1)), *LOG_NOT),
+    "log(1/sigmoid - 1)": Case(
+        lambda x: K.log(1 / K.sigmoid(x) - 1), lambda x: -x, lambda x: -np.ones_like(x)
+    ),
     "log(1 - tanh**2)": Case(
         lambda x: K.log(1 - K.square(K.tanh(x))),
         lambda x: 2 * HALF - plus(2 * x) - plus(-2 * x),
