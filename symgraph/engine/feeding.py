@@ -197,7 +197,8 @@ def _without_tables(x: Any) -> Any:
     """DataFrames and Series, and other libraries' tensors, as arrays; all else as it is."""
     if isinstance(x, list | tuple):
         return [_without_tables(part) for part in x]
-    return numbers(x, "") if is_table(x) or hasattr(x, "__array__") else x
+    arrays = hasattr(x, "__array__") and not K.is_tensor(x)
+    return numbers(x, "") if is_table(x) or arrays else x
 
 
 def _build_for(model: Any, x: Any, compiling: bool) -> None:

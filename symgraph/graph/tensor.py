@@ -6,12 +6,13 @@ A tensor is an op applied to tensors; it is immutable and knows where it comes f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from symgraph.graph.dims import Dim
 from symgraph.graph.origin import Origin, current
 from symgraph.graph.static_shape import StaticShape, refined
+from symgraph.graph.symbolic import Symbolic
 from symgraph.graph.types import TensorType, TupleType, Type
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _serial = itertools.count()
 _operators: dict[str, Callable[..., Any]] = {}
 
 
-class Tensor:
+class Tensor(Symbolic):
     """The symbolic result of an op.
 
     Attributes
@@ -54,8 +55,6 @@ class Tensor:
     _keras_mask: Any
     _keras_shape: Any
     _uses_learning_phase: bool
-    # numpy leaves mixed arithmetic to this class instead of looping over elements.
-    __array_ufunc__ = None
 
     def __init__(
         self,
@@ -128,15 +127,6 @@ class Tensor:
             self.op, self.inputs, self.type = node.op, node.inputs, node.type
             if hasattr(self, "_keras_shape"):
                 self._keras_shape = tuple(StaticShape(sizes).as_list())
-
-    def __iter__(self) -> Iterator[Tensor]:
-        raise TypeError(
-            f"{self!r} is symbolic and cannot be iterated, unpacked or searched with `in`; take x[0], x[1], "
-            "..., or use K.map_fn"
-        )
-
-    def __bool__(self) -> bool:
-        raise TypeError(f"{self!r} is symbolic and has no truth value; use K.switch, or eval() it")
 
     def eval(self, feed: dict[Any, Any] | None = None) -> Any:
         """The value, with placeholders fed from `feed` ({tensor or name: array})."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import operator
+import re
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
 from symgraph.graph.ops import elementwise, math, matmul, nn, reduce
 from symgraph.graph.origin import layer_scope
+from symgraph.graph.symbolic import NAMESAKES
 from symgraph.graph.tensor import topological
 from symgraph.graph.types import DTYPES, dtype_name
 
@@ -137,6 +141,46 @@ def test_a_tensor_has_no_truth_and_no_length() -> None:
             with pytest.raises(TypeError, match=r"not iterable|cannot be iterated"):
                 use(x)
     assert x in [placeholder((2,)), x]
+
+
+NUMPYS: list[tuple[str, Callable[[Any], Any]]] = [
+    ("np.dot; use K.dot", lambda x: np.dot(x, x)),
+    ("np.dot; use K.dot", lambda x: np.dot(np.ones((2, 2)), x)),
+    ("np.argmax; use K.argmax", np.argmax),
+    ("np.size; use K.shape", np.size),
+    ("np.shape; use K.shape", np.shape),
+    ("np.zeros_like; use K.zeros_like", np.zeros_like),
+    ("np.mean; use K.mean", np.mean),
+    ("np.amax; use K.max", np.amax),
+    ("np.where; use K.switch", lambda x: np.where(np.ones((2, 2)) > 0, x, x)),
+    ("np.stack; use K.stack", lambda x: np.stack([x, x])),
+    ("np.linalg.norm; use functions of K", np.linalg.norm),
+    ("an array of numpy; use functions of K", np.array),
+    ("an array of numpy; use functions of K", lambda x: np.array([x, x])),
+    ("an array of numpy; use functions of K", lambda x: np.array([x, 1.0], dtype=object)),
+    ("an array of numpy; use functions of K", lambda x: K.maximum(x, [x, x])),
+]
+
+
+@pytest.mark.parametrize(("text", "function"), NUMPYS)
+def test_functions_of_numpy_are_refused(text: str, function: Callable[[Any], Any]) -> None:
+    for tensor in (placeholder((2, 2), name="x"), Variable(np.ones((2, 2)), name="x")):
+        with pytest.raises(TypeError, match=rf"<Tensor 'x' .*is symbolic and cannot be .*{re.escape(text)}"):
+            function(tensor)
+        with pytest.raises(TypeError):
+            np.exp(tensor)
+
+
+def test_the_functions_named_instead_are_there() -> None:
+    for theirs, ours in NAMESAKES.items():
+        assert callable(getattr(np, theirs))
+        assert callable(getattr(K, ours))
+
+
+@pytest.mark.parametrize("convert", [float, int, complex, range, lambda t: [1, 2][t], operator.index])
+def test_a_tensor_is_no_number_of_python(convert: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"<Tensor 'x' .*is symbolic and is no number of Python; use K.cast"):
+        convert(placeholder((), dtype="int32", name="x"))
 
 
 def test_static_shapes() -> None:
