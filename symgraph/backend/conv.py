@@ -11,6 +11,7 @@ from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops import conv as conv_ops
 from symgraph.graph.ops import pool as pool_ops
 from symgraph.graph.ops import shape as shape_ops
+from symgraph.graph.ops.elementwise import beside
 from symgraph.graph.ops.sizes import as_dims
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import transpose_shape
@@ -275,7 +276,7 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Tensor:
         If `x` or `bias` has another number of dimensions.
     """
     data_format = normalize_data_format(data_format)
-    x, bias = as_tensor(x), as_tensor(bias)
+    x, bias = map(as_tensor, beside(x, bias))
     if x.ndim < 2:
         raise ValueError(f"bias_add: expected a tensor of at least 2 dimensions, got {x.type}")
     if bias.ndim != 1 and (bias.ndim != x.ndim - 1 or x.ndim > 5):

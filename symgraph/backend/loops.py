@@ -63,9 +63,9 @@ def rnn(
         unknown number of steps under `unroll`; states that a step gives another shape.
     """
     x = _time_major(as_tensor(inputs), go_backwards)
-    states = [as_tensor(s) for s in initial_states]
+    states = [as_tensor(s) for s in elementwise.beside(x, *initial_states)[1:]]
     masks = [] if mask is None else [_mask_steps(as_tensor(mask), as_tensor(inputs), states, go_backwards)]
-    rest = [as_tensor(c) for c in constants or ()]
+    rest = [as_tensor(c) for c in elementwise.beside(x, *(constants or ()))[1:]]
     run = _Step(step_function, rest, len(states))
     if unroll:
         outputs, last, after = _unrolled(run, x, masks, states, input_length)

@@ -252,7 +252,7 @@ def dot(x: Any, y: Any) -> Tensor:
         If the two axes have different sizes.
     """
     if isinstance(x, SparseTensor):
-        return csr.dot(x, as_tensor(y))
+        return csr.dot(x, as_tensor(elementwise.beside(x, y)[1]))
     return matmul.dot(x, y)
 
 

@@ -267,7 +267,7 @@ def batch_normalization(
 
 def _along(value: Any, x: Tensor, axis: int) -> Tensor:
     """A vector laid along one axis of `x`; any other tensor as it is."""
-    value = as_tensor(value)
+    value = as_tensor(elementwise.beside(x, value)[1])
     if value.ndim != 1 or axis == x.ndim - 1:
         return value
     return shape_ops.reshape(value, tuple(value.shape[0] if a == axis else 1 for a in range(x.ndim)))
@@ -297,7 +297,9 @@ def normalize_batch_in_training(
     axes = normalize_axes(list(reduction_axes), x.ndim)
     wide = tuple(1 if a in axes else size for a, size in enumerate(x.shape))
     centre, spread = moments(x, axes)
-    scale, shift = (None if p is None else shape_ops.reshape(as_tensor(p), wide) for p in (gamma, beta))
+    scale, shift = (
+        None if p is None else shape_ops.reshape(elementwise.beside(x, p)[1], wide) for p in (gamma, beta)
+    )
     normed = batch_normalization(x, centre, spread, shift, scale, -1, epsilon)
     kept = tuple(size for a, size in enumerate(x.shape) if a not in axes)
     return normed, shape_ops.reshape(centre, kept), shape_ops.reshape(spread, kept)

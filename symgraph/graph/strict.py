@@ -18,7 +18,7 @@ def strict_dtypes() -> Iterator[None]:
     Raises
     ------
     TypeError
-        Where float32 meets float64 (an array of numpy, say), with the line.
+        Where float32 meets float64, with the line.
     """
     token = _STRICT.set(True)
     try:
@@ -32,5 +32,5 @@ def check_widening(dtypes: Sequence[str]) -> None:
     if _STRICT.get() and "float32" in dtypes and "float64" in dtypes:
         raise TypeError(
             f"float32 would be widened to float64 at {here()}: expected one dtype, got {', '.join(dtypes)}; "
-            "use K.cast, or give the array as float32"
+            "use K.cast"
         )

@@ -226,6 +226,41 @@ def test_where_two_dtypes_meet(left: str, right: str) -> None:
     assert K.maximum(a, b).dtype == K.concatenate([a, b]).dtype == common
 
 
+MEETING: dict[str, Callable[[Any, Any], Any]] = {
+    "a + b": operator.add, "a / b": operator.truediv, "a ** b": operator.pow, "a @ b": operator.matmul,
+    "K.maximum": K.maximum, "K.pow": K.pow, "K.dot": K.dot, "K.batch_dot": lambda a, b: K.batch_dot(a, b, 1),
+    "K.switch": lambda a, b: K.switch(K.constant(np.eye(3) > 0, "bool"), a, b),
+    "K.concatenate": lambda a, b: K.concatenate([a, b]), "K.stack": lambda a, b: K.stack([a, b]),
+    "clip": lambda a, b: math.clip(a, b, b + 0.25),
+    "symgraph.cond": lambda a, b: symgraph.cond(K.sum(a) > 0, lambda: a, lambda: b),
+    "K.bias_add": lambda a, b: K.bias_add(a, b[0]), "tensordot": lambda a, b: matmul.tensordot(a, b, 1),
+    "K.batch_normalization": lambda a, b: K.batch_normalization(a, b[0], b[1], b[2], b[0]),
+    "K.normalize_batch_in_training": lambda a, b: K.normalize_batch_in_training(a, b[0], b[1], [0])[0],
+    "K.rnn": lambda a, b: K.rnn(lambda x, s: (x + s[0] * s[1], [x]), a[None], [b[:1]], constants=[b[1:2]])[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MEETING)
+def test_arrays_of_floats_take_the_dtype_of_what_they_meet(name: str, dtype: str) -> None:
+    """The value is that beside a tensor which holds the same numbers in that dtype."""
+    values, array = np.random.default_rng(5).uniform(0.5, 2, (2, 3, 3))
+    x = placeholder((3, 3), dtype=dtype)
+    expected = MEETING[name](x, K.constant(array, dtype)).eval({x: values})
+    for other in (array, array.astype("float16")):
+        result = MEETING[name](x, other)
+        assert result.dtype == dtype
+    np.testing.assert_array_equal(MEETING[name](x, array).eval({x: values}), expected)
+
+
+def test_beside_a_sparse_tensor_and_beyond_the_dtype() -> None:
+    sparse = K.placeholder((2, 3), sparse=True)
+    assert K.dot(sparse, np.ones((3, 2))).dtype == "float32"
+    with np.errstate(over="ignore"):
+        total = placeholder((2,), name="x") + np.array([1e300, 1.0])
+    np.testing.assert_array_equal(total.eval({"x": [0.0, 1.0]}), [np.inf, 2.0])
+
+
 COMPARISONS: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
     (K.equal, np.equal), (K.not_equal, np.not_equal), (K.less, np.less), (K.less_equal, np.less_equal),
     (K.greater, np.greater), (K.greater_equal, np.greater_equal),

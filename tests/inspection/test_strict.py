@@ -23,7 +23,7 @@ def _here() -> int:
 def test_a_widening_is_in_the_listing_with_its_line() -> None:
     x = K.placeholder((None, 3), name="x")
     line = _here() + 1
-    y = K.exp(x) * np.array([1.0, 2.0, 3.0])
+    y = K.exp(x) * K.constant([1.0, 2.0, 3.0], "float64")
     assert y.dtype == "float64"
     f = K.function([x], [K.sum(y)])
     assert f.facts().widened and f"{__file__}:{line}" in f.facts().widened[0]
@@ -36,9 +36,10 @@ def test_a_widening_is_in_the_listing_with_its_line() -> None:
 def test_strict_dtypes_refuse_what_widens_unsaid() -> None:
     x, y = K.placeholder((None, 3)), K.placeholder((3, 3), dtype="float64")
     array = np.ones(3)
+    wide = K.constant(array, "float64")
     writers: list[Any] = [
-        lambda: x * array,
-        lambda: array - x,
+        lambda: x * wide,
+        lambda: wide - x,
         lambda: K.dot(x, y),
         lambda: K.concatenate([x, y], 0),
         lambda: K.maximum(x, y),
@@ -57,10 +58,10 @@ def test_strict_dtypes_refuse_what_widens_unsaid() -> None:
     with symgraph.strict_dtypes():
         assert (x * 2.5 + 1).dtype == "float32"
         assert (x * np.float64(2.5)).dtype == "float32"
-        assert (x * array.astype("float32")).dtype == "float32"
+        assert (x * array).dtype == "float32"
         assert (K.cast(x, "float64") * array).dtype == "float64"
         assert (x * K.placeholder((3,), dtype="int64")).dtype == "float32"
-    assert (x * array).dtype == "float64"
+    assert (x * wide).dtype == "float64"
 
 
 def test_strict_dtypes_name_the_layer_and_let_networks_be_written() -> None:
@@ -71,7 +72,7 @@ def test_strict_dtypes_name_the_layer_and_let_networks_be_written() -> None:
         model.compile("adam", "mse", metrics=["mae"])
         model.fit(RNG.standard_normal((8, 4)), RNG.standard_normal((8, 1)), verbose=0)
         with pytest.raises(TypeError, match="scaled"):
-            L.Lambda(lambda t: t * np.arange(3.0), name="scaled")(hidden)
+            L.Lambda(lambda t: t * K.constant([0, 1, 2], "float64"), name="scaled")(hidden)
 
 
 Y = RNG.standard_normal(6).astype("float32")

@@ -429,13 +429,32 @@ def cast(x: Any, dtype: str) -> Tensor:
     return x if x.dtype == name else Cast(name)(x)
 
 
-def together(*values: Any) -> list[Tensor]:
-    """`values` as tensors of one dtype: the widest of the tensors', Python scalars following."""
+def beside(*values: Any) -> list[Any]:
+    """`values` with arrays as tensors: those of floats in the widest float dtype of the tensors they meet.
+
+    Beside no tensor of floats arrays keep their own dtype. Python scalars stay what they are.
+    """
     values = tuple(as_tensor(v) if isinstance(v, Tensor) else v for v in values)
-    strong = [v.dtype for v in values if isinstance(v, Tensor)]
+    floats = [v.dtype for v in values if isinstance(v, Tensor) and is_float(v.dtype)]
+    like = promote(*floats) if floats else None
+    return [_of_array(v, like) if _is_array(v) else v for v in values]
+
+
+def _is_array(value: Any) -> bool:
     # A float64 scalar is what numpy and math functions give for Python floats, and counts as one.
-    arrays = (np.ndarray, np.generic, list, tuple)
-    strong += [as_tensor(v).dtype for v in values if isinstance(v, arrays) and not isinstance(v, float)]
+    return isinstance(value, (np.ndarray, np.generic, list, tuple)) and not isinstance(value, float)
+
+
+def _of_array(value: Any, like: str | None) -> Tensor:
+    """An array, or what numpy makes one of, as a tensor; one of floats in the dtype `like`, if any."""
+    array = np.asarray(value)
+    return constant(array, like) if like is not None and array.dtype.kind == "f" else as_tensor(value)
+
+
+def together(*values: Any) -> list[Tensor]:
+    """`values` as tensors of one dtype: the widest of the tensors'; arrays of floats and scalars follow."""
+    values = tuple(beside(*values))
+    strong = [v.dtype for v in values if isinstance(v, Tensor)]
     like = promote(*strong) if strong else None
     tensors = [as_tensor(v, like) for v in values]
     dtypes = [t.dtype for t in tensors]

@@ -21,6 +21,7 @@ from symgraph.graph.ops.activation import (
 from symgraph.graph.ops.elementwise import (
     FLOATS,
     NUMBERS,
+    beside,
     broadcast_requirements,
     broadcast_shapes,
     cast,
@@ -157,7 +158,7 @@ def matmul(a: Any, b: Any) -> Tensor:
 
 def dot(a: Any, b: Any) -> Tensor:
     """Sum over the last axis of a and the second-last of b, all others side by side, as in numpy."""
-    a, b = as_tensor(a), as_tensor(b)
+    a, b = map(as_tensor, beside(a, b))
     if a.ndim == 0 or b.ndim == 0:
         return call("multiply", a, b)
     if b.ndim <= 2 and a.ndim <= 2:
@@ -167,7 +168,7 @@ def dot(a: Any, b: Any) -> Tensor:
 
 def tensordot(a: Any, b: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Tensor:
     """Sum over pairs of axes: the last n of a and first n of b, or ``(axes of a, axes of b)``."""
-    a, b = as_tensor(a), as_tensor(b)
+    a, b = map(as_tensor, beside(a, b))
     if isinstance(axes, int):
         axes = (tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes)))
     left = [normalize_axis(i, a.ndim) for i in axes[0]]
