@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +59,13 @@ def test_modules_of_older_versions() -> None:
     assert objectives.mse is losses.mean_squared_error and objectives.get is losses.get
     topology, utils = (importlib.import_module(f"symgraph.{name}") for name in ("engine.topology", "utils"))
     assert topology.get_source_inputs is utils.get_source_inputs
+
+
+def test_modules_that_are_not_there_are_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exceptions.md").read_text(encoding="utf-8")
+    section = page.split("## Modules that are not there\n")[1].split("\n")[0]
+    missing = re.findall(r"`([^`]+)`", section)
+    assert {"applications", "legacy.interfaces", "backend.tensorflow_backend"} <= set(missing)
+    for name in missing:
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(f"symgraph.{name}")
