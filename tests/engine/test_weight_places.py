@@ -191,6 +191,16 @@ def test_lists_of_weights_do_not_depend_on_what_is_frozen(make):
         _assert_same(model, values)
 
 
+def test_arrays_go_layer_by_layer_and_weights_trained_ones_first():
+    """As in Keras 2.2.4, where nothing is frozen."""
+    model = Sequential([Dense(2, input_shape=(3,)), BatchNormalization(), Dense(1)])
+    for frozen in (False, True):
+        model.layers[1].trainable = not frozen
+        shapes = [(3, 2), (2,), (2,), (2,), (2,), (2,), (2, 1), (1,)]
+        assert [w.shape for w in model.get_weights()] == shapes
+        assert [K.int_shape(w) for w in model.weights] == [*shapes[:4], *shapes[6:], *shapes[4:6]]
+
+
 # -- files of Keras ------------------------------------------------------------------------------------------
 
 # Printed by Keras 2.2.4 on TensorFlow 1.14 for the model `inner` inside of another; the names are shortened.
