@@ -154,13 +154,19 @@ def load_weights(
     Raises
     ------
     ValueError
-        If the file does not fit the model, or cannot be trusted; no weight is changed then.
+        If the file does not fit the model, or cannot be trusted, or the model has no shapes yet; no weight is
+        changed then.
     OSError
         If the file cannot be read.
     """
     if skip_mismatch and not by_name:
         raise ValueError(
             "When calling load_weights, skip_mismatch can be set to True only when by_name is True."
+        )
+    if not model.built and not any(layer.weights for layer in model.layers):
+        raise ValueError(
+            f"{model.name} has no weights yet to load others into: call it on data first (fit, predict), or "
+            "build(input_shape) a Sequential"
         )
     with open_hdf5(filepath) as file, config_errors(file.label):
         group = _weights_group(file)

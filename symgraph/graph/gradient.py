@@ -42,6 +42,10 @@ def gradients(
     wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt)
     if disconnected not in _DISCONNECTED:
         raise ValueError(f"gradients: disconnected has to be one of {_DISCONNECTED}, got {disconnected!r}")
+    for number, value in enumerate([loss, *wrt]):
+        if not isinstance(value, Tensor):
+            what = f"variable number {number - 1}" if number else "loss"
+            raise TypeError(f"gradients: expected a tensor as {what}, got {value!r}")
     if not is_float(loss.dtype):
         raise TypeError(f"gradients: expected a float loss, got {loss.dtype}")
     for tensor in wrt:

@@ -16,8 +16,9 @@ from symgraph.engine.serialization import deserialize, serialize
 from symgraph.graph.ops.create import zeros
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
+from symgraph.layers.cells import Step
 from symgraph.layers.nested import Nested
-from symgraph.layers.stacked_cells import StackedRNNCells, copied, output_size, state_sizes
+from symgraph.layers.stacked_cells import StackedRNNCells, checked_step, copied, output_size, state_sizes
 from symgraph.utils.config_errors import taken
 from symgraph.utils.generic_utils import has_arg, to_list
 
@@ -240,13 +241,15 @@ class RNN(Nested):
     def _step(self, training: Any, constants: int) -> Any:
         """The cell's `call` as `K.rnn` wants it: constants come behind the states."""
         arguments = {"training": training} if has_arg(self.cell.call, "training") else {}
-        if not constants:
-            return lambda x, states: self.cell.call(x, states, **arguments)
-        if not has_arg(self.cell.call, "constants"):
+        if constants and not has_arg(self.cell.call, "constants"):
             raise ValueError("RNN cell does not support constants")
-        return lambda x, states: self.cell.call(
-            x, states[:-constants], constants=states[-constants:], **arguments
-        )
+
+        def step(x: Tensor, states: list[Tensor]) -> Step:
+            given = {"constants": states[-constants:], **arguments} if constants else arguments
+            own = states[: len(states) - constants]
+            return checked_step(self.cell.call(x, own, **given), self.cell, self.name)
+
+        return step
 
     def get_initial_state(self, inputs: Tensor) -> list[Tensor]:
         """Zeros, for a call on `inputs` without states."""

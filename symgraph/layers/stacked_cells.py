@@ -27,6 +27,17 @@ def output_size(cell: Any) -> int:
     return state_sizes(cell)[0] if size is None else size
 
 
+def checked_step(result: Any, cell: Any, name: str) -> Step:
+    """What `cell.call` returned, inside of the layer `name`. TypeError if that is no pair."""
+    pair = isinstance(result, (list, tuple)) and len(result) == 2
+    if not pair or not isinstance(result[1], (list, tuple)):
+        raise TypeError(
+            f"layer {name}: `call` of the cell {type(cell).__name__} should return a pair (output, list of "
+            f"{len(state_sizes(cell))} states), got {result!r}"
+        )
+    return result[0], list(result[1])
+
+
 class StackedRNNCells(Nested):
     """Cells, each fed by the one before it, as one cell.
 
@@ -110,7 +121,8 @@ class StackedRNNCells(Nested):
             place = last - index if self.reverse_state_order else index
             given = {"constants": constants, "training": training}
             arguments = {name: value for name, value in given.items() if has_arg(cell.call, name)}
-            inputs, after[place] = cell.call(inputs, own[place], **arguments, **kwargs)
+            result = cell.call(inputs, own[place], **arguments, **kwargs)
+            inputs, after[place] = checked_step(result, cell, self.name)
         return inputs, [state for place in sorted(after) for state in after[place]]
 
     def get_config(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import binascii
 import inspect
 import marshal
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -184,10 +185,20 @@ def _find_object(
             return table[name]
     found = (module_objects or {}).get(name)
     if not callable(found):
+        known = [n for n, value in (module_objects or {}).items() if callable(value)]
+        known += [*custom_objects, *state._custom_objects]
         raise ValueError(
-            f"Unknown {kind}: {name}; a class or function of your own is passed in custom_objects"
+            f"Unknown {kind}: {name}; {_nearest(name, known)}one of your own is known inside of "
+            f"`with CustomObjectScope({{{name!r}: ...}}):`"
         )
     return found
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """A question for the known name that is most like `name`; nothing where none is."""
+    small = {entry.lower(): entry for entry in known}
+    near = get_close_matches(name.lower(), small, 1)
+    return f"did you mean {small[near[0]]}? If not, " if near else ""
 
 
 def func_dump(func: Callable[..., Any]) -> tuple[str, tuple[Any, ...] | None, tuple[Any, ...] | None]:

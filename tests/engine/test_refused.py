@@ -47,6 +47,26 @@ class _NoSize(Layer):
         return inputs, states
 
 
+class _OneResult(Layer):
+    """A cell that keeps its states to itself."""
+
+    state_size = 3
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        return inputs + states[0]
+
+
+class _Own(Model):
+    """A model without a graph before its first call."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+        self.top = Dense(2)
+
+    def call(self, inputs: Any) -> Any:
+        return self.top(inputs)
+
+
 def _one(**kwargs: Any) -> Sequential:
     model = Sequential([Dense(2, input_shape=(3,), name="only")], name="small")
     model.compile("sgd", "mse", **kwargs)
@@ -129,8 +149,10 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
      r"`kernel_size` argument must be a tuple of 2 integers.*3, 3, 3"),
     (lambda: Conv2D(2, 3, padding="half"), ValueError, "`padding` argument must be one of.*half"),
     (lambda: Conv2D(2, 3, data_format="nchw"), ValueError, "`data_format` argument must be one of.*nchw"),
-    (lambda: Conv2D(2, 3, activation="rellu"), ValueError, "Unknown activation function: rellu"),
-    (lambda: Conv2D(2, 3, kernel_initializer="xavier"), ValueError, "Unknown initializer: xavier"),
+    (lambda: Conv2D(2, 3, activation="rellu"), ValueError,
+     "Unknown activation function: rellu; did you mean relu.*with CustomObjectScope.*'rellu'"),
+    (lambda: Conv2D(2, 3, kernel_initializer="xavier"), ValueError,
+     "Unknown initializer: xavier; one of your own.*CustomObjectScope"),
     (lambda: Conv2D(2, 3, kernel_regularizer="l3"), ValueError, "Unknown regularizer: l3"),
     (lambda: Conv2D(2, 3, kernel_constraint="most"), ValueError, "Unknown constraint: most"),
     (lambda: Activation(3), ValueError, "Could not interpret activation function identifier: 3"),
@@ -151,6 +173,10 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (lambda: _stateful(np.zeros((3, 4))), ValueError,
      r"layer gru: expected shape=\(2, 4\), found shape=\(3, 4\)"),
     (lambda: _stateful([np.zeros((2, 4))] * 2), ValueError, "Layer gru expects 1 states, but it received 2"),
+    (lambda: _called(RNN(_OneResult(), name="film"), (5, 3)), TypeError,
+     r"layer film: `call` of the cell _OneResult should return a pair \(output, list of 1 states\), got <Te"),
+    (lambda: _called(RNN([layers.GRUCell(3), _OneResult()]), (5, 3)), TypeError,
+     r"`call` of the cell _OneResult should return a pair"),
     (lambda: GRU(4).reset_states(), AttributeError, "Layer must be stateful"),
     (lambda: _called(GRU(4, stateful=True, name="gru"), (5, 3)), ValueError,
      "gru.*needs to know its batch size"),
@@ -169,12 +195,16 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (lambda: _one().set_weights([X, Y[0]]), ValueError, r"\(3, 2\) not compatible.*\(4, 3\) \(only/kernel:0"),
     (lambda: clone_model(3), ValueError, "clone_model expects.*got 3"),
     (lambda: load_model("/no/such.h5"), OSError, "/no/such.h5"),
+    (lambda: _Own(name="late").load_weights("x"), ValueError, "late has no weights yet.*fit, predict"),
+    (lambda: Sequential([Dense(2)]).load_weights("x", by_name=True), ValueError, "has no weights yet"),
     (lambda: _one().load_weights("x", skip_mismatch=True), ValueError, "only when by_name is True"),
     (lambda: model_from_json("{"), ValueError, "no JSON"),
     (lambda: model_from_config([]), TypeError, "expects a dictionary, not a list"),
     (lambda: model_from_config({"class_name": "Foo", "config": {}}), ValueError, "Unknown layer: Foo"),
     # -- compile
-    (lambda: _compile("fast", "mse"), ValueError, "Unknown optimizer: fast"),
+    (lambda: _compile("fast", "mse"), ValueError, "Unknown optimizer: fast; one of your own"),
+    (lambda: _compile("Adamm", "mse"), ValueError, "Unknown optimizer: Adamm; did you mean adam?"),
+    (lambda: _compile("sgd", "Hingee"), ValueError, "Unknown loss function: Hingee; did you mean hinge?"),
     (lambda: _compile(None, "mse"), ValueError, "Could not interpret optimizer identifier: None"),
     (lambda: _compile("sgd", "least"), ValueError, "Unknown loss function: least"),
     (lambda: _compile("sgd", 3), ValueError, "Could not interpret loss function identifier: 3"),

@@ -272,6 +272,10 @@ def test_gradients_of_what_cannot_have_them() -> None:
         gradients(x * 1.0, [n])
     with pytest.raises(ValueError, match="disconnected has to be one of"):
         gradients(x * 1.0, [x], disconnected="nothing")
+    with pytest.raises(TypeError, match="expected a tensor as variable number 1, got 3"):
+        gradients(x * 1.0, [x, 3])
+    with pytest.raises(TypeError, match="expected a tensor as loss, got 3"):
+        gradients(3, [x])
     for grad in (np.ones(5, np.float32), np.ones(3), np.float32(1)):
         with pytest.raises(ValueError, match=r"expected a grad of type float32\(3,\), got"):
             gradients(x * 1.0, [x], grad=constant(grad))
