@@ -8,6 +8,7 @@ import numpy as np
 
 from symgraph import activations, constraints, initializers, regularizers
 from symgraph.engine.base_layer import Layer
+from symgraph.graph.tensor import Tensor
 
 # What the last word of an argument's name says about its values.
 _KINDS: dict[str, Any] = {
@@ -66,6 +67,6 @@ def at_least(minimum: int, value: Any, name: str) -> int:
 
 def number(value: Any, name: str) -> float:
     """`value` as a float. TypeError if it is no number."""
-    if isinstance(value, (bool, str)) or not np.isscalar(np.asarray(value)[()]):
+    if isinstance(value, (bool, str, Tensor)) or not np.isscalar(np.asarray(value)[()]):
         raise TypeError(f"The `{name}` argument must be a number, got {value!r}")
     return float(value)

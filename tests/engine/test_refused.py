@@ -143,6 +143,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
      "film: expected ndim=5, found ndim=4"),
     # -- layers: arguments
     (lambda: Dense("ten"), TypeError, "`units` argument must be an integer, got 'ten'"),
+    (lambda: layers.Dropout(Input(())), TypeError, "`rate` argument must be a number, got <Tensor"),
     (lambda: Dense(-1), ValueError, "`units` argument must be at least 1, got -1"),
     (lambda: Dense(2, colour=1), TypeError, "Dense: Keyword argument not understood: 'colour'"),
     (lambda: Conv2D(2, (3, 3, 3)), ValueError,
