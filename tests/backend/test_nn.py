@@ -106,6 +106,17 @@ def test_categorical_crossentropy_of_certain_predictions():
     np.testing.assert_allclose(K.eval(gradient), [[0, 0], [-1, 1]])
 
 
+def test_cross_entropies_of_a_visible_softmax_or_sigmoid_are_not_cut_off():
+    """log(1 + exp(100)) is 100, and log(1 + exp(50)) 50, in float32; other probabilities end at epsilon."""
+    logits, second = var([[50.0, -50.0]], "float32"), var([[0.0, 1.0]], "float32")
+    visible = K.softmax(logits)
+    np.testing.assert_allclose(K.eval(K.categorical_crossentropy(second, visible)), [100])
+    np.testing.assert_allclose(K.eval(K.sparse_categorical_crossentropy(var([[1]]), visible)), [100])
+    np.testing.assert_allclose(K.eval(K.binary_crossentropy(second, K.sigmoid(logits))), [[50, 50]])
+    hidden = var([[1.0, 0.0]], "float32")
+    np.testing.assert_allclose(K.eval(K.categorical_crossentropy(second, hidden)), [16.118], rtol=1e-4)
+
+
 @pytest.mark.parametrize("from_logits", [False, True])
 def test_sparse_categorical_crossentropy(from_logits, rng):
     logits = rng.normal(size=(3, 4, 5))
