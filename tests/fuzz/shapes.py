@@ -219,7 +219,8 @@ def running(g: Grower) -> Node | None:
         name,
         lambda x: cumulative.cumsum(x, axis),
         (a,),
-        lambda k, x: np.cumsum(x, axis, _summed(x)),
+        # A sum begins with 0, so that it is never -0.
+        lambda k, x: np.cumsum(x, axis, _summed(x)) + np.zeros((), _summed(x)),
         sums=True,
     )
 
