@@ -96,6 +96,9 @@ class Node:
             ordered = self.doubt is not None and self.doubt(*(s.own for s in sources))
         known = all(s.known for s in sources)
         doubtful = any(s.doubtful or s.cancelled for s in sources) or (self.jumps and not known)
+        if self.sums and mine.dtype.kind == "f":
+            # Parts of such a sum may be infinite, by the order in which they are added.
+            ordered = ordered or largest(terms) > np.finfo(mine.dtype).max
         doubtful = doubtful or ordered or (self.stabilised and not run.rewritten)
         if not self.moves and mine.dtype.kind == "f":
             known = known and all(small(s.own) for s in sources) and still_exact(mine)

@@ -8,11 +8,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from symgraph.compiler.function import Function
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
-from symgraph.graph.ops import conv, elementwise, math, matmul, nn, pool, random, reduce, shape
+from symgraph.graph.ops import conv, cumulative, elementwise, math, matmul, nn, pool, random, reduce, shape
 from symgraph.graph.ops.fused import Fused, FusedReduction
+from symgraph.graph.substitute import substitute
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes.epilogue import fuse_epilogues
 from symgraph.passes.fold import fold
@@ -51,6 +53,14 @@ def test_fold_computes_constants_once() -> None:
     y = x * math.exp(constant(np.float64([0.0, 1.0])) * 2.0)
     (folded,) = check_pass([y], {x: [1.0, 2.0]}, (fold,))
     assert _ops([folded]) == ["multiply"]
+
+
+def test_sums_of_constants_have_the_sign_that_kernels_give_zero() -> None:
+    x = placeholder((3,), dtype="float64")
+    for y in (cumulative.cumsum(x, 0), reduce.sum(x, 0, True)):
+        (known,) = substitute([y], {x: constant(np.full(3, -0.0))})
+        for array in (Function([x], [y])(np.full(3, -0.0))[0], Function([], [known])()[0]):
+            assert not np.signbit(array).any()
 
 
 def test_constants_are_made_stable_before_they_are_computed() -> None:
