@@ -98,7 +98,7 @@ class Node:
         doubtful = any(s.doubtful or s.cancelled for s in sources) or (self.jumps and not known)
         if self.sums and mine.dtype.kind == "f":
             # Parts of such a sum may be infinite, by the order in which they are added.
-            ordered = ordered or largest(terms) > np.finfo(mine.dtype).max
+            ordered = ordered or largest(terms) > float(np.finfo(mine.dtype).max)
         doubtful = doubtful or ordered or (self.stabilised and not run.rewritten)
         if not self.moves and mine.dtype.kind == "f":
             known = known and all(small(s.own) for s in sources) and still_exact(mine)
