@@ -124,7 +124,7 @@ class Variant:
         meaning = row.kernel.errors.get(status, f"status {status}")
         detail = self._complaint(row.node, feeds)
         if detail:
-            meaning = f"{meaning}: {detail}"
+            meaning = f"{meaning}: {detail.removeprefix(f'{row.node.op}: ')}"
         work = program.layout.works[program.layout.work_of_row(error.row)]
         shapes = " and ".join(str(buffer.shape) for buffer in work.inputs)
         loops = self.ids.loops(row.node)

@@ -146,6 +146,23 @@ def test_masked_zeros_are_rows_and_masked_numbers_are_checked() -> None:
         model.predict(np.array([[0, -1]]))
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (np.nan, r"index -1 \(or NaN\)"),
+        (1e30, r"index 2147483647 \(or more\)"),
+        (np.inf, r"index 2147483647 \(or more\)"),
+        (7.0, "index 7"),
+    ],
+)
+def test_the_error_tells_what_floats_became(number: float, text: str) -> None:
+    model = Sequential([Embedding(5, 3, input_length=2, name="words")])
+    with pytest.raises(
+        ValueError, match=f"layer words .*: index out of range: {text} is out of range for rows 0 to 4 "
+    ):
+        model.predict(np.array([[0.0, number]]))
+
+
 def test_fractions_are_cut_off() -> None:
     """As `K.cast` does in Keras."""
     model = Sequential([Embedding(10, 3, input_length=2)])
@@ -158,7 +175,7 @@ def test_gather_knows_no_negative_rows(number: int) -> None:
     table, numbers = K.variable(np.eye(5)), K.placeholder((None,), dtype="int32")
     picked = K.gather(table, numbers)
     data = np.array([0, number], "int32")
-    with pytest.raises(ValueError, match=rf"index {number} is out of range for rows 0 to 4"):
+    with pytest.raises(ValueError, match=rf"index {number}( \(or NaN\))? is out of range for rows 0 to 4"):
         K.function([numbers], [picked])([data])
     # The gradient asks for no row, but for the places to add to.
     with pytest.raises(ValueError, match=f"index {number}"):

@@ -54,7 +54,11 @@ def _inside(op: Op, indices: np.ndarray, size: int, from_end: bool = True) -> np
     outside = (indices < (-size if from_end else 0)) | (indices >= size)
     if outside.any():
         limits = f"an axis of size {size}" if from_end else f"rows 0 to {size - 1}"
-        raise ValueError(f"{op}: index {indices[outside].flat[0]} is out of range for {limits}")
+        first = indices[outside].flat[0]
+        # What floats became on the way to integers, see `whole_numbers`.
+        known = {-1: " (or NaN)", np.iinfo(indices.dtype).max: " (or more)"}
+        also = "" if from_end else known.get(int(first), "")
+        raise ValueError(f"{op}: index {first}{also} is out of range for {limits}")
     return np.where(indices < 0, indices + size, indices)
 
 
