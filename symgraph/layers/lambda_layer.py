@@ -112,10 +112,10 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The function as bytecode, or by its name if it is no Python function."""
-        function, function_type = _described(self.function)
+        function, function_type = _described(self.function, self.name)
         shape, shape_type = self._output_shape, "raw"
         if callable(shape):
-            shape, shape_type = _described(shape)
+            shape, shape_type = _described(shape, self.name)
         return {
             **super().get_config(),
             "function": function,
@@ -171,10 +171,16 @@ def _stand_in(shape: Any) -> Any:
     return K.placeholder(shape=tuple(shape))
 
 
-def _described(function: Any) -> tuple[Any, str]:
+def _described(function: Any, layer: str) -> tuple[Any, str]:
     if isinstance(function, FunctionType):
         return func_dump(function), "lambda"
-    return function.__name__, "function"
+    name = getattr(function, "__name__", None)
+    if name is None:
+        raise TypeError(
+            f"layer {layer}: a Lambda is stored by its function's code or name; {function!r} has "
+            "neither: use a function (def or lambda), or write a Layer with get_config"
+        )
+    return name, "function"
 
 
 def _restored(config: Mapping[str, Any], key: str, objects: Mapping[str, Any], safe_mode: bool) -> Any:

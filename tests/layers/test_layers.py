@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,18 @@ def test_lambda_of_a_named_object() -> None:
     assert Lambda.from_config(config, {"plus": _plus}).function is _plus
     with pytest.raises(ValueError, match="plus"):
         Lambda.from_config(config)
+
+
+def test_lambda_of_what_has_no_name_is_not_stored() -> None:
+    layer = Lambda(partial(_scaled, by=3.0), name="triple")
+    x = K.constant([1.0, 2.0])
+    np.testing.assert_array_equal(K.eval(layer(x)), [3, 6])
+    with pytest.raises(TypeError, match=r"layer triple: a Lambda is stored by .*functools\.partial"):
+        layer.get_config()
+
+
+def _scaled(x: Any, by: float) -> Any:
+    return x * by
 
 
 @pytest.mark.parametrize("safe_mode", [{}, {"safe_mode": True}, {"safe_mode": None}, {"safe_mode": 0}])
