@@ -26,6 +26,8 @@ from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.training_arrays import scalar
 from symgraph.engine.training_generator import makes_batches
 from symgraph.engine.training_utils import check_epochs
+from symgraph.graph.leaves import Variable
+from symgraph.graph.tensor import topological
 from symgraph.inspection.checks import CheckReport
 from symgraph.utils.generic_utils import check_count, to_list, unpack_singleton
 
@@ -319,6 +321,24 @@ class Model(GeneratorMethods):
             self._feed_inputs = self.inputs
             self._feed_input_shapes = shapes
             self.built = True
+        _warn_of_unknown_layers(self)
+
+
+def _warn_of_unknown_layers(model: Any) -> None:
+    """Tell of layers that a subclass calls and does not know, since they are in a list, say."""
+    known = {id(weight) for weight in model.weights}
+    strange = {
+        node.origins[0].layer: None
+        for node in topological(model.outputs)
+        if isinstance(node, Variable) and node.default_update is None and id(node) not in known
+    }
+    names = [name for name in strange if name is not None]
+    if names:
+        warnings.warn(
+            f"{model.name} uses weights of layers that are no attributes of it: {', '.join(names)}; they "
+            "are not trained, saved or counted. Keep each layer in an attribute of its own, not in a list.",
+            stacklevel=5,
+        )
 
 
 def _whole(model: Any, feed: Feed) -> list[Any]:

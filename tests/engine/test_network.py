@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import numpy as np
@@ -274,6 +275,36 @@ def test_subclassed_models() -> None:
 
     with pytest.raises(RuntimeError, match="forgot to call"):
         Forgetful()
+
+
+class _Listed(Model):
+    """Layers in a list, which Keras does not look into."""
+
+    def __init__(self, known: bool) -> None:
+        super().__init__(name="listed")
+        self.parts = [Dense(3, name="hidden"), Dropout(0.5), Dense(1, name="last")]
+        if known:
+            self.hidden, self.last = self.parts[::2]
+
+    def call(self, inputs: Any) -> Any:
+        for part in self.parts:
+            inputs = part(inputs)
+        return inputs
+
+
+def test_layers_that_a_subclass_does_not_know_are_told_of() -> None:
+    x, y = np.ones((4, 2)), np.zeros((4, 1))
+    model = _Listed(False)
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="listed uses weights .*: hidden, last; they are not trained"):
+        model.fit(x, y, verbose=0)
+    assert model.weights == []
+    quiet = _Listed(True)
+    quiet.compile("sgd", "mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quiet.fit(x, y, verbose=0)
+    assert len(quiet.weights) == 4
 
 
 def test_disconnected() -> None:
