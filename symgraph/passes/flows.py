@@ -24,7 +24,7 @@ from symgraph.passes.rewrite import replace_nodes
 from symgraph.passes.simplify import scalar
 
 # Zero where their first input is zero.
-_LINEAR: tuple[type[Op], ...] = (BroadcastTo, Cast, Divide, Mean, Negative, Reshape, Sum, Transpose)
+_LINEAR: tuple[type[Op], ...] = (BroadcastTo, Cast, Divide, Negative, Reshape, Sum, Transpose)
 # Zero where any input is zero.
 _PRODUCTS: tuple[type[Op], ...] = (MatMul, Multiply)
 
@@ -57,6 +57,10 @@ def _ends(node: Tensor) -> bool:
 
 
 def _carries(node: Tensor, dead: set[int]) -> bool:
+    if isinstance(node.op, Mean):
+        # The mean of nothing is NaN.
+        sizes = [node.inputs[0].shape[a] for a in node.op.axes]
+        return id(node.inputs[0]) in dead and all(isinstance(size, int) and size for size in sizes)
     if isinstance(node.op, _LINEAR):
         return id(node.inputs[0]) in dead
     return isinstance(node.op, _PRODUCTS) and any(id(i) in dead for i in node.inputs[:2])

@@ -63,6 +63,16 @@ def test_sums_of_constants_have_the_sign_that_kernels_give_zero() -> None:
             assert not np.signbit(array).any()
 
 
+def test_the_mean_of_no_zeros_is_not_zero() -> None:
+    x = placeholder((None, 4), dtype="float64")
+    zeros = elementwise.where(np.zeros((1, 4), bool), x, 0.0)
+    function = Function([x], [reduce.mean(zeros, 0), reduce.mean(zeros, 1)])
+    with np.errstate(all="ignore"):
+        nothing, lines = function(np.zeros((0, 4)))
+    assert np.isnan(nothing).all() and lines.shape == (0,)
+    assert [value.tolist() for value in function(np.ones((2, 4)))] == [[0.0] * 4, [0.0] * 2]
+
+
 def test_constants_are_made_stable_before_they_are_computed() -> None:
     numbers = constant(np.float32([[-1e4, 0, 50]]))
     losses = [math.log(nn.softmax(numbers)), math.log(1 - math.sigmoid(numbers))]
