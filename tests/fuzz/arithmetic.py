@@ -166,7 +166,8 @@ def binary(g: Grower) -> Node | None:
     if "bool" in (dtype, moved):
         return None
     return g.node(
-        f.name, f.build, (a, b), lambda k, x, y: f.twin(_as(k, x, moved), _as(k, y, moved)), f.moves, f.jumps
+        f.name, f.build, (a, b), lambda k, x, y: f.twin(_as(k, x, moved), _as(k, y, moved)), f.moves, f.jumps,
+        sums=f.name in ("add", "subtract"),
     )  # fmt: skip
 
 

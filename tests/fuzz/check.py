@@ -18,7 +18,7 @@ from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
 from tests.fuzz.grow import Grower
 from tests.fuzz.nodes import Environment, Loop, Node, listing
-from tests.fuzz.values import Value, difference
+from tests.fuzz.values import Value, difference, largest
 
 
 @dataclass
@@ -144,7 +144,15 @@ def _without_turns(run: Environment) -> bool:
 def _singular(run: Environment) -> bool:
     """Whether a number became infinite on the way: then so may the gradient, though it does not matter."""
     values = [v for v in run.values.values() if isinstance(v, Value)]
-    return not all(np.isfinite(v.own).all() for v in values)
+    return _stairs(run) or not all(np.isfinite(v.own).all() for v in values)
+
+
+def _stairs(run: Environment) -> bool:
+    """Whether numbers were rounded of which a step is small: differences follow the stairs."""
+    whole = [
+        v.own for n, v in run.values.items() if n.text in ("floor", "ceil", "round") and isinstance(v, Value)
+    ]
+    return largest(*whole) > 100
 
 
 def _slope(

@@ -92,7 +92,7 @@ class Node:
             mine = self._finished(own, [s.own for s in sources])
             more = self._finished(wide, [s.wide for s in sources])
             shaken = self._finished(wide, [s.shaken for s in sources])
-            terms = self._finished(wide, [np.abs(s.wide) for s in sources]) if self.sums else more
+            terms = self._terms([np.abs(s.wide) for s in sources]) if self.sums else more
             ordered = self.doubt is not None and self.doubt(*(s.own for s in sources))
         known = all(s.known for s in sources)
         doubtful = any(s.doubtful or s.cancelled for s in sources) or (self.jumps and not known)
@@ -108,6 +108,12 @@ class Node:
                 shaken = shake(shaken, terms, self.tensor.dtype)
                 cancelled = cancelled or (self.sums and lost(more, terms, self.tensor.dtype))
         return Value(mine, more, shaken, known, doubtful, largest(terms), cancelled)
+
+    def _terms(self, sizes: Sequence[np.ndarray]) -> np.ndarray:
+        """The sum of the sizes of all terms."""
+        if self.text in ("add", "subtract"):
+            return np.asarray(sizes[0] + sizes[1]).astype(wide(self.tensor.dtype), copy=False)
+        return self._finished(wide, sizes)
 
     def _finished(self, kind: Kind, arrays: Sequence[np.ndarray]) -> np.ndarray:
         assert self.compute is not None

@@ -329,8 +329,15 @@ def largest(g: Grower) -> Node | None:
     if g.has_nan(a):
         return None
     return g.node(
-        "top_k", lambda x: sort.top_k(x, 2)[0], (a,), lambda k, x: np.sort(x, -1)[..., ::-1][..., :2], True
-    )
+        "top_k", lambda x: sort.top_k(x, 2)[0], (a,), lambda k, x: np.sort(x, -1)[..., ::-1][..., :2], True,
+        doubt=_zeros_of_both_signs,
+    )  # fmt: skip
+
+
+def _zeros_of_both_signs(x: Any) -> bool:
+    """Whether there are 0 and -0, which may be taken for each other where they are sorted."""
+    zeros = x[x == 0]
+    return bool(zeros.size and np.signbit(zeros).any() and not np.signbit(zeros).all())
 
 
 STEPS = (
