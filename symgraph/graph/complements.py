@@ -64,9 +64,6 @@ from symgraph.graph.ops.slicing import Place, Slice
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
 
-# How far sums of weights may be from 1 by the rounding of float32.
-_ROUNDING = 1e-6
-
 COMPLEMENTS = Table()
 """How the forms of 1 - x are found."""
 
@@ -152,10 +149,11 @@ def _not_mixed(node: Tensor, opaque: Collection[int]) -> Search:
         weights += weight
         parts.append(times(Form(number(np.log(weight), node)), rest) if weight != 1 else rest)
     lack = 1 - weights
-    # Weights that are rounded to their dtype add up to 1 where they were meant to.
-    if lack < -_ROUNDING or not parts:
+    # Weights below 1 that were meant to add up to 1 are off by a quarter of an epsilon each, as rounded.
+    rounding = len(parts) * float(np.finfo(node.dtype).eps) / 4
+    if lack < -rounding or not parts:
         return None
-    if lack > _ROUNDING:
+    if lack > rounding:
         parts.append(Form(number(np.log(lack), node)))
     form = yield node
     rest = added(parts) if len(parts) > 1 else parts[0]

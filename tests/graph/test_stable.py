@@ -444,6 +444,16 @@ def test_the_derivative_by_an_inner_node_is_that_of_the_expression_around_it() -
     np.testing.assert_allclose(by_t[:3], -1 / (1 - np.tanh(values[:3])), rtol=1e-9)
 
 
+def test_what_weights_lack_of_one_is_kept() -> None:
+    x = placeholder((None,), dtype="float64")
+    y = K.log(1 - (0.5 * K.sigmoid(x) + (0.5 - 1e-8) * K.sigmoid(x)))
+    value, slope = Function([x], [y, *gradients(K.sum(y), x)])(np.array([0.0, 15.0, 30.0, 400.0]))
+    p, q = sig(np.array([0.0, 15.0, 30.0, 400.0])), sig(-np.array([0.0, 15.0, 30.0, 400.0]))
+    rest = q + 1e-8 * p
+    np.testing.assert_allclose(value, np.log(rest), rtol=1e-8)
+    np.testing.assert_allclose(slope, -(1 - 1e-8) * p * q / rest, rtol=1e-7, atol=1e-30)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_chances_of_constants_keep_their_digits(dtype: str) -> None:
     x = placeholder((3,), dtype=dtype)
