@@ -41,7 +41,7 @@ def _softplus(x: Any) -> Any:
 
 
 def _relu(x: Any) -> Any:
-    return np.where(x <= 0, x.dtype.type(0), x)
+    return np.where(x < 0, x.dtype.type(0), x)
 
 
 def _erf(x: Any) -> Any:

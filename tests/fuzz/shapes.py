@@ -11,7 +11,7 @@ from symgraph.graph.leaves import constant
 from symgraph.graph.ops import cumulative, elementwise, index, math, matmul, reduce, shape, slicing, sort
 from symgraph.graph.types import is_float, promote
 from tests.fuzz.nodes import Node
-from tests.fuzz.values import NOISE
+from tests.fuzz.values import NOISE, lost, wide
 from tests.fuzz.values import largest as magnitude
 
 if TYPE_CHECKING:
@@ -315,12 +315,24 @@ def product(g: Grower) -> Node | None:
             (a, b, s, t),
             lambda k, x, w, s, t: _dot(k(dtype), x, w) * s + t,
             sums=True,
+            doubt=_products_beside_infinity,
         )
     return g.node("dot", matmul.dot, (a, b), lambda k, x, w: _dot(k(dtype), x, w), sums=True)
 
 
 def _dot(kind: np.dtype, x: Any, w: Any) -> Any:
     return np.einsum("...i,ij->...j", x.astype(kind), w.astype(kind))
+
+
+def _products_beside_infinity(x: Any, w: Any, s: Any, t: Any) -> bool:
+    """Whether an infinite scale or shift meets sums that are infinite, or 0, by the order of their terms."""
+    if np.isfinite(s).all() and np.isfinite(t).all():
+        return False
+    dtype = promote(x.dtype.name, w.dtype.name)
+    more = wide(dtype)
+    terms = _dot(more, np.abs(x.astype(more)), np.abs(w.astype(more)))
+    over = not (terms <= float(np.finfo(dtype).max)).all()
+    return over or lost(_dot(more, x, w), terms, dtype)
 
 
 def largest(g: Grower) -> Node | None:
