@@ -1,4 +1,4 @@
-"""Convolutions by each algorithm, and which of them the model of `kernels/algorithm.py` takes.
+"""Convolutions by each algorithm, and which of them the model of `kernels/conv_parts/algorithm.py` takes.
 
     python -m benchmarks.convolutions [--kind forward|input|weight] [--seconds 1] [--threads 2]
 
@@ -16,13 +16,13 @@ from functools import partial
 
 import numpy as np
 
-from symgraph.kernels.algorithm import wanted_algorithm
-from symgraph.kernels.buffer import Buffer, contiguous_strides
 from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient_rows
-from symgraph.kernels.machine import Lease, Row, Table
-from symgraph.kernels.winograd import winograd_input_gradient_rows, winograd_rows
-from symgraph.kernels.winograd_gradient import winograd_weight_gradient_rows
+from symgraph.kernels.conv_parts.algorithm import wanted_algorithm
+from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
+from symgraph.kernels.conv_parts.winograd import winograd_input_gradient_rows, winograd_rows
+from symgraph.kernels.conv_parts.winograd_gradient import winograd_weight_gradient_rows
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides
+from symgraph.kernels.run.machine import Lease, Row, Table
 
 # Samples, height and width, channels, filters, padding.
 LAYERS = (

@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.kernels.algorithm import winograd_outputs
-from symgraph.kernels.buffer import Buffer, Scratch, check_bias, launch
-from symgraph.kernels.contract import (
+from symgraph.kernels.contraction.contract import (
     BAND_BYTES,
     PACK_BYTES,
     SMALL,
@@ -26,7 +24,9 @@ from symgraph.kernels.contract import (
     cut_depth,
     slots,
 )
-from symgraph.kernels.conv_geometry import (
+from symgraph.kernels.conv_parts.algorithm import winograd_outputs
+from symgraph.kernels.conv_parts.depthwise import depthwise_input_gradient_rows, depthwise_rows
+from symgraph.kernels.conv_parts.geometry import (
     Lattice,
     Padding,
     Pair,
@@ -39,12 +39,12 @@ from symgraph.kernels.conv_geometry import (
     run_length,
     tap_lines,
 )
-from symgraph.kernels.depthwise import depthwise_input_gradient_rows, depthwise_rows
+from symgraph.kernels.conv_parts.winograd import winograd_input_gradient_rows, winograd_rows
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.simd import Block, choose_block, split_epilogue, step_cycles
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.winograd import winograd_input_gradient_rows, winograd_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.simd import Block, choose_block, split_epilogue, step_cycles
 
 JOINED_DEPTH = 96
 """Multiply-adds a result from which on blocks may go across the ends of lines."""

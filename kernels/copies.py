@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from symgraph.kernels.buffer import Buffer, Scratch, contiguous_strides, launch
 from symgraph.kernels.elementwise import Instruction, Program, elementwise_rows, nest_rows
-from symgraph.kernels.machine import Row
-from symgraph.kernels.nest import Axis, axes_of, collapse, in_memory_order
-from symgraph.kernels.operand import Number
+from symgraph.kernels.run.buffer import Buffer, Scratch, contiguous_strides, launch
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.tile.nest import Axis, axes_of, collapse, in_memory_order
+from symgraph.kernels.tile.operand import Number
+from symgraph.kernels.tile.vector import FLOATS
 from symgraph.kernels.transpose import as_units, transpose_rows, transposition
-from symgraph.kernels.vector import FLOATS
 
 
 def copy_rows(source: Buffer, target: Buffer, *, threads: int, scratch: Scratch) -> list[Row]:

@@ -14,14 +14,14 @@ from types import SimpleNamespace
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.copies import contiguous_copy, copy_rows, fill_rows
-from symgraph.kernels.emit import I32, Code, Int, alignment, float_type, zero
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Row
-from symgraph.kernels.operand import WORTH_A_THREAD
-from symgraph.kernels.subscript import OUT_OF_RANGE
-from symgraph.kernels.target import TARGET
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.emit import I32, Code, Int, alignment, float_type, zero
+from symgraph.kernels.tile.operand import WORTH_A_THREAD
+from symgraph.kernels.tile.subscript import OUT_OF_RANGE
 
 # The matrix, as every kernel gets it, then what else there is: a dense operand, the result, the tiles' share.
 _WORDS = ("values", "indices", "bounds", "stored", "rows", "depth", "dense", "dense_row", "out", "out_row",

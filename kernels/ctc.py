@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.copies import contiguous_copy
-from symgraph.kernels.jit import inlined, intrinsic, numba_kernel, types
-from symgraph.kernels.machine import Row
-from symgraph.kernels.memory import load_int, store_int
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.jit import inlined, intrinsic, numba_kernel, types
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.run.memory import load_int, store_int
 
 # A sequence is a node of a tree of words: the node of the sequence before its last label, that label, its
 # first child and its next sibling. So a sequence that comes back after it was dropped is the same node again.

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, contiguous_strides, launch
-from symgraph.kernels.functions import FUNCTIONS, emit_function
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.nest import (
+from symgraph.kernels.maths.functions import FUNCTIONS, emit_function
+from symgraph.kernels.run.buffer import Buffer, Scratch, contiguous_strides, launch
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.tile.nest import (
     MAX_RANK,
     Axis,
     Odometer,
@@ -32,7 +32,7 @@ from symgraph.kernels.nest import (
     outer_axes,
     total,
 )
-from symgraph.kernels.operand import (
+from symgraph.kernels.tile.operand import (
     CONTIGUOUS,
     NUMBER,
     OPERAND_WORDS,
@@ -47,8 +47,8 @@ from symgraph.kernels.operand import (
     read_all,
     shift,
 )
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec
 from symgraph.kernels.transpose import transpose_rows, transposition
-from symgraph.kernels.vector import ITEMSIZE, Vec
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from functools import cache
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.copies import (
     arange_rows,
     contiguous_copy,
@@ -22,19 +21,20 @@ from symgraph.kernels.copies import (
     one_hot_rows,
     pad_rows,
 )
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.nest import Writer, load, store
-from symgraph.kernels.operand import WORTH_A_THREAD, lesser, row_nest
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.scatter import (
     along_kernel,
     scatter_add_along_axis_rows,
     scatter_add_rows,
     scatter_nd_add_rows,
 )
-from symgraph.kernels.subscript import OUT_OF_RANGE, row_place
+from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.operand import WORTH_A_THREAD, lesser, row_nest
+from symgraph.kernels.tile.subscript import OUT_OF_RANGE, row_place
+from symgraph.kernels.tile.vector import BYTE_POINTER, Vec, intrinsic
 from symgraph.kernels.transpose import as_units
-from symgraph.kernels.vector import BYTE_POINTER, Vec, intrinsic
 
 __all__ = [
     "arange_rows", "copy", "copy_rows", "eye_rows", "fill_rows", "gather", "gather_nd_rows", "gather_rows",

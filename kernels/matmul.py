@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.kernels.buffer import Buffer, Scratch, check_bias, launch
-from symgraph.kernels.contract import (
+from symgraph.kernels.contraction.contract import (
     BAND_BYTES,
     SMALL,
     Operands,
@@ -21,12 +20,13 @@ from symgraph.kernels.contract import (
     cut_depth,
     slots,
 )
-from symgraph.kernels.emit import Code, float_type
-from symgraph.kernels.jit import Kernel, ir_kernel
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.packed import pack_row
-from symgraph.kernels.partials import partial_sum_row
-from symgraph.kernels.simd import Block, choose_block, choose_direct_block, split_epilogue
+from symgraph.kernels.contraction.packed import pack_row
+from symgraph.kernels.contraction.partials import partial_sum_row
+from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
+from symgraph.kernels.run.jit import Kernel, ir_kernel
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.tile.emit import Code, float_type
+from symgraph.kernels.tile.simd import Block, choose_block, choose_direct_block, split_epilogue
 
 DIRECT_ROWS = 8
 """Up to this many rows B is read where it lies: packing would cost more than it saves."""

@@ -13,11 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.elementwise import Instruction, Program, elementwise_rows
-from symgraph.kernels.machine import Row
-from symgraph.kernels.operand import Number
 from symgraph.kernels.reduce import reductions_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.tile.operand import Number
 
 _WIDE = "float64"
 # Inputs 0 and 1 are the numbers and the first of them.

@@ -7,13 +7,13 @@ from functools import cache
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Row
-from symgraph.kernels.nest import Writer, load, natural_lanes, store
-from symgraph.kernels.operand import CONTIGUOUS, Operand, each_row, extra_word, row_access, row_nest
-from symgraph.kernels.reduce_kernel import accumulator_dtype
-from symgraph.kernels.vector import Vec, highest, lowest, repeat_while, where
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.tile.nest import Writer, load, natural_lanes, store
+from symgraph.kernels.tile.operand import CONTIGUOUS, Operand, each_row, extra_word, row_access, row_nest
+from symgraph.kernels.tile.reduction import accumulator_dtype
+from symgraph.kernels.tile.vector import Vec, highest, lowest, repeat_while, where
 
 
 def _better(kind: str, a: Vec, b: Vec) -> Vec:

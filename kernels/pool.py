@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
-from symgraph.kernels.conv_geometry import Padding, Pair, output_shape
-from symgraph.kernels.emit import Code, Int, float_type, vector_type, zero
-from symgraph.kernels.jit import Kernel, ir_kernel
-from symgraph.kernels.machine import Address, Row
+from symgraph.kernels.conv_parts.geometry import Padding, Pair, output_shape
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.jit import Kernel, ir_kernel
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.tile.emit import Code, Int, float_type, vector_type, zero
 
 _NAMES = ("x", "out", "index", "samples", "height", "width", "channels", "out_height", "out_width", "kh",
           "kw", "sy", "sx", "top", "left", "tiles")  # fmt: skip

@@ -20,15 +20,15 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels import exponential, trigonometric
-from symgraph.kernels.buffer import Buffer, Scratch, launch
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.memory import float_bits
-from symgraph.kernels.nest import Writer, load, store
-from symgraph.kernels.operand import WORTH_A_THREAD, lesser
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.vector import FLOATS, ITEMSIZE, Vec, highest, lowest, minimum, polynomial, where
+from symgraph.kernels.maths import exponential, trigonometric
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.run.memory import float_bits
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.operand import WORTH_A_THREAD, lesser
+from symgraph.kernels.tile.vector import FLOATS, ITEMSIZE, Vec, highest, lowest, minimum, polynomial, where
 
 KINDS = ("uniform", "normal", "bernoulli", "truncated_normal", "bits")
 BLOCKS = 16

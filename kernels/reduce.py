@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.elementwise import Instruction, Program, elementwise_rows, program_cost
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.memory import float_bits
-from symgraph.kernels.nest import (
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.run.memory import float_bits
+from symgraph.kernels.tile.nest import (
     MAX_RANK,
     Axis,
     axes_of,
@@ -29,7 +29,7 @@ from symgraph.kernels.nest import (
     outer_axes,
     total,
 )
-from symgraph.kernels.operand import (
+from symgraph.kernels.tile.operand import (
     NUMBER,
     WORTH_A_THREAD,
     Number,
@@ -37,8 +37,8 @@ from symgraph.kernels.operand import (
     dtype_of,
     shift,
 )
-from symgraph.kernels.reduce_kernel import Pattern, accumulator_dtype, identity, reduction_kernel
-from symgraph.kernels.vector import FLOATS, ITEMSIZE
+from symgraph.kernels.tile.reduction import Pattern, accumulator_dtype, identity, reduction_kernel
+from symgraph.kernels.tile.vector import FLOATS, ITEMSIZE
 
 
 def reduce_rows(

@@ -7,15 +7,15 @@ from functools import cache
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer, Scratch, contiguous_strides
 from symgraph.kernels.copies import contiguous_copy, fill_rows
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.nest import Writer, load, store
-from symgraph.kernels.operand import WORTH_A_THREAD, each_row, extra_word, lesser, row_nest
-from symgraph.kernels.subscript import OUT_OF_RANGE, checked, row_place
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.vector import ITEMSIZE, Vec
+from symgraph.kernels.run.buffer import Buffer, Scratch, contiguous_strides
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.operand import WORTH_A_THREAD, each_row, extra_word, lesser, row_nest
+from symgraph.kernels.tile.subscript import OUT_OF_RANGE, checked, row_place
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec
 
 _UPDATES, _INDICES, _OUT, _POSITIONS, _WIDTH, _CHUNK = range(6)
 

@@ -9,13 +9,13 @@ from functools import cache
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels import exponential
-from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.elementwise import elementwise_rows
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Row
-from symgraph.kernels.nest import Variable, Writer, load, natural_lanes, store
-from symgraph.kernels.operand import (
+from symgraph.kernels.maths import exponential
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.tile.nest import Variable, Writer, load, natural_lanes, store
+from symgraph.kernels.tile.operand import (
     CONTIGUOUS,
     STRIDED,
     Number,
@@ -25,8 +25,8 @@ from symgraph.kernels.operand import (
     row_access,
     row_nest,
 )
-from symgraph.kernels.reduce_kernel import fold
-from symgraph.kernels.vector import Vec, maximum, where
+from symgraph.kernels.tile.reduction import fold
+from symgraph.kernels.tile.vector import Vec, maximum, where
 
 
 @cache

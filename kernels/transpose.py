@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.buffer import Buffer
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Address, Row
-from symgraph.kernels.nest import (
+from symgraph.kernels.run.buffer import Buffer
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.nest import (
     MAX_RANK,
     Axis,
     Odometer,
@@ -26,9 +27,8 @@ from symgraph.kernels.nest import (
     store,
     total,
 )
-from symgraph.kernels.operand import WORTH_A_THREAD, lesser
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.vector import Vec
+from symgraph.kernels.tile.operand import WORTH_A_THREAD, lesser
+from symgraph.kernels.tile.vector import Vec
 
 _UNIT = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}
 (

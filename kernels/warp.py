@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgraph.kernels.buffer import Buffer, Scratch, launch
 from symgraph.kernels.copies import contiguous_copy
-from symgraph.kernels.machine import Row
-from symgraph.kernels.memory import float_bits
+from symgraph.kernels.run.buffer import Buffer, Scratch, launch
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.run.memory import float_bits
 from symgraph.kernels.warp_kernel import (
     BRIGHTNESS,
     FILL_MODES,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from symgraph.kernels.nest import Writer, load, store
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.vector import ITEMSIZE, Vec, intrinsic, where
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec, intrinsic, where
 
 
 def _level(value: Vec) -> Vec:

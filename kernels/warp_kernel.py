@@ -14,9 +14,9 @@ from functools import cache
 
 from llvmlite import ir
 
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.nest import Writer, load, store
-from symgraph.kernels.vector import ITEMSIZE, Vec, repeat_while, where
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec, repeat_while, where
 from symgraph.kernels.warp_finish import Finish
 
 FILL_MODES = ("constant", "nearest", "reflect", "wrap")

@@ -27,7 +27,7 @@ from symgraph.inspection.compare import compare
 from symgraph.inspection.doctor import BAD, examine, finding_lines
 from symgraph.inspection.machine import machine_facts
 from symgraph.inspection.rules import rule
-from symgraph.kernels.cache import cache_folder
+from symgraph.kernels.run.cache import cache_folder
 
 _OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam")
 _BATCH_SIZE, _BATCHES = 32, 10

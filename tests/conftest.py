@@ -50,7 +50,7 @@ def _every_thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         yield
         return
     # Only now: the package reads the user's settings, which the lines above put away.
-    from symgraph.kernels.threads import get_num_threads, most_threads, set_num_threads
+    from symgraph.kernels.run.threads import get_num_threads, most_threads, set_num_threads
 
     before = get_num_threads()
     monkeypatch.delenv("SYMGRAPH_NUM_THREADS")

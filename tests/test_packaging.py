@@ -96,7 +96,7 @@ def test_sdist_and_the_wheel_made_from_it(source, tmp_path):
         # Python 3.11.0 to 3.11.3 have no filters yet, later ones warn without.
         sdist.extractall(tmp_path, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     assert len(names) == len(set(names))
-    assert "kernels/machine.py" in names
+    assert "kernels/run/machine.py" in names
     assert [name for name in names if name.startswith(("symgraph/kernels", "symgraph/models"))] == []
     (unpacked,) = tmp_path.iterdir()
     check_wheel(build(unpacked, "wheel"))

@@ -12,8 +12,8 @@ from symgraph.compiler.function import Function
 from symgraph.graph.leaves import Variable, constant
 from symgraph.graph.op import Op
 from symgraph.graph.ops import conv, elementwise, fused, math, matmul, nn, pool
-from symgraph.kernels.buffer import Buffer, contiguous_strides
-from symgraph.kernels.machine import Lease, Table
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides
+from symgraph.kernels.run.machine import Lease, Table
 
 
 def make(number: str, threads: int) -> Callable[[], object]:

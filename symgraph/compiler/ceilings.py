@@ -11,12 +11,12 @@ import numpy as np
 from llvmlite import ir
 
 from symgraph.inspection.machine import Ceilings
-from symgraph.kernels.buffer import Buffer
 from symgraph.kernels.copies import copy_rows
-from symgraph.kernels.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.machine import Lease, Row, Table
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.threads import get_num_threads
+from symgraph.kernels.run.buffer import Buffer
+from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.machine import Lease, Row, Table
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.run.threads import get_num_threads
 
 _TURNS = 500_000
 _TILES = 4  # a thread

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from symgraph.kernels.jit import numba_kernel
-from symgraph.kernels.machine import CLOCK_WORDS, EVENT_WORDS, Lease, Row, Table, read_cycles
+from symgraph.kernels.run.jit import numba_kernel
+from symgraph.kernels.run.machine import CLOCK_WORDS, EVENT_WORDS, Lease, Row, Table, read_cycles
 
 if TYPE_CHECKING:
     from symgraph.compiler.program import Program

@@ -25,7 +25,7 @@ from symgraph.graph.origin import Origin
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.inspection.facts import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
-from symgraph.kernels.machine import Loop
+from symgraph.kernels.run.machine import Loop
 from symgraph.passes.pipeline import PIPELINE, run_passes
 
 

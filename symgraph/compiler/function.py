@@ -30,8 +30,8 @@ from symgraph.inspection.explain import explain, find
 from symgraph.inspection.facts import Facts
 from symgraph.inspection.listing import listing
 from symgraph.inspection.passes import Passes
-from symgraph.kernels.jit import Kernel
-from symgraph.kernels.source import KernelSource
+from symgraph.kernels.run.jit import Kernel
+from symgraph.kernels.run.source import KernelSource
 
 _MOST_SPECIALISATIONS = 32
 

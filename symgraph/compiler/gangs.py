@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from symgraph.kernels.machine import Host, Row
+from symgraph.kernels.run.machine import Host, Row
 
 _MOST_ROWS = 64
 """The machine finds a tile's row by walking the gang."""

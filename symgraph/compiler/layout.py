@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from symgraph.graph.tensor import Tensor
-from symgraph.kernels.buffer import Buffer
-from symgraph.kernels.machine import Address
+from symgraph.kernels.run.buffer import Buffer
+from symgraph.kernels.run.machine import Address
 
 
 @dataclass(frozen=True, eq=False)

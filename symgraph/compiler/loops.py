@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from symgraph.compiler.memory import Memory
 from symgraph.graph.ops.scan import Scan
-from symgraph.kernels.buffer import Buffer
+from symgraph.kernels.run.buffer import Buffer
 
 HISTORY_BYTES = 4 << 20
 """A state's history of up to this size is written though only its last entry is wanted."""

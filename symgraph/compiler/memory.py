@@ -20,9 +20,9 @@ from symgraph.compiler.program import Base, Program
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
-from symgraph.kernels.buffer import Buffer, contiguous_strides
-from symgraph.kernels.machine import Address, Branch, Loop, Row
-from symgraph.kernels.sequence import Moving, sequence_row
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides
+from symgraph.kernels.run.machine import Address, Branch, Loop, Row
+from symgraph.kernels.run.turns import Moving, sequence_row
 
 _MOVING = 1 << 40
 

@@ -18,8 +18,8 @@ import numpy as np
 from symgraph.compiler.layout import Work
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.tensor import Tensor
-from symgraph.kernels.buffer import Buffer
-from symgraph.kernels.machine import Branch, Host, Lease, Loop
+from symgraph.kernels.run.buffer import Buffer
+from symgraph.kernels.run.machine import Branch, Host, Lease, Loop
 
 if TYPE_CHECKING:
     from symgraph.compiler.program import Program

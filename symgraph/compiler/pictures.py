@@ -24,8 +24,8 @@ from symgraph.inspection.outline import Outline, sketch
 from symgraph.inspection.report.material import Material, Numbers
 from symgraph.inspection.report.write import write_report
 from symgraph.inspection.times import FunctionTimes
-from symgraph.kernels.jit import Kernel
-from symgraph.kernels.source import KernelSource
+from symgraph.kernels.run.jit import Kernel
+from symgraph.kernels.run.source import KernelSource
 
 _SLOW_LOWERING = 10.0  # seconds: the passes of such graphs are not run once more for their differences
 

@@ -32,9 +32,9 @@ from symgraph.graph.ops.fused import Fused
 from symgraph.graph.ops.scan import Scan
 from symgraph.graph.tensor import Tensor, consumers, topological
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, contiguous_strides
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.index import copy_rows
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 
 Place = Buffer | tuple[Buffer, ...]
 Mode = Literal["fast", "pinned", "dry"]

@@ -30,8 +30,8 @@ from symgraph.inspection.profiled import ProfileFacts
 from symgraph.inspection.tensorboard import write_profile
 from symgraph.inspection.times import Call, Event, FunctionTimes
 from symgraph.inspection.write import write_json
-from symgraph.kernels.machine import read_cycles
-from symgraph.kernels.threads import get_num_threads
+from symgraph.kernels.run.machine import read_cycles
+from symgraph.kernels.run.threads import get_num_threads
 
 _MOST_EVENTS = 200_000
 

@@ -17,8 +17,8 @@ from symgraph.compiler.clocks import Clocks
 from symgraph.compiler.layout import Layout
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
-from symgraph.kernels.machine import Branch, KernelError, Lease, Loop, Row, Table
-from symgraph.kernels.table import OPERAND
+from symgraph.kernels.run.machine import Branch, KernelError, Lease, Loop, Row, Table
+from symgraph.kernels.run.table import OPERAND
 
 _Idle = TypeVar("_Idle")
 

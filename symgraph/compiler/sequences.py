@@ -1,7 +1,7 @@
 """Scans whose steps work on samples apart, as one kernel call: threads share out the samples, not the steps.
 
 A loop of the machine lets all threads wait for each other at every row of every step. Here a few samples go
-through all steps in one tile (`kernels/sequence.py`), whose rows are planned for one thread. Matrices are
+through all steps in one tile (`kernels/run/turns.py`), whose rows are planned for one thread. Matrices are
 packed once, before the first step.
 """
 
@@ -33,10 +33,10 @@ from symgraph.graph.ops.shape import Concatenate, Reshape
 from symgraph.graph.ops.slicing import Place, Slice
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, contiguous_strides
-from symgraph.kernels.contract import SMALL
+from symgraph.kernels.contraction.contract import SMALL
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.machine import Address, Row
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides
+from symgraph.kernels.run.machine import Address, Row
 
 MOST_SAMPLES = 32
 """Samples of a tile: their gates lie in the cache beside the weights."""

@@ -18,7 +18,7 @@ from symgraph.graph.evaluate import concrete_op, concrete_shape
 from symgraph.graph.op import Cut, Part
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, TupleType, Type
-from symgraph.kernels.buffer import Buffer, contiguous_strides
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 
 LARGE_BYTES = 4 << 20
 """Values from this size on are worth being handed on in slices."""

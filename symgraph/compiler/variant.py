@@ -21,7 +21,7 @@ from symgraph.compiler.plan import Mode, plan
 from symgraph.compiler.program import Program, RowError
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.tensor import Tensor
-from symgraph.kernels.threads import get_num_threads
+from symgraph.kernels.run.threads import get_num_threads
 
 _MOST_PROGRAMS = 16
 _MOST_COMPILATIONS = 1000

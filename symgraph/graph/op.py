@@ -18,8 +18,8 @@ from symgraph.graph.dims import Dim, product
 from symgraph.graph.origin import Origin, current
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, TupleType, Type
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import numpy as np
 
 from symgraph.inspection.machine import MachineFacts
 from symgraph.inspection.table import byte_text, table
-from symgraph.kernels.jit import numba_kernel
 from symgraph.kernels.matmul import matmul
+from symgraph.kernels.run.jit import numba_kernel
 
 GOOD, WARNING, BAD = "ok", "warning", "FAILED"
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import symgraph
-from symgraph.kernels.cache import cache_folder
-from symgraph.kernels.machine import clock_name, threading_layer
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.threads import get_num_threads
+from symgraph.kernels.run.cache import cache_folder
+from symgraph.kernels.run.machine import clock_name, threading_layer
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.run.threads import get_num_threads
 
 _PACKAGES = ("numpy", "numba", "llvmlite", "h5py", "networkx", "Pillow", "scipy")
 _SETTINGS = ("SYMGRAPH_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "KMP_")

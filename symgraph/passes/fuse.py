@@ -24,8 +24,8 @@ from symgraph.graph.ops.reduce import Reduction
 from symgraph.graph.origin import inherit
 from symgraph.graph.tensor import Tensor, consumers, topological
 from symgraph.graph.types import TensorType
-from symgraph.kernels.functions import FUNCTIONS
-from symgraph.kernels.vector import ITEMSIZE
+from symgraph.kernels.maths.functions import FUNCTIONS
+from symgraph.kernels.tile.vector import ITEMSIZE
 
 # Beyond this a kernel spills registers and its code is hardly ever shared between graphs.
 _MOST_STEPS = 40

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from symgraph import backend as K
 from symgraph.compiler.gangs import Step, gather
-from symgraph.kernels.jit import numba_kernel
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.jit import numba_kernel
+from symgraph.kernels.run.machine import Row
 from symgraph.layers import Dense
 from symgraph.models import Sequential
 

@@ -22,7 +22,7 @@ from symgraph.graph.ops.matmul import matmul
 from symgraph.graph.ops.reduce import sum as sum_
 from symgraph.graph.ops.scan import scan
 from symgraph.graph.tensor import Tensor, topological
-from symgraph.kernels.threads import get_num_threads, set_num_threads
+from symgraph.kernels.run.threads import get_num_threads, set_num_threads
 from symgraph.layers import (
     GRU,
     LSTM,

@@ -8,8 +8,8 @@ from unittest import mock
 
 import llvmlite.binding as llvm
 
-from symgraph.kernels import jit
-from symgraph.kernels.target import Target
+from symgraph.kernels.run import jit
+from symgraph.kernels.run.target import Target
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from symgraph.graph.evaluate import evaluate
 from symgraph.graph.leaves import constant, placeholder
 from symgraph.graph.ops import create, shape, sizes, slicing
 from symgraph.graph.ops.movement import reshaped
-from symgraph.kernels.buffer import Buffer, contiguous_strides
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 
 N = unknown("N")
 

@@ -24,7 +24,7 @@ from symgraph.graph.ops.random import (
 from symgraph.graph.ops.reduce import sum as sum_
 from symgraph.graph.ops.scan import scan
 from symgraph.graph.tensor import Tensor
-from symgraph.kernels.threads import get_num_threads, set_num_threads
+from symgraph.kernels.run.threads import get_num_threads, set_num_threads
 from tests import philox
 
 RNG = np.random.default_rng(0)

@@ -14,7 +14,7 @@ import pytest
 import symgraph
 from symgraph.compiler.ceilings import _chains, _multiply_adds, measure_ceilings
 from symgraph.inspection.machine import Ceilings, machine_facts
-from symgraph.kernels.target import TARGET
+from symgraph.kernels.run.target import TARGET
 
 
 def test_the_machine_tells_versions_settings_and_threads(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from symgraph.kernels import cache, jit
+from symgraph.kernels.run import cache, jit
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_every_part_of_the_key_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PROGRAM = """
 import numpy as np, sys
-from symgraph.kernels import jit
+from symgraph.kernels.run import jit
 import ctypes
 def make(value):
     return jit.ir_kernel("answer", lambda b, f: b.ret(jit.INT(value)), value)

@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.conv import conv2d, conv2d_input_gradient
-from symgraph.kernels.conv_geometry import output_shape
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient, conv2d_weight_gradient_rows
+from symgraph.kernels.conv_parts.geometry import output_shape
+from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient, conv2d_weight_gradient_rows
+from symgraph.kernels.run.buffer import launch
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 

@@ -6,7 +6,7 @@ import llvmlite.binding as llvm
 import pytest
 from llvmlite import ir
 
-from symgraph.kernels.machine import clock_name, emit_counter, read_cycles
+from symgraph.kernels.run.machine import clock_name, emit_counter, read_cycles
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from symgraph.kernels.buffer import launch
+from symgraph.kernels.run.buffer import launch
 from symgraph.kernels.softmax import softmax_cross_entropy_gradient_rows, softmax_cross_entropy_rows
 
 ROUNDING = {"float32": 2e-6, "float64": 1e-13}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.csr import csr_dot, csr_dot_rows, csr_to_dense, csr_to_dense_rows
-from symgraph.kernels.machine import KernelError
+from symgraph.kernels.run.buffer import launch
+from symgraph.kernels.run.machine import KernelError
 from tests.fence import Fence
 
 FLOATS = ["float32", "float64"]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgraph.kernels.buffer import Buffer, launch
 from symgraph.kernels.elementwise import Instruction, Number, elementwise, elementwise_rows
+from symgraph.kernels.run.buffer import Buffer, launch
 from tests.kernels.test_ranges import EXACT, EXACT_PAIRS
 
 FLOATS = ("float32", "float64")

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.index import (
     arange_rows,
     copy,
@@ -24,7 +23,8 @@ from symgraph.kernels.index import (
     scatter_nd_add_rows,
     take_along_axis_rows,
 )
-from symgraph.kernels.machine import KernelError
+from symgraph.kernels.run.buffer import launch
+from symgraph.kernels.run.machine import KernelError
 
 DTYPES = ["float32", "float64", "int32", "int64", "uint8", "bool"]
 

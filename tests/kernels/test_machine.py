@@ -12,10 +12,10 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from symgraph.kernels import threads as threads_module
-from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
-from symgraph.kernels.jit import Kernel, numba_kernel
-from symgraph.kernels.machine import (
+from symgraph.kernels.run import threads as threads_module
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides, launch
+from symgraph.kernels.run.jit import Kernel, numba_kernel
+from symgraph.kernels.run.machine import (
     CLOCK_WORDS,
     EVENT_WORDS,
     Address,
@@ -29,8 +29,8 @@ from symgraph.kernels.machine import (
     read_cycles,
     threading_layer,
 )
-from symgraph.kernels.memory import as_float, float_bits, load_int, store_int, vector_at
-from symgraph.kernels.threads import get_num_threads, most_threads, set_num_threads
+from symgraph.kernels.run.memory import as_float, float_bits, load_int, store_int, vector_at
+from symgraph.kernels.run.threads import get_num_threads, most_threads, set_num_threads
 
 pytestmark = pytest.mark.threads
 
@@ -281,7 +281,7 @@ def work(i):
             wrong.append(i)
 threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
 [t.start() for t in threads]; [t.join() for t in threads]
-from symgraph.kernels.machine import threading_layer
+from symgraph.kernels.run.machine import threading_layer
 print(threading_layer(), wrong)
 """
 

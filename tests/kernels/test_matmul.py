@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgraph.kernels.buffer import launch
-from symgraph.kernels.emit import Code, float_type, vector_type
-from symgraph.kernels.jit import ir_kernel
-from symgraph.kernels.machine import Lease, Row, Table
 from symgraph.kernels.matmul import matmul, matmul_rows
-from symgraph.kernels.simd import transpose
+from symgraph.kernels.run.buffer import launch
+from symgraph.kernels.run.jit import ir_kernel
+from symgraph.kernels.run.machine import Lease, Row, Table
+from symgraph.kernels.tile.emit import Code, float_type, vector_type
+from symgraph.kernels.tile.simd import transpose
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 LAYOUTS = ("plain", "transposed", "strided")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.elementwise import Instruction
 from symgraph.kernels.moments import moments
 from symgraph.kernels.reduce import reductions_rows
+from symgraph.kernels.run.buffer import launch
 
 # Rounding of results, on numbers of size 1.
 ROUNDING = {"float32": 1e-6, "float64": 1e-13}

@@ -7,10 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
-from symgraph.kernels.conv_geometry import output_shape
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient_rows
+from symgraph.kernels.conv_parts.geometry import output_shape
+from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
 from symgraph.kernels.matmul import matmul_rows
 from symgraph.kernels.pool import (
     average_pool2d_gradient_rows,
@@ -18,6 +17,7 @@ from symgraph.kernels.pool import (
     max_pool2d_gradient_rows,
     max_pool2d_rows,
 )
+from symgraph.kernels.run.buffer import launch
 from tests.fence import Fence
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from symgraph.kernels.conv_geometry import output_shape
+from symgraph.kernels.conv_parts.geometry import output_shape
 from symgraph.kernels.pool import (
     average_pool2d,
     average_pool2d_gradient,

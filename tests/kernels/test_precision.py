@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.conv import conv2d, conv2d_input_gradient
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient, conv2d_weight_gradient_rows
+from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient, conv2d_weight_gradient_rows
 from symgraph.kernels.elementwise import elementwise
 from symgraph.kernels.matmul import matmul
 from symgraph.kernels.pool import (
@@ -19,6 +18,7 @@ from symgraph.kernels.pool import (
     max_pool2d_gradient,
 )
 from symgraph.kernels.reduce import reduce
+from symgraph.kernels.run.buffer import launch
 from symgraph.kernels.softmax import softmax
 from tests.kernels.test_conv import (
     reference,

@@ -7,11 +7,11 @@ import pytest
 import scipy.stats
 from llvmlite import ir
 
-from symgraph.kernels.buffer import launch
-from symgraph.kernels.jit import INT, ir_kernel
-from symgraph.kernels.machine import Row
-from symgraph.kernels.nest import Writer, load, store
 from symgraph.kernels.random import philox, random, random_rows
+from symgraph.kernels.run.buffer import launch
+from symgraph.kernels.run.jit import INT, ir_kernel
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.tile.nest import Writer, load, store
 from tests.philox import block
 
 # Random123 1.14, tests/kat_vectors: philox4x32 10: counter, key, result.

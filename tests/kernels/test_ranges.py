@@ -14,9 +14,9 @@ import scipy.special
 
 from symgraph.graph.op import registered_ops
 from symgraph.graph.ops.elementwise import Cast, Elementwise
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.elementwise import Instruction, elementwise, elementwise_rows
-from symgraph.kernels.functions import FUNCTIONS
+from symgraph.kernels.maths.functions import FUNCTIONS
+from symgraph.kernels.run.buffer import launch
 
 LONG = np.longdouble
 FLOATS = ("float32", "float64")

@@ -10,12 +10,12 @@ import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgraph.kernels.buffer import launch
 from symgraph.kernels.elementwise import Instruction, Number
 from symgraph.kernels.order import argreduce, cumulative, top_k
 from symgraph.kernels.reduce import reduce, reduce_rows
-from symgraph.kernels.reduce_kernel import KINDS
+from symgraph.kernels.run.buffer import launch
 from symgraph.kernels.softmax import softmax
+from symgraph.kernels.tile.reduction import KINDS
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 TOLERANCE = {"float32": 1e-6, "float64": 1e-13}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from symgraph.kernels.target import TARGET, cache_bytes
+from symgraph.kernels.run.target import TARGET, cache_bytes
 
 
 def describe(folder, caches):

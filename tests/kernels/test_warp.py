@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from scipy import ndimage
 
-from symgraph.kernels.buffer import launch
+from symgraph.kernels.run.buffer import launch
 from symgraph.kernels.warp import FILL_MODES, warp, warp_rows, warp_settings
 from tests.fence import Fence
 

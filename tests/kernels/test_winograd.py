@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from symgraph.kernels.algorithm import OUTPUTS, direct_cycles, wanted_algorithm, winograd_plan
-from symgraph.kernels.buffer import Buffer, contiguous_strides, launch
 from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient_rows
-from symgraph.kernels.small_transform import correlation
-from symgraph.kernels.target import TARGET
-from symgraph.kernels.winograd import winograd_input_gradient_rows, winograd_rows
-from symgraph.kernels.winograd_gradient import winograd_weight_gradient_rows
+from symgraph.kernels.conv_parts.algorithm import OUTPUTS, direct_cycles, wanted_algorithm, winograd_plan
+from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
+from symgraph.kernels.conv_parts.transforms import correlation
+from symgraph.kernels.conv_parts.winograd import winograd_input_gradient_rows, winograd_rows
+from symgraph.kernels.conv_parts.winograd_gradient import winograd_weight_gradient_rows
+from symgraph.kernels.run.buffer import Buffer, contiguous_strides, launch
+from symgraph.kernels.run.target import TARGET
 from tests.fence import Fence
 
 LANES = TARGET.lanes(4)
@@ -315,7 +315,7 @@ def test_the_environment_overrules_the_model(wanted):
 
 
 def test_the_environment_is_read_by_a_new_process():
-    script = "from symgraph.kernels.algorithm import wanted_algorithm; print(wanted_algorithm())"
+    script = "from symgraph.kernels.conv_parts.algorithm import wanted_algorithm; print(wanted_algorithm())"
     environment = {**os.environ, "SYMGRAPH_CONVOLUTION": "direct", "PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
     assert ran.stdout.strip() == b"direct"

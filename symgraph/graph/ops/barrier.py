@@ -12,7 +12,7 @@ from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType
-from symgraph.kernels.buffer import Buffer
+from symgraph.kernels.run.buffer import Buffer
 
 
 @dataclass(frozen=True)

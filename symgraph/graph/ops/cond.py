@@ -20,8 +20,8 @@ from symgraph.graph.ops.elementwise import broadcast_shapes, cast, together
 from symgraph.graph.substitute import substitute
 from symgraph.graph.tensor import Tensor, call, topological
 from symgraph.graph.types import TensorType, TupleType, Type, is_float
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,10 @@ from symgraph.graph.ops.window import (
 )
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

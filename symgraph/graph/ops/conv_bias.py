@@ -12,9 +12,9 @@ from symgraph.graph.op import Sample
 from symgraph.graph.ops.conv import Conv2DWeightGradient
 from symgraph.graph.ops.movement import dense
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.conv_gradient import conv2d_weight_gradient_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from symgraph.graph.ops.shape import broadcast_to
 from symgraph.graph.ops.sizes import as_dim, checked_shape, known, never_negative
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_integer, working_dtype
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.index import arange_rows, eye_rows, one_hot_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 class _Source(Op):

@@ -22,9 +22,9 @@ from symgraph.graph.sparse import Csr, SparseTensor
 from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, promote
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.csr import csr_dot_rows, csr_to_dense_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 _ADDED = ("int32", "int64", *FLOATS)
 """The dtypes that numbers of one place can be added in."""

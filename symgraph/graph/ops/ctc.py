@@ -14,9 +14,9 @@ from symgraph.graph.op import Op, Sample, parts
 from symgraph.graph.ops.elementwise import cast
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.ctc import ctc_beam_search_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 _Beam = dict[tuple[int, ...], tuple[float, float]]
 

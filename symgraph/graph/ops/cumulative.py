@@ -16,9 +16,9 @@ from symgraph.graph.ops.shape import transpose
 from symgraph.graph.ops.slicing import pad, reverse, slice_axis
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, normalize_axis
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.order import cumulative_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from symgraph.graph.types import (
     promote,
     working_dtype,
 )
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 FLOATS = ("float32", "float64")
 NUMBERS = ("uint8", "int32", "int64", "float32", "float64")

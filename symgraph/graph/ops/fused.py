@@ -28,10 +28,10 @@ from symgraph.graph.ops.math import Exp, Tanh
 from symgraph.graph.ops.reduce import Max, Mean, Reduction, Sum
 from symgraph.graph.origin import Origin
 from symgraph.graph.types import TensorType, TupleType, Type
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
-from symgraph.kernels.machine import Row
 from symgraph.kernels.reduce import reduce_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 Step = tuple[Elementwise, tuple[int, ...]]
 """An element-wise op and the places of its arguments: inputs first, then earlier steps."""

@@ -13,9 +13,9 @@ from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.machine import Host, Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Host, Row
 
 
 @dataclass(frozen=True)

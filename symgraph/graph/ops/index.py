@@ -18,7 +18,6 @@ from symgraph.graph.ops.sizes import known, size_tensor, size_values
 from symgraph.graph.ops.slicing import basic_slice, item_place
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, is_float, is_integer, normalize_axis
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.index import (
     copy_rows,
     gather_rows,
@@ -26,7 +25,8 @@ from symgraph.kernels.index import (
     scatter_add_rows,
     take_along_axis_rows,
 )
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 _INDICES = ("int32", "int64")
 _ADDABLE = ("int32", "int64", "float32", "float64")

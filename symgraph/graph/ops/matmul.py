@@ -30,10 +30,10 @@ from symgraph.graph.ops.elementwise import (
 )
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import INTEGERS, TensorType, normalize_axis
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.matmul import matmul_rows
 from symgraph.kernels.reduce import whole_product_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from symgraph.graph.op import Op, Sample, parts
 from symgraph.graph.ops.elementwise import FLOATS
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.moments import moments_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import ClassVar
 
 from symgraph.graph.op import Op
-from symgraph.kernels.buffer import Buffer, Scratch, contiguous_strides
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch, contiguous_strides
+from symgraph.kernels.run.machine import Row
 
 
 class Movement(Op):

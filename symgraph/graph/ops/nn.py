@@ -18,8 +18,8 @@ from symgraph.graph.ops.shape import expand_dims, squeeze, transpose
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType, is_float, is_integer, normalize_axis
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 from symgraph.kernels.softmax import (
     softmax_cross_entropy_gradient_rows,
     softmax_cross_entropy_rows,

@@ -34,8 +34,6 @@ from symgraph.graph.ops.window import (
 )
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.pool import (
     average_pool2d_gradient_rows,
     average_pool2d_rows,
@@ -43,6 +41,8 @@ from symgraph.kernels.pool import (
     max_pool2d_gradient_rows,
     max_pool2d_rows,
 )
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 _ONE = (1, 1)
 

@@ -26,9 +26,9 @@ from symgraph.graph.ops.shape import reshape
 from symgraph.graph.ops.sizes import checked_shape, known_shape, size_tensor
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, working_dtype
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.random import BLOCK_BITS, STREAM_BITS, random_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)

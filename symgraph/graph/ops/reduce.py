@@ -18,11 +18,11 @@ from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast
 from symgraph.graph.ops.math import sqrt, square
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TensorType, is_float, normalize_axes, normalize_axis, working_dtype
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.order import argreduce_rows
 from symgraph.kernels.reduce import reduce_rows
-from symgraph.kernels.vector import lowest
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
+from symgraph.kernels.tile.vector import lowest
 
 Axes = int | Sequence[int] | None
 

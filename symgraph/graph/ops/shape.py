@@ -17,9 +17,9 @@ from symgraph.graph.ops.sizes import as_dims, checked_shape, known_shape, size_t
 from symgraph.graph.ops.slicing import slice_axis
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, normalize_axes, normalize_axis
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 def _one_of_each(rng: np.random.Generator, op: Op, shape: tuple[int, ...]) -> Iterator[Sample]:

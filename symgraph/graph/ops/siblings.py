@@ -20,9 +20,9 @@ from symgraph.graph.ops.elementwise import (
 from symgraph.graph.ops.fused import Origins, Step, instructions, step_values
 from symgraph.graph.ops.reduce import Max, Mean, Reduction, Sum
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.reduce import reductions_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from symgraph.graph.ops.movement import Movement, View, window
 from symgraph.graph.ops.sizes import as_dim, at_most, clipped, known, known_shape, never_negative
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import DTYPES, TensorType, normalize_axes, normalize_axis
-from symgraph.kernels.buffer import Buffer, Scratch
 from symgraph.kernels.index import copy_rows, fill_rows, pad_rows
-from symgraph.kernels.machine import Row
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 def _python_slices(starts: Sequence[Dim], sizes: Sequence[Dim], steps: Sequence[int]) -> tuple[slice, ...]:

@@ -15,9 +15,9 @@ from symgraph.graph.ops.elementwise import NUMBERS, cast
 from symgraph.graph.ops.index import AddAlongAxis
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.kernels.buffer import Buffer, Scratch
-from symgraph.kernels.machine import Row
 from symgraph.kernels.order import top_k_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.machine import Row
 
 
 @dataclass(frozen=True)

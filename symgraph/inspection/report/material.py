@@ -11,7 +11,7 @@ from symgraph.inspection.facts import BlockFacts, Facts, NodeFacts, PassFacts, R
 from symgraph.inspection.machine import Ceilings, MachineFacts
 from symgraph.inspection.outline import Cluster, Outline
 from symgraph.inspection.times import FunctionTimes
-from symgraph.kernels.source import KernelSource
+from symgraph.kernels.run.source import KernelSource
 
 _MOST_PAGES = 3000
 

@@ -23,7 +23,7 @@ from symgraph.inspection.report.markup import (
 )
 from symgraph.inspection.report.material import Numbers
 from symgraph.inspection.table import count_text
-from symgraph.kernels.source import KernelSource
+from symgraph.kernels.run.source import KernelSource
 
 _MOST_LISTED = 5000
 _CHUNK = 50

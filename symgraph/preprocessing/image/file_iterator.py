@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symgraph.kernels.threads import get_num_threads, most_threads
+from symgraph.kernels.run.threads import get_num_threads, most_threads
 from symgraph.preprocessing.image.iterator import Indices, Iterator
 from symgraph.preprocessing.image.pictures import COLOR_MODES, load_img
 

@@ -1,0 +1,248 @@
+"""From Python or LLVM IR to machine code at an address: the only file that calls numba's compiler.
+
+A `Kernel` is one C entry `int64 entry(int64 *operands, int64 tile)`. It is compiled when its address is first
+asked for, stored on disk under a key made of everything that shapes its code, and loaded from there next
+time. Kernels never raise and never allocate: they return 0, or a positive status that `Kernel.errors` words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from symgraph.kernels.run import cache as disk
+from symgraph.kernels.run.target import TARGET
+
+__all__ = ["FLAGS", "INT", "Kernel", "helper", "inlined", "intrinsic", "ir_kernel", "numba_kernel", "types"]
+
+INT = ir.IntType(64)
+ENTRY_TYPE = ir.FunctionType(INT, [INT.as_pointer(), INT])
+# No nnan/ninf: NaN and Inf have to come through as in the references.
+FLAGS = {"contract", "reassoc", "nsz", "arcp"}
+_SIGNATURE = types.int64(types.CPointer(types.int64), types.int64)
+_lock = threading.RLock()
+
+
+def helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a function as callable from numba kernels (compiled into each of them)."""
+    return numba.njit(error_model="numpy", fastmath=FLAGS, nogil=True)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A helper without a call, for large ones.
+
+    What numba looks for after a call, an exception, refers to functions that are there only once numba has
+    compiled something: a kernel that comes from the disk would crash.
+    """
+    return numba.njit(error_model="numpy", fastmath=FLAGS, nogil=True, forceinline=True)(function)
+
+
+@cache
+def _source_digest() -> str | None:
+    """Hash of this package's sources, versions and target: part of every key. None without sources."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    files = sorted(package.rglob("*.py"))
+    if not files:
+        return None
+    for file in files:
+        digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
+    for part in (numba.__version__, llvmlite.__version__, TARGET.cpu, TARGET.features, sorted(FLAGS)):
+        digest.update(repr(part).encode())
+    return digest.hexdigest()
+
+
+class _Notice:
+    """A line on the terminal while kernels are compiled, once that has taken more than a second in all."""
+
+    patience = 1.0
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def compiling(self, name: str) -> Iterator[None]:
+        """Show `name` while the body runs."""
+        shown = self.seconds > self.patience and sys.stderr.isatty()
+        if shown:
+            sys.stderr.write(f"\r\x1b[Ksymgraph: compiling kernels, once for this machine: {name}")
+            sys.stderr.flush()
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start
+            if shown:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+
+
+_notice = _Notice()
+
+
+class Kernel:
+    """A machine-code entry, compiled on demand.
+
+    Attributes
+    ----------
+    name : str
+        What listings show, e.g. ``conv2d_forward[float32, relu]``.
+    errors : mapping of int to str
+        Meaning of each positive status that the entry can return.
+    compile_seconds : float or None
+        Time spent compiling in this process; None when not loaded yet, 0.0 when it came from the disk cache.
+    loaded_at : float
+        When it was loaded, by `time.perf_counter`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        key: object,
+        build: Callable[[str], str],
+        source: Callable[[], str],
+        errors: Mapping[int, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.errors = dict(errors or {})
+        self.compile_seconds: float | None = None
+        self.loaded_at = math.inf
+        self._key = key
+        self._build = build
+        self._source = source
+        self._address = 0
+        self._engine: llvm.ExecutionEngine | None = None
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self.name}>"
+
+    @property
+    def symbol(self) -> str:
+        """The entry's name in object code: unique by content, so that no two kernels collide."""
+        content = f"{self.name}|{self._key!r}|{_source_digest()}"
+        return "sg_" + hashlib.sha256(content.encode()).hexdigest()[:40]
+
+    @property
+    def address(self) -> int:
+        """Address of the entry; compiles or loads it the first time."""
+        if not self._address:
+            with _lock:
+                if not self._address:
+                    self._load()
+        return self._address
+
+    def llvm(self) -> str:
+        """The kernel's optimised LLVM IR, as text."""
+        return self._build(self.symbol)
+
+    def assembly(self, code: str | None = None) -> str:
+        """The kernel's assembly for this machine's processor, as text.
+
+        `code` is what `llvm()` returned, for those who have it: it takes long to make.
+        """
+        return TARGET.machine().emit_assembly(_parse(code or self.llvm()))
+
+    def source(self) -> str:
+        """The Python source that the kernel was made from."""
+        return self._source()
+
+    def _load(self) -> None:
+        symbol = self.symbol
+        folder = disk.cache_folder() if _source_digest() else None
+        code = disk.load(folder, symbol)
+        self.compile_seconds = 0.0
+        address = 0 if code is None else self._link(code, symbol)
+        if not address:
+            start = time.perf_counter()
+            with _notice.compiling(self.name):
+                code = TARGET.machine().emit_object(_parse(self._build(symbol)))
+            self.compile_seconds = time.perf_counter() - start
+            address = self._link(code, symbol)
+            if not address:
+                raise RuntimeError(f"kernel {self.name}: its object code has no entry {symbol}")
+            disk.store(folder, symbol, code)
+        self._address = address
+        self.loaded_at = time.perf_counter()
+
+    def _link(self, code: bytes, symbol: str) -> int:
+        """Take object code into memory: the address of its entry, 0 if it has none."""
+        # LLVM does not check what it links: it is asked only for what has the name.
+        if symbol.encode() not in code:
+            return 0
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), TARGET.machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        return int(self._engine.get_function_address(symbol))
+
+
+def _parse(text: str) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return module
+
+
+def numba_kernel(
+    name: str, function: Callable[..., Any], key: object = (), errors: Mapping[int, str] | None = None
+) -> Kernel:
+    """A kernel written in Python: ``function(operands, tile) -> status``, compiled by numba.
+
+    `operands` is a pointer to int64 (addresses and sizes), `tile` an int64. `key` holds everything the
+    function's closure was made from (dtype, block sizes, ...): it tells apart kernels of the same name.
+    """
+
+    def build(symbol: str) -> str:
+        with _lock:
+            compiled = numba.cfunc(_SIGNATURE, error_model="numpy", fastmath=FLAGS)(function)
+            module = llvm.parse_assembly(compiled.inspect_llvm())
+            for defined in module.functions:
+                if defined.name.startswith("cfunc."):
+                    defined.name = symbol
+            return str(module)
+
+    return Kernel(name, key, build, lambda: inspect.getsource(function), errors)
+
+
+def ir_kernel(
+    name: str,
+    emit: Callable[[ir.IRBuilder, ir.Function], None],
+    key: object,
+    errors: Mapping[int, str] | None = None,
+) -> Kernel:
+    """A kernel written as LLVM IR.
+
+    ``emit(builder, function)`` fills the entry's body and ends with a return.
+    """
+
+    def build(symbol: str) -> str:
+        module = ir.Module(name=symbol)
+        module.triple = llvm.get_default_triple()
+        function = ir.Function(module, ENTRY_TYPE, name=symbol)
+        emit(ir.IRBuilder(function.append_basic_block("entry")), function)
+        return _optimised(str(module))
+
+    return Kernel(name, key, build, lambda: inspect.getsource(emit), errors)
+
+
+def _optimised(text: str) -> str:
+    """`text` after LLVM's standard -O2 pipeline for the target."""
+    module = _parse(text)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    builder = llvm.create_pass_builder(TARGET.machine(), options)
+    builder.getModulePassManager().run(module, builder)
+    return str(module)
