@@ -19,7 +19,6 @@ from symgraph.kernels.contraction.contract import (
     PACK_BYTES,
     SMALL,
     Operands,
-    contraction,
     contraction_row,
     cut_depth,
     slots,
@@ -44,7 +43,7 @@ from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.simd import Block, choose_block, split_epilogue, step_cycles
+from symgraph.kernels.tile.block import Block, choose_block, split_epilogue, step_cycles
 
 JOINED_DEPTH = 96
 """Multiply-adds a result from which on blocks may go across the ends of lines."""
@@ -88,7 +87,7 @@ def conv2d_rows(
     bias : Buffer, optional
         Contiguous [F]; [k, F] for k steps.
     activation : {'linear', 'relu'}
-        Behind steps that are taken first, such as ``"*+ relu"`` (see `simd.split_epilogue`).
+        Behind steps that are taken first, such as ``"*+ relu"`` (see `block.split_epilogue`).
     """
     check_geometry(x, w, out, strides, padding, dilation, groups)
     kh, kw, depth, features = w.shape
@@ -241,14 +240,10 @@ def tap_rows(
     if view.padded:
         lines = (values["lines_per_band"] - 1) * steps[0] + values["stage_extra"] + 1
         values["stage"], values["stage_slot"] = slots(scratch, tiles, lines * values["stage_row"])
-    kernel = contraction(
-        block,
-        "pad" if view.padded else "none",
-        "columns" if weights.depth_step == size else "rows",
-        activation,
-        joined,
-    )
-    return [contraction_row(kernel, values, offsets[::run_taps], [t.offset for t in taps])]
+    stage = "pad" if view.padded else "none"
+    layout = "columns" if weights.depth_step == size else "rows"
+    places = [t.offset for t in taps]
+    return [contraction_row(block, stage, layout, activation, values, offsets[::run_taps], places, joined)]
 
 
 def _choose(values: Operands, taps: int, dtype: np.dtype) -> tuple[Block, bool]:

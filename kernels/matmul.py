@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import product
 from typing import Any
 
@@ -15,18 +14,17 @@ from symgraph.kernels.contraction.contract import (
     BAND_BYTES,
     SMALL,
     Operands,
-    contraction,
     contraction_row,
     cut_depth,
     slots,
 )
 from symgraph.kernels.contraction.packed import pack_row
 from symgraph.kernels.contraction.partials import partial_sum_row
+from symgraph.kernels.copies import copy_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
-from symgraph.kernels.run.jit import Kernel, ir_kernel
 from symgraph.kernels.run.machine import Address, Row
-from symgraph.kernels.tile.emit import Code, float_type
-from symgraph.kernels.tile.simd import Block, choose_block, choose_direct_block, split_epilogue
+from symgraph.kernels.tile.block import Block, choose_block, choose_direct_block, split_epilogue
+from symgraph.kernels.tile.emit import float_type
 
 DIRECT_ROWS = 8
 """Up to this many rows B is read where it lies: packing would cost more than it saves."""
@@ -58,7 +56,7 @@ def matmul_rows(
     bias : Buffer, optional
         Contiguous [N]; [k, N] for k steps.
     activation : {'linear', 'relu'}
-        Behind steps that are taken first, such as ``"*+ relu"`` (see `simd.split_epilogue`).
+        Behind steps that are taken first, such as ``"*+ relu"`` (see `block.split_epilogue`).
     accumulate : bool
         Add to what out holds.
     """
@@ -150,14 +148,13 @@ class _Job:
         stage = "copy" if along == "rows" else "none"
         before = self._pack(values, block, threads) if layout == "packed" else []
         if parts[1] == 1:
-            kernel = contraction(block, stage, layout, self.activation)
-            return [*before, contraction_row(kernel, values, [0], [0])]
+            return [*before, contraction_row(block, stage, layout, self.activation, values, [0], [0])]
         partial = scratch((parts[1], self.rows, self.columns), self.dtype)
         values |= {"c": partial.address, "c_step": self.columns * size, "bias": 0, "accumulate": 0,
                    "c_part": self.rows * self.columns * size}  # fmt: skip
         return [
             *before,
-            contraction_row(contraction(block, stage, layout, "linear"), values, [0], [0]),
+            contraction_row(block, stage, layout, "linear", values, [0], [0]),
             partial_sum_row(self.dtype.name, partial.address, parts[1], self.rows, self.columns, c,
                             self.c_row, bias=self.bias, activation=self.activation,
                             accumulate=self.accumulate, threads=threads),
@@ -250,30 +247,8 @@ def _unit_stride(x: Buffer, plans: list[Row], threads: int, scratch: Scratch) ->
     if x.size == 0 or x.dtype.itemsize in x.strides[-2:] or 1 in x.shape[-2:]:
         return x
     copy = scratch(x.shape, x.dtype)
-    batch = x.shape[:-2]
-    for place in product(*(range(n) for n in batch)):
-        source = x.offset + sum(i * s for i, s in zip(place, x.strides, strict=False))
-        target = copy.offset + sum(i * s for i, s in zip(place, copy.strides, strict=False))
-        operands: tuple[int | Address, ...] = (
-            Address(x.base, source), *x.strides[-2:], Address(copy.base, target), *x.shape[-2:])  # fmt: skip
-        plans.append(Row(_gather(x.dtype.name), operands))
+    plans += copy_rows(x, copy, threads=threads, scratch=scratch)
     return copy
-
-
-@cache
-def _gather(dtype: str) -> Kernel:
-    """Kernel: copy a matrix with any strides to a contiguous one."""
-
-    def emit(builder: Any, function: Any) -> None:
-        code = Code(builder, function)
-        w = code.words(("source", "row", "column", "target", "rows", "columns"))
-        size, kind = np.dtype(dtype).itemsize, float_type(dtype)
-        with code.loop(w.rows) as i, code.loop(w.columns) as j:
-            value = code.load(w.source + i * w.row + j * w.column, kind)
-            code.store(value, w.target + (i * w.columns + j) * size)
-        code.finish()
-
-    return ir_kernel(f"gather_matrix[{dtype}]", emit, dtype)
 
 
 def _check(a: Buffer, b: Buffer, out: Buffer) -> None:

@@ -10,22 +10,21 @@ far-apart lines, a part of it is staged next to the packed B.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.run.buffer import Scratch
-from symgraph.kernels.run.jit import Kernel, ir_kernel
+from symgraph.kernels.run.integers import greatest, least, over, parted, parts_of, share
+from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.run.memory import address_of, clear_bytes, copy_bytes, load_int
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.emit import Code, Int
-from symgraph.kernels.tile.simd import Block, Tile, emit_block, emit_pack, emit_pack_transposed
+from symgraph.kernels.tile.block import Block
+from symgraph.kernels.tile.multiply import Multiply, Pack, PackTransposed, Panel, Tile
+from symgraph.kernels.tile.words import Word, filling, named, slot
 
 PACK_BYTES = min(512 << 10, TARGET.l2_bytes // 2)
 """Packed B that a tile keeps at hand: half of L2. More than this was measured to gain nothing."""
@@ -37,64 +36,350 @@ SMALL = 1 << 20
 Operands = dict[str, Any]
 """Operands of a kernel by name: sizes and byte steps are int, places are Address."""
 
-NAMES = (
-    # Addresses; `pack` and `stage` are cut into slots, one per tile.
-    "a", "b", "c", "bias", "pack", "pack_slot", "stage", "stage_slot",
+
+class Contraction(NamedTuple):
+    """The words of a contraction: addresses, byte steps, numbers of elements.
+
+    After them come `runs` offsets into A and `taps` offsets into B.
+    """
+
+    a: Word
+    b: Word
+    c: Word
+    bias: Word = 0
+    # Laid out like C, for the activation "gated": results where it is positive, zeros elsewhere.
+    gate: Word = 0
+    # Packed B and staged A are cut into slots, one per tile.
+    pack: Word = 0
+    pack_slot: Word = 0
+    stage: Word = 0
+    stage_slot: Word = 0
     # The grid of tiles: batches x parts of the depth x parts of the columns x parts of the rows.
-    "parts_batch", "parts_depth", "parts_columns", "parts_rows", "c_part",
-    "batches", "inner_batches", "a_batch", "a_inner", "b_batch", "b_inner", "c_batch", "c_inner",
+    parts_batch: Word = 1
+    parts_depth: Word = 1
+    parts_columns: Word = 1
+    parts_rows: Word = 1
+    c_part: Word = 0
+    batches: Word = 1
+    inner_batches: Word = 1
+    a_batch: Word = 0
+    a_inner: Word = 0
+    b_batch: Word = 0
+    b_inner: Word = 0
+    c_batch: Word = 0
+    c_inner: Word = 0
     # Rows: units of (sample, band of lines, band of blocks in a line).
-    "samples", "lines", "lines_per_band", "length", "blocks_per_band",
-    "a_sample", "a_row", "a_step", "a_depth", "c_sample", "c_row", "c_step",
+    samples: Word = 1
+    lines: Word = 1
+    lines_per_band: Word = 1
+    length: Word = 0
+    blocks_per_band: Word = 0
+    a_sample: Word = 0
+    a_row: Word = 0
+    a_step: Word = 0
+    a_depth: Word = 0
+    c_sample: Word = 0
+    c_row: Word = 0
+    c_step: Word = 0
     # Depth and columns; `run_taps` taps form a run, `chunk` is the part of `depth` that is packed at once.
-    "runs", "run_taps", "taps", "depth", "chunk", "groups", "columns", "panel_chunk",
-    "b_depth", "b_column", "b_group", "a_group", "accumulate",
-    # Staging of padded lines: `stage_step` source lines per output line and `stage_extra` more.
-    "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
-    "stage_left", "stage_middle", "stage_right",
+    runs: Word = 1
+    run_taps: Word = 1
+    taps: Word = 1
+    depth: Word = 0
+    chunk: Word = 0
+    groups: Word = 1
+    columns: Word = 0
+    panel_chunk: Word = 0
+    b_depth: Word = 0
+    b_column: Word = 0
+    b_group: Word = 0
+    a_group: Word = 0
+    accumulate: Word = 0
+    # The block: its rows and columns, and the bytes of an element.
+    block_rows: Word = 1
+    block_width: Word = 1
+    size: Word = 4
+    # How A and B are met: a number of `STAGES` and of `LAYOUTS`; whether a band's lines count as one.
+    staged: Word = 0
+    layout: Word = 0
+    joined: Word = 0
+    # Staging of padded lines, `stage_line` apart in A: `stage_step` lines of A per line of C, `stage_extra`
+    # more.
+    stage_line: Word = 0
+    stage_row: Word = 0
+    stage_step: Word = 0
+    stage_extra: Word = 0
+    stage_top: Word = 0
+    stage_height: Word = 0
+    stage_skip: Word = 0
+    stage_left: Word = 0
+    stage_middle: Word = 0
+    stage_right: Word = 0
     # Where it is not 0: the runs are this many lines of taps, one below the other. Lines of taps that see
     # nothing but zeros above or below A are left out.
-    "tap_lines",
-    # Laid out like C, for the activation "gated": results where it is positive, zeros elsewhere.
-    "gate",
-)  # fmt: skip
+    tap_lines: Word = 0
+
+
+STAGES = ("none", "pad", "copy")
+"""A is read where it lies; its lines get zero borders; it is transposed, and a chunk is brought together."""
+LAYOUTS = ("rows", "columns", "packed", "direct")
+"""B has contiguous rows, or columns, and is packed; was packed before (by `packed.py`); is read in place."""
+_PAD, _COPY = STAGES.index("pad"), STAGES.index("copy")
+_COLUMNS, _PACKED, _DIRECT = (LAYOUTS.index(name) for name in ("columns", "packed", "direct"))
+_WORDS = 8 * len(Contraction._fields)
+
+
+class Chunk(NamedTuple):
+    """A part of B, panels of columns times a piece of the depth, and the matrices of its batch."""
+
+    a: Word
+    b: Word
+    c: Word
+    stage: Word
+    packed: Word
+    panels: Word
+    panel: Word
+    panel_end: Word
+    at: Word
+    count: Word
+    load: Word
+    last: Word
+
+
+words, multiply, pack = named(Contraction), slot(Tile), slot(Panel)
+
+
+def contraction(operands, tile):
+    """C = A times B, for one tile of the grid."""
+    w = words(operands)
+    lists = address_of(operands) + _WORDS
+    rest, part_rows = parted(tile, w.parts_rows)
+    rest, part_columns = parted(rest, w.parts_columns)
+    part_batch, part_depth = parted(rest, w.parts_depth)
+    # Columns past a group's last are zero in the packed panels.
+    panels = parts_of(w.columns, w.block_width)
+    units = w.samples * line_bands(w) * block_bands(w)
+    first_unit, end_unit = share(part_rows, w.parts_rows, units)
+    first_panel, end_panel = share(part_columns, w.parts_columns, panels * w.groups)
+    first_depth, end_depth = share(part_depth, w.parts_depth, w.depth)
+    first_batch, end_batch = share(part_batch, w.parts_batch, w.batches)
+    for batch in range(first_batch, end_batch):
+        outer, inner = parted(batch, w.inner_batches)
+        a = w.a + outer * w.a_batch + inner * w.a_inner
+        b = w.b + outer * w.b_batch + inner * w.b_inner
+        c = w.c + outer * w.c_batch + inner * w.c_inner + part_depth * w.c_part
+        for panel in range(first_panel, end_panel, w.panel_chunk):
+            panel_end = least(panel + w.panel_chunk, end_panel)
+            # An empty depth still runs once: it stores zeros, or the bias.
+            for at in range(first_depth, greatest(end_depth, first_depth + 1), w.chunk):
+                count = least(w.chunk, end_depth - at)
+                load, last = (at != first_depth) | w.accumulate, at + count >= end_depth
+                stage, packed = w.stage + tile * w.stage_slot, w.pack + tile * w.pack_slot
+                chunk = Chunk(a, b, c, stage, packed, panels, panel, panel_end, at, count, load, last)
+                if w.layout < _PACKED:
+                    pack_chunk(w, chunk, lists)
+                for unit in range(first_unit, end_unit):
+                    multiply_unit(w, chunk, lists, unit)
+    return 0
+
+
+@inlined
+def line_bands(w):
+    """Bands of the lines of a sample."""
+    return parts_of(w.lines, w.lines_per_band)
+
+
+@inlined
+def block_bands(w):
+    """Bands of the blocks of a line."""
+    return parts_of(parts_of(w.length, w.block_rows), w.blocks_per_band)
+
+
+@inlined
+def panel_bytes(w, chunk):
+    """Room that a packed panel takes."""
+    return w.taps * chunk.count * w.block_width * w.size
+
+
+@inlined
+def pack_chunk(w, chunk, lists):
+    """Bring the chunk of B into panels: [panel][tap][depth][column]."""
+    for panel in range(chunk.panel, chunk.panel_end):
+        group, place = parted(panel, chunk.panels)
+        column = place * w.block_width
+        source = chunk.b + group * w.b_group + column * w.b_column + chunk.at * w.b_depth
+        target = chunk.packed + (panel - chunk.panel) * panel_bytes(w, chunk)
+        step = w.b_column if w.layout == _COLUMNS else w.b_depth
+        for tap in range(w.taps):
+            offset = load_int(lists + 8 * (w.runs + tap))
+            pack(Panel(source + offset, step, chunk.count, w.columns - column, target))
+            target += chunk.count * w.block_width * w.size
+
+
+@inlined
+def multiply_unit(w, chunk, lists, unit):
+    """All blocks of one unit: a band of lines, or a band of a line, of one sample."""
+    bands = block_bands(w)
+    sample, rest = parted(unit, line_bands(w) * bands)
+    line_band, block_band = parted(rest, bands)
+    line, first_block = line_band * w.lines_per_band, block_band * w.blocks_per_band
+    lines = least(w.lines_per_band, w.lines - line)
+    source, target = chunk.a + sample * w.a_sample, chunk.c + sample * w.c_sample
+    # The lines of a band may count as one long line.
+    length = lines * w.length if w.joined else w.length
+    blocks = parts_of(length, w.block_rows)
+    end_block = blocks if w.joined else least(first_block + w.blocks_per_band, blocks)
+    lowest = least(first_block * w.block_rows, length - w.block_rows)
+    if w.staged == _PAD:
+        stage_lines(w, chunk.stage, source, line, lines)
+    elif w.staged == _COPY:
+        highest = least(end_block * w.block_rows, length)
+        for k in range(chunk.count):
+            place = source + (chunk.at + k) * w.a_depth + lowest * w.size
+            copy_bytes(chunk.stage + k * w.stage_row, place, (highest - lowest) * w.size)
+    for panel in range(chunk.panel, chunk.panel_end):
+        for y in range(line, line + 1 if w.joined else line + lines):
+            for i in range(first_block, end_block):
+                start = least(i * w.block_rows, length - w.block_rows)
+                skip = i * w.block_rows - start
+                multiply_block(w, chunk, lists, Place(source, target, line, y, start, skip, lowest), panel)
+
+
+class Place(NamedTuple):
+    """A block's first row, `start` of line `y` of a unit from `line` on, and the rows that it skips."""
+
+    source: Word
+    target: Word
+    line: Word
+    y: Word
+    start: Word
+    skip: Word
+    lowest: Word
+
+
+@inlined
+def multiply_block(w, chunk, lists, place, panel):
+    """One block of one panel."""
+    group, column = parted(panel, chunk.panels)
+    column *= w.block_width
+    if w.layout == _DIRECT:
+        b = chunk.b + group * w.b_group + column * w.b_column + chunk.at * w.b_depth
+    elif w.layout == _PACKED:
+        b = chunk.b + (chunk.at * chunk.panels + panel * chunk.count) * w.block_width * w.size
+    else:
+        b = chunk.packed + (panel - chunk.panel) * panel_bytes(w, chunk)
+    # A block of joined lines touches two of them at most.
+    below = over(place.start, w.length) if w.joined else 0
+    x = place.start - below * w.length
+    y, end_y = place.y + below, place.y + below + (w.joined & (x + w.block_rows > w.length))
+    line_step = w.stage_step * w.stage_row if w.staged == _PAD else w.a_row
+    first_run, runs = 0, w.runs
+    if w.staged == _PAD:
+        # The lower a line, the sooner its runs begin and end.
+        first_run, runs = seen_runs(w, end_y)[0], seen_runs(w, y)[1]
+        a = chunk.stage + (y - place.line) * line_step + x * w.a_step
+    elif w.staged == _COPY:
+        a = chunk.stage + (x - place.lowest) * w.size
+    else:
+        a = place.source + y * line_step + x * w.a_step
+    if w.staged != _COPY:
+        a += group * w.a_group + chunk.at * w.a_depth
+    across = (group * w.columns + column) * w.size
+    c = place.target + place.y * w.c_row + place.start * w.c_step + across
+    depth_step = w.stage_row if w.staged == _COPY else w.a_depth
+    bias = w.bias + across if w.bias != 0 else 0
+    multiply(
+        Tile(
+            a=a,
+            row_step=w.a_step,
+            depth_step=depth_step,
+            first_run=first_run,
+            runs=runs,
+            run_step=0,
+            run_offsets=lists,
+            depth=chunk.count * w.run_taps,
+            b=b,
+            b_step=w.b_depth,
+            c=c,
+            c_step=w.c_step,
+            columns=w.columns - column,
+            skip=place.skip,
+            load=chunk.load,
+            last=chunk.last,
+            bias=bias,
+            bias_step=w.groups * w.columns * w.size,
+            gate=c + w.gate - w.c,
+            turn=w.length - x,
+            jump=line_step - w.length * w.a_step,
+        )
+    )
+
+
+@inlined
+def seen_runs(w, y):
+    """The runs of output line y that see more than the border of A: from the first to past the last."""
+    if w.tap_lines == 0:
+        return 0, w.runs
+    top = y * w.stage_step - w.stage_top
+    first = least(greatest(-top, 0), w.tap_lines)
+    end = least(greatest(w.stage_height - top, first), w.tap_lines)
+    per_line = over(w.runs, w.tap_lines)
+    return first * per_line, end * per_line
+
+
+@inlined
+def stage_lines(w, stage, source, first_line, lines):
+    """Copy the lines of A that `lines` output lines see to `stage`, with zeros where they leave A."""
+    top = first_line * w.stage_step - w.stage_top
+    for i in range((lines - 1) * w.stage_step + w.stage_extra + 1):
+        target, y = stage + i * w.stage_row, top + i
+        if 0 <= y < w.stage_height:
+            clear_bytes(target, w.stage_left)
+            copy_bytes(target + w.stage_left, source + y * w.stage_line + w.stage_skip, w.stage_middle)
+            clear_bytes(target + w.stage_left + w.stage_middle, w.stage_right)
+        else:
+            clear_bytes(target, w.stage_row)
 
 
 @cache
-def contraction(block: Block, stage: str, layout: str, activation: str, joined: bool = False) -> Kernel:
-    """The kernel for one block size.
+def contraction_kernel(block: Block, layout: str, activation: str, joined: bool = False) -> Kernel:
+    """The kernel for one block size; see `LAYOUTS`.
 
-    `stage` is "none", "pad" (lines of A get zero borders) or "copy" (A is transposed: a chunk of it is
-    brought together). `layout` tells how B is read: "rows" or "columns" are contiguous and get packed, or
-    "direct" (contiguous rows that are read where they lie), or "packed" (by `packed.py`, before). Under
-    `joined`, the lines of a band count as one line, so that blocks may begin in one and end in the next; C's
-    lines follow each other without gaps then, and have at least a block's rows.
+    Under `joined`, the lines of a band count as one line, so that blocks may begin in one and end in the
+    next; C's lines follow each other without gaps then, and have at least a block's rows.
     """
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code = Code(builder, function)
-        _emit(code, code.words(NAMES), block, stage, layout, activation, joined)
-        code.finish()
-
-    name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}, {stage}"
+    packing = PackTransposed(block) if layout == "columns" else Pack(block)
+    tile = Multiply(block, activation, direct=layout == "direct", turning=joined)
+    name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}"
     name += f", {layout}, {activation}{', joined' if joined else ''}]"
-    return ir_kernel(name, emit, (block, stage, layout, activation, joined))
+    slots = dict([filling(Tile, tile), filling(Panel, packing)])
+    return numba_kernel(name, contraction, (tile, packing), slots=slots)
 
 
 def contraction_row(
-    kernel: Kernel, values: Operands, run_offsets: Sequence[int], tap_offsets: Sequence[int]
+    block: Block,
+    stage: str,
+    layout: str,
+    activation: str,
+    values: Operands,
+    run_offsets: Sequence[int],
+    tap_offsets: Sequence[int],
+    joined: bool = False,
 ) -> Row:
-    """A row from named operands; names that are left out are 0. Offsets are bytes into A and B."""
-    defaults: Operands = {
-        "parts_batch": 1, "parts_depth": 1, "parts_columns": 1, "parts_rows": 1, "batches": 1,
-        "inner_batches": 1, "samples": 1, "lines": 1, "lines_per_band": 1, "groups": 1,
-        "runs": len(run_offsets), "run_taps": 1, "taps": len(tap_offsets),
-    }  # fmt: skip
-    values = defaults | values
-    unknown = set(values) - set(NAMES)
-    assert not unknown, f"unknown operands {unknown}"
-    operands = [values.get(name, 0) for name in NAMES]
-    tiles = math.prod(values[f"parts_{axis}"] for axis in ("batch", "depth", "columns", "rows"))
+    """A row from named operands; names that are left out have their defaults. Offsets are bytes."""
+    operands = Contraction(
+        **values,
+        runs=len(run_offsets),
+        taps=len(tap_offsets),
+        block_rows=block.rows,
+        block_width=block.width,
+        size=block.size,
+        staged=STAGES.index(stage),
+        layout=LAYOUTS.index(layout),
+        joined=int(joined),
+    )
+    tiles = operands.parts_batch * operands.parts_depth * operands.parts_columns * operands.parts_rows
+    kernel = contraction_kernel(block, layout, activation, joined)
     return Row(kernel, (*operands, *run_offsets, *tap_offsets), tiles)
 
 
@@ -112,221 +397,3 @@ def cut_depth(depth: int, taps: int, panels: int, block: Block) -> tuple[int, in
         target = max(16, 2048 // block.size // max(1, taps))
         chunk = -(-depth // -(-depth // target))
     return chunk, min(panels, max(1, PACK_BYTES // (chunk * line)))
-
-
-def _emit(
-    code: Code, w: SimpleNamespace, block: Block, stage: str, layout: str, activation: str, joined: bool
-) -> None:
-    part_rows = code.tile % w.parts_rows
-    rest = code.tile // w.parts_rows
-    part_columns, rest = rest % w.parts_columns, rest // w.parts_columns
-    part_depth, part_batch = rest % w.parts_depth, rest // w.parts_depth
-    w.gate_shift = w.gate - w.c
-    w.pack += code.tile * w.pack_slot
-    w.stage += code.tile * w.stage_slot
-    w.c += part_depth * w.c_part
-    # Columns past a group's last are zero in the packed panels.
-    w.panels = (w.columns + (block.width - 1)) // block.width
-    w.blocks = (w.length + (block.rows - 1)) // block.rows
-    w.line_bands = (w.lines + w.lines_per_band - 1) // w.lines_per_band
-    w.block_bands = (w.blocks + w.blocks_per_band - 1) // w.blocks_per_band
-    first_unit, end_unit = code.share(part_rows, w.parts_rows, w.samples * w.line_bands * w.block_bands)
-    first_panel, end_panel = code.share(part_columns, w.parts_columns, w.panels * w.groups)
-    first_depth, end_depth = code.share(part_depth, w.parts_depth, w.depth)
-    first_batch, end_batch = code.share(part_batch, w.parts_batch, w.batches)
-    with code.loop(end_batch, first_batch) as batch:
-        outer, inner = batch // w.inner_batches, batch % w.inner_batches
-        here = SimpleNamespace(**vars(w))
-        here.a = w.a + outer * w.a_batch + inner * w.a_inner
-        here.b = w.b + outer * w.b_batch + inner * w.b_inner
-        here.c = w.c + outer * w.c_batch + inner * w.c_inner
-        # An empty depth still runs once: it stores zeros, or the bias.
-        stop = code.maximum(end_depth, first_depth + 1)
-        with (
-            code.loop(end_panel, first_panel, w.panel_chunk) as panel,
-            code.loop(stop, first_depth, w.chunk) as at,
-        ):
-            here.panel, here.panel_end = panel, code.minimum(panel + w.panel_chunk, end_panel)
-            here.at, here.count = at, code.minimum(w.chunk, end_depth - at)
-            here.load = code.builder.or_(at.differs(first_depth), w.accumulate.differs(0))
-            here.last = at + here.count >= end_depth
-            if layout in ("rows", "columns"):
-                _emit_pack(code, here, block, layout)
-            with code.loop(end_unit, first_unit) as unit:
-                _emit_unit(code, here, block, unit, stage, layout, activation, joined)
-
-
-def _panel_bytes(w: SimpleNamespace, block: Block) -> Int:
-    return w.taps * w.count * (block.width * block.size)
-
-
-def _emit_pack(code: Code, w: SimpleNamespace, block: Block, layout: str) -> None:
-    """Bring the chunk of B into panels: [panel][tap][depth][column]."""
-    pack = emit_pack_transposed if layout == "columns" else emit_pack
-    line = block.width * block.size
-    with code.loop(w.panel_end, w.panel) as panel, code.loop(w.taps) as tap:
-        group, column = panel // w.panels, panel % w.panels * block.width
-        source = w.b + group * w.b_group + column * w.b_column + w.at * w.b_depth
-        source += code.word(w.runs + tap + len(NAMES))
-        target = w.pack + (panel - w.panel) * _panel_bytes(w, block) + tap * w.count * line
-        pack(
-            code,
-            block,
-            source,
-            w.b_column if layout == "columns" else w.b_depth,
-            w.count,
-            w.columns - column,
-            target,
-        )
-
-
-def _emit_unit(
-    code: Code,
-    w: SimpleNamespace,
-    block: Block,
-    unit: Int,
-    stage: str,
-    layout: str,
-    activation: str,
-    joined: bool,
-) -> None:
-    """All blocks of one unit: a band of lines, or a band of a line, of one sample."""
-    sample, rest = unit // (w.line_bands * w.block_bands), unit % (w.line_bands * w.block_bands)
-    u = SimpleNamespace(**vars(w))
-    u.line = rest // w.block_bands * w.lines_per_band
-    u.lines_end = code.minimum(u.line + w.lines_per_band, w.lines)
-    u.block = rest % w.block_bands * w.blocks_per_band
-    u.block_end = code.minimum(u.block + w.blocks_per_band, w.blocks)
-    u.source = w.a + sample * w.a_sample
-    u.target = w.c + sample * w.c_sample
-    u.lowest = code.minimum(u.block * block.rows, w.length - block.rows)
-    if stage == "pad":
-        emit_padded_lines(code, w, u.source, u.line, u.lines_end - u.line)
-    elif stage == "copy":
-        highest = code.minimum((u.block_end - 1) * block.rows, w.length - block.rows) + block.rows
-        with code.loop(w.count) as k:
-            place = u.source + (w.at + k) * w.a_depth + u.lowest * block.size
-            code.copy(w.stage + k * w.stage_row, place, (highest - u.lowest) * block.size)
-    with code.loop(w.panel_end, w.panel) as panel:
-        if joined:
-            pixels = (u.lines_end - u.line) * w.length
-            with code.loop((pixels + (block.rows - 1)) // block.rows) as i:
-                place = _across_lines(code, u, block, stage, i, pixels)
-                _emit_tile(code, u, block, panel, place, stage, layout, activation)
-        else:
-            with code.loop(u.lines_end, u.line) as y, code.loop(u.block_end, u.block) as i:
-                place = _in_line(code, u, block, stage, y, i)
-                _emit_tile(code, u, block, panel, place, stage, layout, activation)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a block lies: its A (without depth and group) and C (without column), what it skips and sees."""
-
-    a: Int
-    c: Int
-    skip: Int
-    first_run: Int
-    runs: Int
-    row_offsets: tuple[Int, ...] = ()
-
-
-def _in_line(code: Code, u: SimpleNamespace, block: Block, stage: str, y: Int, i: Int) -> _Place:
-    """Block i of line y; the last block of a line overlaps its neighbour."""
-    start = code.minimum(i * block.rows, u.length - block.rows)
-    if stage == "pad":
-        a = u.stage + (y - u.line) * u.stage_step * u.stage_row + start * u.a_step
-        first_run, runs = _seen_runs(code, u, y)
-    else:
-        first_run, runs = code.number(0), u.runs
-        a = u.source + y * u.a_row + start * u.a_step
-        if stage == "copy":
-            a = u.stage + (start - u.lowest) * block.size
-    return _Place(a, u.target + y * u.c_row + start * u.c_step, i * block.rows - start, first_run, runs)
-
-
-def _across_lines(code: Code, u: SimpleNamespace, block: Block, stage: str, i: Int, pixels: Int) -> _Place:
-    """Block i of a band whose lines count as one; a block touches two lines at most."""
-    start = code.minimum(i * block.rows, pixels - block.rows)
-    y, x = start // u.length, start % u.length
-    line_step = u.stage_step * u.stage_row if stage == "pad" else u.a_row
-    jump = line_step - u.length * u.a_step
-    offsets = tuple(u.a_step * m + code.select(x + m >= u.length, jump, 0) for m in range(block.rows))
-    base = u.stage if stage == "pad" else u.source + u.line * u.a_row
-    first_run, runs = code.number(0), u.runs
-    if stage == "pad":
-        last = code.select(x + (block.rows - 1) >= u.length, y + 1, y)
-        # The lower a line, the sooner its runs begin and end.
-        first_run, runs = _seen_runs(code, u, u.line + last)[0], _seen_runs(code, u, u.line + y)[1]
-    return _Place(
-        base + y * line_step + x * u.a_step,
-        u.target + u.line * u.c_row + start * u.c_step,
-        i * block.rows - start,
-        first_run,
-        runs,
-        offsets,
-    )
-
-
-def _emit_tile(
-    code: Code,
-    u: SimpleNamespace,
-    block: Block,
-    panel: Int,
-    place: _Place,
-    stage: str,
-    layout: str,
-    activation: str,
-) -> None:
-    """One block of one panel."""
-    group, column = panel // u.panels, panel % u.panels * block.width
-    if layout == "direct":
-        b = u.b + group * u.b_group + column * u.b_column + u.at * u.b_depth
-    elif layout == "packed":
-        b = u.b + (u.at * u.panels + panel * u.count) * (block.width * block.size)
-    else:
-        b = u.pack + (panel - u.panel) * _panel_bytes(u, block)
-    a = place.a if stage == "copy" else place.a + group * u.a_group + u.at * u.a_depth
-    across = (group * u.columns + column) * block.size
-    c = place.c + across
-    gated = activation == "gated"
-    emit_block(code, block, Tile(
-        a=a, row_step=u.a_step, depth_step=u.stage_row if stage == "copy" else u.a_depth,
-        depth=u.count * u.run_taps, runs=place.runs, first_run=place.first_run,
-        run_offset=lambda run: code.word(run + len(NAMES)), b=b,
-        b_step=u.b_depth if layout == "direct" else None,
-        c=c, c_step=u.c_step, gate=c + u.gate_shift if gated else None,
-        columns=u.columns - column, skip=place.skip, load=u.load, last=u.last,
-        bias=code.select(u.bias.differs(0), u.bias + across, 0),
-        bias_step=u.groups * u.columns * block.size,
-        activation="linear" if gated else activation, row_offsets=place.row_offsets,
-    ))  # fmt: skip
-
-
-def _seen_runs(code: Code, w: SimpleNamespace, y: Int) -> tuple[Int, Int]:
-    """The runs of output line y that see more than the border of A: from the first to past the last."""
-    top = y * w.stage_step - w.stage_top
-    first = code.minimum(code.maximum(code.number(0) - top, 0), w.tap_lines)
-    end = code.minimum(code.maximum(w.stage_height - top, first), w.tap_lines)
-    per_line = w.runs // code.maximum(w.tap_lines, 1)
-    chosen = w.tap_lines.differs(0)
-    return code.select(chosen, first * per_line, 0), code.select(chosen, end * per_line, w.runs)
-
-
-def emit_padded_lines(code: Code, w: SimpleNamespace, source: Int, first_line: Int, lines: Int) -> None:
-    """Copy the lines of A that `lines` output lines see to `w.stage`, with zeros where they leave A."""
-    top = first_line * w.stage_step - w.stage_top
-    with code.loop((lines - 1) * w.stage_step + w.stage_extra + 1) as i:
-        target = w.stage + i * w.stage_row
-        y = top + i
-        inside = code.builder.and_(y >= 0, y < w.stage_height)
-
-        def copy(target: Int = target, y: Int = y) -> None:
-            code.clear(target, w.stage_left)
-            code.copy(target + w.stage_left, source + y * w.a_row + w.stage_skip, w.stage_middle)
-            code.clear(target + w.stage_left + w.stage_middle, w.stage_right)
-
-        def clear(target: Int = target) -> None:
-            code.clear(target, w.stage_row)
-
-        code.either(inside, copy, clear)

@@ -17,7 +17,7 @@ import numpy as np
 
 from symgraph.kernels.contraction.contract import SMALL
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.simd import Block, choose_block, row_limit, step_cycles
+from symgraph.kernels.tile.block import Block, choose_block, row_limit, step_cycles
 
 TAPS = 3
 """Height and width of the kernels that have an algorithm to choose."""

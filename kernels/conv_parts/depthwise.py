@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.contraction.contract import BAND_BYTES, SMALL, Operands, emit_padded_lines, slots
+from symgraph.kernels.contraction.contract import BAND_BYTES, SMALL, Operands, slots
 from symgraph.kernels.contraction.partials import partial_sum_row
 from symgraph.kernels.conv_parts.geometry import Lattice, Padding, Pair, Tap, View, lattice, phase_taps
 from symgraph.kernels.run.buffer import Buffer, Scratch
@@ -26,7 +26,7 @@ from symgraph.kernels.run.jit import Kernel, ir_kernel
 from symgraph.kernels.run.machine import Row
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.emit import Code, Int, float_type, vector_type, zero
-from symgraph.kernels.tile.simd import ACTIVATIONS, apply_steps, split_epilogue
+from symgraph.kernels.tile.simd import ACTIVATIONS, apply_steps, emit_padded_lines, split_epilogue
 
 _PIXELS = 8
 _COLLIDING = 1024
@@ -37,8 +37,8 @@ _SUMS = 9
 """Taps whose sums the weight gradient holds in registers at once."""
 _NAMES = (
     "a", "b", "c", "bias", "stage", "stage_slot", "tiles", "samples", "lines", "lines_per_band", "length",
-    "channels", "a_sample", "a_line", "a_row", "a_step", "b_sample", "b_line", "c_sample", "c_row", "c_step",
-    "c_part", "taps", "rows", "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height",
+    "channels", "a_sample", "a_line", "stage_line", "a_step", "b_sample", "b_line", "c_sample", "c_row",
+    "c_step", "c_part", "taps", "rows", "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height",
     "stage_skip", "stage_left", "stage_middle", "stage_right",
     # The distance of pixels, where they are staged too; of a staged line of `stage_width` pixels, those from
     # `stage_first` up to `stage_end` are A's.
@@ -81,7 +81,7 @@ def _spread_lines(code: Code, w: SimpleNamespace, source: Int, first_line: Int, 
         inside = code.builder.and_(inside, code.builder.and_(x >= w.stage_first, x < w.stage_end))
 
         def copy(target: Int = target, x: Int = x, y: Int = y) -> None:
-            place = source + y * w.a_row + w.stage_skip + (x - w.stage_first) * length
+            place = source + y * w.stage_line + w.stage_skip + (x - w.stage_first) * length
             code.copy(target, place, length)
 
         def clear(target: Int = target) -> None:

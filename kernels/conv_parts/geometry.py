@@ -85,7 +85,7 @@ class View:
         copied = max(0, end - first)
         before = min(self.width, max(0, -self.left)) if copied else self.width
         return {
-            "a_row": width * pixel, "stage_row": self.width * pixel, "stage_step": steps[0],
+            "stage_line": width * pixel, "stage_row": self.width * pixel, "stage_step": steps[0],
             "stage_extra": self.extra, "stage_top": -self.top, "stage_height": height,
             "stage_skip": first * pixel, "stage_left": before * pixel, "stage_middle": copied * pixel,
             "stage_right": (self.width - before - copied) * pixel,

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.contraction.contract import SMALL, Operands, emit_padded_lines, slots
+from symgraph.kernels.contraction.contract import SMALL, Operands, slots
 from symgraph.kernels.contraction.partials import partial_sum_row
 from symgraph.kernels.conv_parts.algorithm import takes_winograd_weight_gradient
 from symgraph.kernels.conv_parts.depthwise import depthwise_weight_gradient_rows
@@ -26,8 +26,9 @@ from symgraph.kernels.reduce import reduce_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.run.jit import Kernel, ir_kernel
 from symgraph.kernels.run.machine import Row
-from symgraph.kernels.tile.emit import Code, Int, zero
-from symgraph.kernels.tile.simd import Block, Tile, choose_block, column_masks, emit_block, emit_pack
+from symgraph.kernels.tile.block import Block, choose_block
+from symgraph.kernels.tile.emit import Code, Int, vector_type, zero
+from symgraph.kernels.tile.simd import Tile, column_masks, emit_block, emit_pack, emit_padded_lines
 
 BAND_STEPS = 256
 """Output pixels whose gradient is packed at once: long enough to hide loading and storing the sums."""
@@ -40,7 +41,7 @@ PARTIAL_BYTES = 1 << 20
 
 NAMES = (
     "a", "b", "c", "pack", "pack_slot", "stage", "stage_slot", "parts_columns", "parts_bands", "c_part",
-    "samples", "lines", "lines_per_band", "pixels", "a_sample", "a_line", "a_row", "a_step", "b_sample",
+    "samples", "lines", "lines_per_band", "pixels", "a_sample", "a_line", "stage_line", "a_step", "b_sample",
     "b_line", "b_step", "cells", "length", "groups", "columns", "a_group", "c_step",
     "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
     "stage_left", "stage_middle", "stage_right",
@@ -140,13 +141,15 @@ def _emit_sums(
 ) -> None:
     """Add up `count` lines of the block's width, `step` bytes apart, to `columns` numbers at `target`."""
     builder = code.builder
-    cells = [[code.variable(block.vector) for _ in range(block.vectors)] for _ in range(SUM_STEPS)]
+    cells = [
+        [code.variable(vector_type(block.dtype)) for _ in range(block.vectors)] for _ in range(SUM_STEPS)
+    ]
     for cell in (cell for row in cells for cell in row):
-        builder.store(zero(block.vector), cell)
+        builder.store(zero(vector_type(block.dtype)), cell)
 
     def add(place: Int, row: list[ir.Value]) -> None:
         for v, cell in enumerate(row):
-            value = code.load(place + v * block.lanes * block.size, block.vector)
+            value = code.load(place + v * block.lanes * block.size, vector_type(block.dtype))
             builder.store(builder.fadd(builder.load(cell), value), cell)
 
     whole = count - count % SUM_STEPS
@@ -162,7 +165,7 @@ def _emit_sums(
             total = builder.fadd(total, builder.load(row[v]))
         builder.store(total, cells[0][v])
         with code.when(load):
-            held = code.load(place, block.vector, mask)
+            held = code.load(place, vector_type(block.dtype), mask)
             builder.store(builder.fadd(builder.load(cells[0][v]), held), cells[0][v])
         code.store(builder.load(cells[0][v]), place, mask)
 

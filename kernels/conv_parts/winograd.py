@@ -35,7 +35,7 @@ from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.jit import Kernel, ir_kernel
 from symgraph.kernels.run.machine import Row
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.emit import I1, Code, Int, zero
+from symgraph.kernels.tile.emit import I1, Code, Int, vector_type, zero
 from symgraph.kernels.tile.simd import (
     ACTIVATIONS,
     Block,
@@ -155,7 +155,7 @@ class _Emitter:
         """A vector of depths of one vector of columns, where depths lie side by side."""
         code, block = self.code, self.block
         vector = block.lanes * block.size
-        store = code.variable(ir.ArrayType(block.vector, TAPS * TAPS * block.lanes))
+        store = code.variable(ir.ArrayType(vector_type(block.dtype), TAPS * TAPS * block.lanes))
         turned = Int(code, code.builder.ptrtoint(store, ir.IntType(64)))
         depth = code.minimum(depth, block.lanes)
         self._turn(source, columns, depth, turned)
@@ -165,7 +165,7 @@ class _Emitter:
 
     def _weight(self, source: Int, steps: tuple[Int, Int], mask: ir.Value | None, target: Int) -> None:
         """Transform one vector of kernels, whose lines and cells lie `steps` apart."""
-        code, kind, point = self.code, self.block.vector, self.w.u_point
+        code, kind, point = self.code, vector_type(self.block.dtype), self.w.u_point
 
         def load(i: Int, j: int) -> ir.Value:
             return code.load(source + i * steps[0] + steps[1] * j, kind, mask)
@@ -180,7 +180,11 @@ class _Emitter:
         with code.loop(TAPS) as line, code.loop(TAPS) as cell:
             here = source + line * w.b_line + cell * w.b_cell
             rows = [
-                code.load(here + w.b_column * i, block.vector, code.builder.select(columns > i, inside, none))
+                code.load(
+                    here + w.b_column * i,
+                    vector_type(block.dtype),
+                    code.builder.select(columns > i, inside, none),
+                )
                 for i in range(block.lanes)
             ]
             place = target + (line * TAPS + cell) * (block.lanes * vector)
@@ -203,9 +207,16 @@ class _Emitter:
                     # The last vector overlaps the one before, so none needs a mask.
                     start = code.minimum(c, w.channels - block.lanes) * block.size
                     matrix = self.transforms.forth
-                    emit_points(code, matrix, block.vector, partial(load, start), target + start, w.v_point)
+                    emit_points(
+                        code,
+                        matrix,
+                        vector_type(block.dtype),
+                        partial(load, start),
+                        target + start,
+                        w.v_point,
+                    )
 
-            emit_window(code, picture, place, self.side, block.vector, window)
+            emit_window(code, picture, place, self.side, vector_type(block.dtype), window)
 
     def _products(self, first: Int, panels: Int, count: Int) -> None:
         """M = V @ U for each point; `first` is the group's first panel within the chunk."""
@@ -248,7 +259,7 @@ class _Emitter:
         self, source: Int, place: Int, exist: tuple[Int, Int], column: Int, mask: ir.Value | None
     ) -> None:
         """One vector of a tile: of its pixels as many lines and columns as `exist`."""
-        code, w, kind = self.code, self.w, self.block.vector
+        code, w, kind = self.code, self.w, vector_type(self.block.dtype)
         steps, _ = split_epilogue(self.activation)
         extras = [code.variable(kind) for _ in steps or "+"]
         for number, extra in enumerate(extras):

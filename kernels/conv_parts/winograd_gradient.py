@@ -34,8 +34,9 @@ from symgraph.kernels.conv_parts.winograd_tiles import (
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.jit import Kernel, ir_kernel
 from symgraph.kernels.run.machine import Row
-from symgraph.kernels.tile.emit import Code, Int
-from symgraph.kernels.tile.simd import Block, Tile, emit_block
+from symgraph.kernels.tile.block import Block
+from symgraph.kernels.tile.emit import Code, Int, vector_type
+from symgraph.kernels.tile.simd import Tile, emit_block
 
 PIXELS = 4
 """Height and width of the tiles of the output's gradient."""
@@ -102,12 +103,17 @@ def _emit_window(
             # The last vector overlaps the one before, so none needs a mask.
             start = code.minimum(c, w.channels - block.lanes) * block.size
             emit_points(
-                code, _TRANSFORMS.forth, block.vector, partial(load, start), target + start, w.v_point
+                code,
+                _TRANSFORMS.forth,
+                vector_type(block.dtype),
+                partial(load, start),
+                target + start,
+                w.v_point,
             )
 
     sample, y, x = place
     corner = sample, y * PIXELS - w.top, x * PIXELS - w.left
-    emit_window(code, picture, corner, SIDE, block.vector, window)
+    emit_window(code, picture, corner, SIDE, vector_type(block.dtype), window)
 
 
 def _emit_gradient(
@@ -129,10 +135,10 @@ def _emit_gradient(
             mask = code.first_lanes(w.columns - column, block.lanes) if masked else None
             here = target + (panel - first) * w.g_panel + v * (block.lanes * block.size)
             pixels = partial(load, column * block.size, mask=mask)
-            emit_points(code, _TRANSFORMS.weights, block.vector, pixels, here, w.g_point)
+            emit_points(code, _TRANSFORMS.weights, vector_type(block.dtype), pixels, here, w.g_point)
 
     sample, y, x = place
-    emit_window(code, picture, (sample, y * PIXELS, x * PIXELS), PIXELS, block.vector, window)
+    emit_window(code, picture, (sample, y * PIXELS, x * PIXELS), PIXELS, vector_type(block.dtype), window)
 
 
 def _emit_products(
@@ -157,16 +163,16 @@ def _emit_sums(
 ) -> None:
     """Add one band's gradients to their sums."""
     builder = code.builder
-    total = code.variable(block.vector)
+    total = code.variable(vector_type(block.dtype))
     with code.loop(end, first) as panel, code.loop(block.vectors) as v:
         column = panel * block.width + v * block.lanes
         mask = code.first_lanes(w.columns - column, block.lanes)
         place = w.sums + column * block.size
         none = code.first_lanes(code.number(0), block.lanes)
-        builder.store(code.load(place, block.vector, builder.select(load, mask, none)), total)
+        builder.store(code.load(place, vector_type(block.dtype), builder.select(load, mask, none)), total)
         source = w.g + w.g_point * _ONE + (panel - first) * w.g_panel + v * (block.lanes * block.size)
         with code.loop(count) as i:
-            value = code.load(source + i * (block.width * block.size), block.vector)
+            value = code.load(source + i * (block.width * block.size), vector_type(block.dtype))
             builder.store(builder.fadd(builder.load(total), value), total)
         code.store(builder.load(total), place, mask)
 
@@ -178,7 +184,7 @@ def winograd_weights(block: Block) -> Kernel:
     def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
         code = Code(builder, function)
         w = code.words(_BACK_NAMES)
-        kind, vector = block.vector, block.lanes * block.size
+        kind, vector = vector_type(block.dtype), block.lanes * block.size
         total = code.variable(kind)
         panels = (w.columns + (block.width - 1)) // block.width
         first, end = code.share(code.tile, w.tiles, panels * w.channels)

@@ -24,6 +24,9 @@ import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
 
 from symgraph.kernels.run import cache as disk
@@ -45,12 +48,12 @@ def helper(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A helper without a call, for large ones.
+    """A helper whose body stands where it is called: nothing is compiled for it, and there is no call.
 
     What numba looks for after a call, an exception, refers to functions that are there only once numba has
-    compiled something: a kernel that comes from the disk would crash.
+    compiled something: a kernel that comes from the disk would crash if it met one.
     """
-    return numba.njit(error_model="numpy", fastmath=FLAGS, nogil=True, forceinline=True)(function)
+    return numba.njit(error_model="numpy", fastmath=FLAGS, nogil=True, inline="always")(function)
 
 
 @cache
@@ -197,30 +200,69 @@ def _parse(text: str) -> llvm.ModuleRef:
     return module
 
 
+Emit = Callable[[ir.IRBuilder, ir.Function], None]
+"""Writes the body of a function in LLVM IR, up to its return."""
+
+
 def numba_kernel(
-    name: str, function: Callable[..., Any], key: object = (), errors: Mapping[int, str] | None = None
+    name: str,
+    function: Callable[..., Any],
+    key: object = (),
+    errors: Mapping[int, str] | None = None,
+    slots: Mapping[str, Emit] | None = None,
 ) -> Kernel:
     """A kernel written in Python: ``function(operands, tile) -> status``, compiled by numba.
 
     `operands` is a pointer to int64 (addresses and sizes), `tile` an int64. `key` holds everything the
-    function's closure was made from (dtype, block sizes, ...): it tells apart kernels of the same name.
+    function's closure and the slots were made from (dtype, block sizes, ...): it tells apart kernels of the
+    same name. `slots` are the functions in LLVM IR that it calls, by their symbols; numba compiles the loops
+    around them once, for all kernels that are made of them.
     """
 
     def build(symbol: str) -> str:
         with _lock:
-            compiled = numba.cfunc(_SIGNATURE, error_model="numpy", fastmath=FLAGS)(function)
-            module = llvm.parse_assembly(compiled.inspect_llvm())
+            module = llvm.parse_assembly(_loops(function))
             for defined in module.functions:
                 if defined.name.startswith("cfunc."):
                     defined.name = symbol
-            return str(module)
+                elif not defined.is_declaration:
+                    defined.linkage = llvm.Linkage.internal
+            for called, emit in (slots or {}).items():
+                _fill(module, called, emit)
+            return _optimised(str(module))
 
     return Kernel(name, key, build, lambda: inspect.getsource(function), errors)
 
 
+@cache
+def _loops(function: Callable[..., Any]) -> str:
+    """What numba makes of a kernel's function: LLVM IR, not optimised yet where no helper is called."""
+    compiled = CFunc(
+        function, normalize_signature(_SIGNATURE), {}, {"error_model": "numpy", "fastmath": FLAGS}
+    )
+    with global_compiler_lock:
+        # Its own `compile` would go on to machine code, though the slots are still empty.
+        library = compiled._compile_uncached().library  # type: ignore[attr-defined]
+        if library._linking_libraries:
+            library.finalize()
+        return str(library.get_llvm_str())
+
+
+def _fill(module: llvm.ModuleRef, symbol: str, emit: Emit) -> None:
+    """Put the body of a function that is only declared into a module; it is inlined where it is called."""
+    count = len(list(module.get_function(symbol).arguments))
+    part = ir.Module(name=symbol)
+    part.triple = module.triple
+    function = ir.Function(part, ir.FunctionType(ir.VoidType(), [INT] * count), name=symbol)
+    function.attributes.add("alwaysinline")
+    emit(ir.IRBuilder(function.append_basic_block("entry")), function)
+    module.link_in(_parse(str(part)))
+    module.get_function(symbol).linkage = llvm.Linkage.internal
+
+
 def ir_kernel(
     name: str,
-    emit: Callable[[ir.IRBuilder, ir.Function], None],
+    emit: Emit,
     key: object,
     errors: Mapping[int, str] | None = None,
 ) -> Kernel:
@@ -243,6 +285,8 @@ def _optimised(text: str) -> str:
     """`text` after LLVM's standard -O2 pipeline for the target."""
     module = _parse(text)
     options = llvm.create_pipeline_tuning_options(speed_level=2)
+    # Vectors are written, and what has to be unrolled is: more would only be more to compile.
+    options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
     builder = llvm.create_pass_builder(TARGET.machine(), options)
     builder.getModulePassManager().run(module, builder)
     return str(module)

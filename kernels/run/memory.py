@@ -30,6 +30,16 @@ def load_int(typing, address):
 
 
 @intrinsic
+def address_of(typing, operands):
+    """The address of a kernel's operands."""
+
+    def emit(context, builder, signature, args):
+        return builder.ptrtoint(args[0], INT)
+
+    return types.int64(types.CPointer(types.int64)), emit
+
+
+@intrinsic
 def load_byte(typing, address):
     """The byte stored at `address`, as an int64."""
 
@@ -69,6 +79,34 @@ def fetch_add(typing, address, amount):
         return builder.atomic_rmw("add", builder.inttoptr(args[0], INT.as_pointer()), args[1], "monotonic")
 
     return types.int64(types.int64, types.int64), emit
+
+
+@intrinsic
+def copy_bytes(typing, target, source, count):
+    """Copy `count` bytes between places that do not overlap."""
+
+    def emit(context, builder, signature, args):
+        byte = ir.IntType(8).as_pointer()
+        places = [builder.inttoptr(a, byte) for a in args[:2]]
+        copy = builder.module.declare_intrinsic("llvm.memcpy", [byte, byte, INT])
+        builder.call(copy, [*places, args[2], ir.IntType(1)(0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
+def clear_bytes(typing, target, count):
+    """Set `count` bytes to zero."""
+
+    def emit(context, builder, signature, args):
+        byte = ir.IntType(8)
+        clear = builder.module.declare_intrinsic("llvm.memset", [byte.as_pointer(), INT])
+        place = builder.inttoptr(args[0], byte.as_pointer())
+        builder.call(clear, [place, byte(0), args[1], ir.IntType(1)(0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), emit
 
 
 @helper

@@ -78,12 +78,15 @@ def natural_lanes(dtypes: Sequence[str], strided: bool) -> int:
 
 
 class Writer:
-    """Emits a kernel's body: words of its operands, slots for variables, loops."""
+    """Emits a kernel's body: words of its operands, slots for variables, loops.
 
-    def __init__(self, builder: ir.IRBuilder, function: ir.Function) -> None:
+    Without a `function`, whose arguments are the operands and the tile, only a part of one.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, function: ir.Function | None = None) -> None:
         self.builder = builder
-        self.function = function
-        self.tile = Vec(builder, function.args[1], "int64")
+        self.function = function or builder.function
+        self.tile = Vec(builder, self.function.args[-1], "int64")
 
     def integer(self, value: int) -> Vec:
         """A scalar int64 constant."""
@@ -100,7 +103,10 @@ class Writer:
 
     def slot(self, kind: ir.Type = INT, count: int | None = None) -> ir.Value:
         """Room on the stack for a variable (or an array of `count`)."""
-        with self.builder.goto_entry_block():
+        entry = self.builder.function.entry_basic_block
+        with self.builder.goto_block(entry):
+            # At its start: behind a division the entry block may get cut, and room be made while running.
+            self.builder.position_at_start(entry)
             return self.builder.alloca(kind, INT(count) if count is not None else None)
 
     def variable(self, value: Vec) -> Variable:
@@ -139,6 +145,14 @@ class Writer:
         with self.builder.if_then(condition.value):
             yield
 
+    def either(self, condition: Vec, yes: Callable[[], object], no: Callable[[], object]) -> None:
+        """Both branches of a scalar condition."""
+        with self.builder.if_else(condition.value) as (then, otherwise):
+            with then:
+                yes()
+            with otherwise:
+                no()
+
     def choose(
         self, condition: ir.Value, yes: Callable[[], list[Vec]], no: Callable[[], list[Vec]]
     ) -> list[Vec]:
@@ -158,6 +172,14 @@ class Writer:
             phi.add_incoming(b.value, second_block)
             merged.append(Vec(builder, phi, a.dtype))
         return merged
+
+    def choice(self, condition: Vec, yes: Vec, no: Vec) -> Vec:
+        """`yes` where the scalar condition holds, else `no`: scalars or whole vectors."""
+        return Vec(self.builder, self.builder.select(condition.value, yes.value, no.value), yes.dtype)
+
+    def zero(self, dtype: str, lanes: int = 0) -> Vec:
+        """The number 0 in every lane."""
+        return Vec(self.builder, ir.Constant(vector_type(dtype, lanes), None), dtype)
 
     def lane_numbers(self, lanes: int, dtype: str = "int32") -> Vec:
         """0, 1, 2, ... in the lanes."""

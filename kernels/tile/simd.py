@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from llvmlite import ir
 
-from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.block import Block, split_epilogue
 from symgraph.kernels.tile.emit import Code, Int, indices, vector_type, zero
 
 ACTIVATIONS: dict[str, Callable[[Code, ir.Value], ir.Value]] = {
@@ -26,99 +26,12 @@ ACTIVATIONS: dict[str, Callable[[Code, ir.Value], ir.Value]] = {
 }
 
 
-def split_epilogue(epilogue: str) -> tuple[str, str]:
-    """Steps and activation of what follows a product.
-
-    ``"relu"`` alone may follow a bias; ``"-*+ relu"`` follows one vector subtracted from each row of the
-    result, one multiplied with it and one added to it, in that order.
-    """
-    steps, _, activation = epilogue.rpartition(" ")
-    return steps, activation
-
-
 def apply_steps(code: Code, value: ir.Value, steps: str, vector: Callable[[int], ir.Value]) -> ir.Value:
     """`value` after each of the steps with its vector."""
     operations = {"+": code.builder.fadd, "-": code.builder.fsub, "*": code.builder.fmul}
     for number, step in enumerate(steps):
         value = operations[step](value, vector(number))
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Size of the register tile: `rows` of A times `vectors` vectors of columns of B.
-
-    `along` tells what is contiguous in A: its "depth" (each row is a run) or its "rows" (A is transposed).
-    """
-
-    dtype: str
-    rows: int
-    vectors: int
-    along: str = "depth"
-
-    @property
-    def size(self) -> int:
-        """Bytes of an element."""
-        return np.dtype(self.dtype).itemsize
-
-    @property
-    def lanes(self) -> int:
-        """Elements in a vector."""
-        return TARGET.lanes(self.size)
-
-    @property
-    def width(self) -> int:
-        """Columns of the block."""
-        return self.vectors * self.lanes
-
-    @property
-    def vector(self) -> ir.VectorType:
-        """LLVM's type of a vector."""
-        return vector_type(self.dtype)
-
-
-def row_limit(vectors: int) -> int:
-    """Most rows whose accumulators fit in the registers next to one depth of B and a broadcast value."""
-    return min((TARGET.registers - 1) // vectors - 1, 14)
-
-
-def step_cycles(rows: int, vectors: int) -> float:
-    """Cycles of one step of the depth: multiply-adds against loads, and the latency of one multiply-add.
-
-    With 32 registers a broadcast is a part of the multiply-add. With 16 it is an instruction of its own, and
-    what is left over between the steps is not hidden; B comes from L2 where its panel is longer than L1. The
-    numbers fit measurements of all blocks on Zen 3.
-    """
-    if TARGET.registers == 32:
-        return max(rows * vectors / 2, (rows + vectors) / 2, 4.0)
-    return max(0.535 * rows * vectors, 0.6 * (rows + vectors), TARGET.vector_bytes * vectors / 26, 4.35)
-
-
-def choose_block(rows: int, columns: int, dtype: np.dtype, along: str = "depth") -> Block:
-    """The block that wastes least on a product of `rows` x `columns` (both >= 1).
-
-    Rows are cut evenly: the last block of a line overlaps its neighbour, so an even cut wastes almost
-    nothing.
-    """
-    lanes = TARGET.lanes(dtype.itemsize)
-    needed = -(-columns // lanes)
-    best: tuple[float, Block] | None = None
-    for vectors in range(1, min(4, needed) + 1):
-        limit = row_limit(vectors)
-        high = -(-rows // -(-rows // limit))
-        panels = -(-needed // vectors)
-        cost = step_cycles(high, vectors) * panels * -(-rows // high)
-        if best is None or cost < best[0] * 0.999:
-            best = cost, Block(dtype.name, high, vectors, along)
-    assert best is not None
-    return best[1]
-
-
-def choose_direct_block(rows: int, columns: int, dtype: np.dtype, along: str = "depth") -> Block:
-    """The block for so few rows that B passes by only once or twice: as wide as the registers allow."""
-    high = -(-rows // -(-rows // row_limit(2)))
-    needed = -(-columns // TARGET.lanes(dtype.itemsize))
-    return Block(dtype.name, high, min(8, needed, (TARGET.registers - 1) // (high + 1)), along)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +71,9 @@ class Tile:
 
 def emit_block(code: Code, block: Block, tile: Tile) -> None:
     """Write C[block] (+)= A[rows, depth] @ B[depth, width], then bias and activation."""
-    cells = [[code.variable(block.vector) for _ in range(block.vectors)] for _ in range(block.rows)]
+    cells = [
+        [code.variable(vector_type(block.dtype)) for _ in range(block.vectors)] for _ in range(block.rows)
+    ]
     _begin(code, block, tile, cells)
     _multiply(code, block, tile, cells)
     _end(code, block, tile, cells)
@@ -168,13 +83,13 @@ def _begin(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) ->
     builder = code.builder
     for row in cells:
         for cell in row:
-            builder.store(zero(block.vector), cell)
+            builder.store(zero(vector_type(block.dtype)), cell)
 
     def fetch(masks: list[ir.Value | None]) -> None:
         for m, row in enumerate(cells):
             for v, cell in enumerate(row):
                 at = tile.c + tile.c_step * m + v * block.lanes * block.size
-                builder.store(code.load(at, block.vector, masks[v]), cell)
+                builder.store(code.load(at, vector_type(block.dtype), masks[v]), cell)
 
     with code.when(tile.load):
         code.either(
@@ -199,7 +114,7 @@ def _multiply_masked(
     code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]], masks: list[ir.Value | None]
 ) -> None:
     builder = code.builder
-    element = block.vector.element
+    element = vector_type(block.dtype).element
     step = block.width * block.size if tile.b_step is None else tile.b_step
     position = code.variable(ir.IntType(64))
     builder.store((tile.b + tile.depth * tile.first_run * step).value, position)
@@ -210,7 +125,7 @@ def _multiply_masked(
         with code.loop(tile.depth) as k:
             b = Int(code, builder.load(position))
             columns = [
-                code.load(b + v * block.lanes * block.size, block.vector, mask)
+                code.load(b + v * block.lanes * block.size, vector_type(block.dtype), mask)
                 for v, mask in enumerate(masks)
             ]
             for m, row in enumerate(cells):
@@ -236,7 +151,9 @@ def _end(code: Code, block: Block, tile: Tile, cells: list[list[ir.Value]]) -> N
         elif tile.bias is not None:
             with code.when(builder.and_(tile.last, tile.bias.differs(0))):
                 for v in range(block.vectors):
-                    extra = code.load(tile.bias + v * block.lanes * block.size, block.vector, masks[v])
+                    extra = code.load(
+                        tile.bias + v * block.lanes * block.size, vector_type(block.dtype), masks[v]
+                    )
                     for row in cells:
                         builder.store(builder.fadd(builder.load(row[v]), extra), row[v])
         if activation != "linear":
@@ -272,7 +189,9 @@ def _apply_vectors(
     assert tile.bias is not None
     for v, mask in enumerate(masks):
         place = tile.bias + v * block.lanes * block.size
-        vectors = [code.load(place + tile.bias_step * k, block.vector, mask) for k in range(len(steps))]
+        vectors = [
+            code.load(place + tile.bias_step * k, vector_type(block.dtype), mask) for k in range(len(steps))
+        ]
         for row in cells:
             value = apply_steps(code, code.builder.load(row[v]), steps, vectors.__getitem__)
             code.builder.store(value, row[v])
@@ -285,9 +204,11 @@ def _close(
     builder = code.builder
     for m, row in enumerate(cells):
         for v, cell in enumerate(row):
-            value = code.load(gate + tile.c_step * m + v * block.lanes * block.size, block.vector, masks[v])
-            open_ = builder.fcmp_ordered(">", value, zero(block.vector))
-            builder.store(builder.select(open_, builder.load(cell), zero(block.vector)), cell)
+            value = code.load(
+                gate + tile.c_step * m + v * block.lanes * block.size, vector_type(block.dtype), masks[v]
+            )
+            open_ = builder.fcmp_ordered(">", value, zero(vector_type(block.dtype)))
+            builder.store(builder.select(open_, builder.load(cell), zero(vector_type(block.dtype))), cell)
 
 
 def column_masks(code: Code, block: Block, columns: Int) -> list[ir.Value | None]:
@@ -305,7 +226,7 @@ def emit_pack(
         with code.loop(depth) as k:
             for v in range(block.vectors):
                 at = v * block.lanes * block.size
-                value = code.load(source + k * step + at, block.vector, masks[v])
+                value = code.load(source + k * step + at, vector_type(block.dtype), masks[v])
                 code.store(value, target + k * line + at)
 
     code.either(
@@ -334,7 +255,7 @@ def emit_pack_transposed(
             values = []
             for i in range(lanes):
                 mask = None if whole else code.builder.select(left > i, inside, none)
-                values.append(code.load(place + step * i, block.vector, mask))
+                values.append(code.load(place + step * i, vector_type(block.dtype), mask))
             for i, value in enumerate(transpose(code, values)):
                 code.store(value, target + (k + i) * line + v * lanes * size)
 
@@ -352,3 +273,22 @@ def transpose(code: Code, rows: list[ir.Value]) -> list[ir.Value]:
         pairs = [(rows[i], rows[i + n // 2]) for i in range(n // 2)]
         rows = [code.builder.shuffle_vector(a, b, order) for a, b in pairs for order in (low, high)]
     return rows
+
+
+def emit_padded_lines(code: Code, w: Any, source: Int, first_line: Int, lines: Int) -> None:
+    """Copy the lines of A that `lines` output lines see to `w.stage`, with zeros where they leave A."""
+    top = first_line * w.stage_step - w.stage_top
+    with code.loop((lines - 1) * w.stage_step + w.stage_extra + 1) as i:
+        target = w.stage + i * w.stage_row
+        y = top + i
+        inside = code.builder.and_(y >= 0, y < w.stage_height)
+
+        def copy(target: Int = target, y: Int = y) -> None:
+            code.clear(target, w.stage_left)
+            code.copy(target + w.stage_left, source + y * w.stage_line + w.stage_skip, w.stage_middle)
+            code.clear(target + w.stage_left + w.stage_middle, w.stage_right)
+
+        def clear(target: Int = target) -> None:
+            code.clear(target, w.stage_row)
+
+        code.either(inside, copy, clear)

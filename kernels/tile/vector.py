@@ -189,6 +189,11 @@ class Vec:
             return self * factor + term
         return self.call("fmuladd", self._lift(factor), self._lift(term))
 
+    def shuffled(self, other: Vec, order: Sequence[int]) -> Vec:
+        """Lanes of this vector and of `other`, which are numbered on, in a new order."""
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), list(order))
+        return self._make(self.builder.shuffle_vector(self.value, other.value, lanes))
+
     # Bits and truth --------------------------------------------------------------------------------------
     def _bitwise(self, other: Vec | int, operation: str) -> Vec:
         return self._make(getattr(self.builder, operation)(self.value, self._lift(other).value))

@@ -1,0 +1,286 @@
+"""Register-tiled multiply-add: the inner block of every matrix product and convolution, as vector code.
+
+A block holds `rows` x `vectors` accumulators in registers. In each step of the depth it loads `vectors`
+vectors of B and multiplies them with one broadcast value of A per row. B is packed: depth after depth,
+`width` columns side by side, columns past the matrix filled with zeros, so the hot loop has no masks. A is
+read where it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from symgraph.kernels.tile.block import Block, split_epilogue
+from symgraph.kernels.tile.nest import Variable, Writer, load, store
+from symgraph.kernels.tile.vector import Vec, where
+from symgraph.kernels.tile.words import Word
+
+ACTIVATIONS: dict[str, Callable[[Vec], Vec]] = {
+    "linear": lambda x: x,
+    # A NaN is not below zero and comes through.
+    "relu": lambda x: where(x < 0.0, 0.0, x),
+}
+
+Masks = Sequence[Vec | None]
+
+
+class Tile(NamedTuple):
+    """Where one block works. Steps and offsets are bytes.
+
+    The depth is `runs` runs of `depth` steps, of which those before `first_run` are left out; run r of A
+    starts `run_step` * r behind `a`, or as far as number r of the list at `run_offsets` tells. Rows below
+    `skip` are computed but not stored (they belong to the block before). `columns` of the block's width exist
+    in C. Where `load` is not 0, C is added to; where `last` is not 0, bias and activation are due.
+    """
+
+    a: Word
+    row_step: Word
+    depth_step: Word
+    first_run: Word
+    runs: Word
+    run_step: Word
+    run_offsets: Word
+    depth: Word
+    b: Word
+    b_step: Word
+    c: Word
+    c_step: Word
+    columns: Word
+    skip: Word
+    load: Word
+    last: Word
+    # Vectors of the epilogue's steps (see `split_epilogue`), `bias_step` apart; a single bias may be 0.
+    bias: Word
+    bias_step: Word
+    # Laid out like C: results are stored where the number there is positive, and zeros elsewhere.
+    gate: Word
+    # A's rows from number `turn` on lie `jump` bytes further.
+    turn: Word
+    jump: Word
+
+
+class Panel(NamedTuple):
+    """What is packed: `depth` lines of B, `step` bytes apart, of `columns` columns, to `target`."""
+
+    source: Word
+    step: Word
+    depth: Word
+    columns: Word
+    target: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply:
+    """``C[block] (+)= A[rows, depth] @ B[depth, width]``, then bias and activation: fills a slot of `Tile`.
+
+    `direct` tells that B is not packed: its lines lie `b_step` apart. `listed` runs have their offsets in a
+    list. With `turning` rows the last ones lie elsewhere (see `Tile.turn`).
+    """
+
+    block: Block
+    activation: str = "linear"
+    biased: bool = True
+    direct: bool = False
+    listed: bool = True
+    turning: bool = False
+
+    def __call__(self, writer: Writer, tile: Tile) -> None:
+        """Write the code."""
+        block = self.block
+        zero = writer.zero(block.dtype, block.lanes)
+        cells = [[writer.variable(zero) for _ in range(block.vectors)] for _ in range(block.rows)]
+        with writer.when(tile.load.differs(0)):
+            self._by_width(writer, tile.columns, lambda masks: self._fetch(tile, cells, masks))
+        if self.direct:
+            self._by_width(writer, tile.columns, lambda masks: self._multiply(writer, tile, cells, masks))
+        else:
+            self._multiply(writer, tile, cells, [None] * block.vectors)
+        self._by_width(writer, tile.columns, lambda masks: self._finish(writer, tile, cells, masks))
+
+    def _by_width(self, writer: Writer, columns: Vec, write: Callable[[Masks], None]) -> None:
+        """Code without masks where all of the block's columns exist, else with them."""
+        whole: Masks = [None] * self.block.vectors
+        writer.either(
+            columns >= self.block.width,
+            lambda: write(whole),
+            lambda: write(column_masks(writer, self.block, columns)),
+        )
+
+    def _fetch(self, tile: Tile, cells: list[list[Variable]], masks: Masks) -> None:
+        block = self.block
+        for m, row in enumerate(cells):
+            for v, cell in enumerate(row):
+                place = tile.c + tile.c_step * m + v * block.vector_bytes
+                cell.set(load(place, block.dtype, block.lanes, masks[v]))
+
+    def _multiply(self, writer: Writer, tile: Tile, cells: list[list[Variable]], masks: Masks) -> None:
+        block = self.block
+        step = tile.b_step if self.direct else writer.integer(block.line)
+        position = writer.variable(tile.b + tile.depth * tile.first_run * step)
+        with writer.loop(tile.first_run, tile.runs) as run:
+            start = tile.a + (
+                load(tile.run_offsets + run * 8, "int64") if self.listed else tile.run_step * run
+            )
+            rows = [start + self._row_offset(writer, tile, m) for m in range(block.rows)]
+            with writer.loop(0, tile.depth) as k:
+                b = position.get()
+                lines = [
+                    load(b + v * block.vector_bytes, block.dtype, block.lanes, mask)
+                    for v, mask in enumerate(masks)
+                ]
+                for m, row in enumerate(cells):
+                    if block.along == "depth":
+                        place = rows[m] + k * block.size
+                    else:
+                        place = start + k * tile.depth_step + m * block.size
+                    value = writer.splat(load(place, block.dtype), block.lanes)
+                    for line, cell in zip(lines, row, strict=True):
+                        cell.set(value.multiply_add(line, cell.get()))
+                position.set(b + step)
+
+    def _row_offset(self, writer: Writer, tile: Tile, m: int) -> Vec:
+        offset: Vec = tile.row_step * m
+        if self.turning:
+            offset = offset + where(tile.turn <= m, tile.jump, writer.integer(0))
+        return offset
+
+    def _finish(self, writer: Writer, tile: Tile, cells: list[list[Variable]], masks: Masks) -> None:
+        block = self.block
+        gated = self.activation == "gated"
+        steps, activation = ("", "linear") if gated else split_epilogue(self.activation)
+        last = tile.last.differs(0)
+        if steps:
+            with writer.when(last):
+                self._take_steps(tile, cells, masks, steps)
+        elif self.biased:
+            with writer.when(last & tile.bias.differs(0)):
+                self._take_steps(tile, cells, masks, "+")
+        if activation != "linear":
+            with writer.when(last):
+                for cell in (cell for row in cells for cell in row):
+                    cell.set(ACTIVATIONS[activation](cell.get()))
+        if gated:
+            with writer.when(last):
+                self._close(tile, cells, masks)
+        for m, row in enumerate(cells):
+            with writer.when(tile.skip <= m):
+                for v, cell in enumerate(row):
+                    store(cell.get(), tile.c + tile.c_step * m + v * block.vector_bytes, masks[v])
+
+    def _take_steps(self, tile: Tile, cells: list[list[Variable]], masks: Masks, steps: str) -> None:
+        """The steps of the epilogue, one vector of columns after the other."""
+        block = self.block
+        for v, mask in enumerate(masks):
+            place = tile.bias + v * block.vector_bytes
+            vectors = [
+                load(place + tile.bias_step * k, block.dtype, block.lanes, mask) for k in range(len(steps))
+            ]
+            for row in cells:
+                row[v].set(apply_steps(row[v].get(), steps, vectors))
+
+    def _close(self, tile: Tile, cells: list[list[Variable]], masks: Masks) -> None:
+        """Zero the cells whose gate is not positive (a NaN is not)."""
+        block = self.block
+        for m, row in enumerate(cells):
+            for v, cell in enumerate(row):
+                place = tile.gate + tile.c_step * m + v * block.vector_bytes
+                gate = load(place, block.dtype, block.lanes, masks[v])
+                cell.set(where(gate > 0.0, cell.get(), 0.0))
+
+
+def apply_steps(value: Vec, steps: str, vectors: Sequence[Vec]) -> Vec:
+    """`value` after each of the steps with its vector."""
+    operations: dict[str, Callable[[Vec, Vec], Vec]] = {
+        "+": lambda a, b: a + b,
+        "-": lambda a, b: a - b,
+        "*": lambda a, b: a * b,
+    }
+    for step, vector in zip(steps, vectors, strict=True):
+        value = operations[step](value, vector)
+    return value
+
+
+def column_masks(writer: Writer, block: Block, columns: Vec) -> list[Vec]:
+    """One mask per vector: which of its lanes are among the first `columns`."""
+    return [writer.tail_mask(columns - v * block.lanes, block.lanes) for v in range(block.vectors)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Bring lines of contiguous columns side by side, with zeros behind them: fills a slot of `Panel`."""
+
+    block: Block
+
+    def __call__(self, writer: Writer, panel: Panel) -> None:
+        """Write the code."""
+        block = self.block
+
+        def lines(masks: Masks) -> None:
+            with writer.loop(0, panel.depth) as k:
+                for v in range(block.vectors):
+                    at = v * block.vector_bytes
+                    value = load(panel.source + k * panel.step + at, block.dtype, block.lanes, masks[v])
+                    store(value, panel.target + k * block.line + at)
+
+        writer.either(
+            panel.columns >= block.width,
+            lambda: lines([None] * block.vectors),
+            lambda: lines(column_masks(writer, block, panel.columns)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PackTransposed:
+    """As `Pack`, where a column is contiguous and columns lie `step` bytes apart.
+
+    Writes up to a vector of lines past the last depth: the target needs that slack.
+    """
+
+    block: Block
+
+    def __call__(self, writer: Writer, panel: Panel) -> None:
+        """Write the code."""
+        block = self.block
+        with (
+            writer.loop(0, panel.depth, block.lanes) as k,
+            writer.loop(0, writer.integer(block.vectors)) as v,
+        ):
+            place = panel.source + v * block.lanes * panel.step + k * block.size
+            left = panel.columns - v * block.lanes
+            whole = (left >= block.lanes) & (panel.depth - k >= block.lanes)
+            target = panel.target + k * block.line + v * block.vector_bytes
+            writer.either(
+                whole,
+                lambda place=place, target=target: self._turn(
+                    place, panel.step, target, [None] * block.lanes
+                ),  # type: ignore[misc]
+                lambda place=place, target=target, k=k, left=left: self._turn(  # type: ignore[misc]
+                    place, panel.step, target, self._inside(writer, panel.depth - k, left)
+                ),
+            )
+
+    def _inside(self, writer: Writer, depth: Vec, columns: Vec) -> Masks:
+        """The mask of each column: none of those past the last one."""
+        lanes = self.block.lanes
+        inside, none = writer.tail_mask(depth, lanes), writer.tail_mask(writer.integer(0), lanes)
+        return [writer.choice(columns > i, inside, none) for i in range(lanes)]
+
+    def _turn(self, place: Vec, step: Vec, target: Vec, masks: Masks) -> None:
+        block = self.block
+        rows = [load(place + step * i, block.dtype, block.lanes, mask) for i, mask in enumerate(masks)]
+        for i, value in enumerate(transposed(rows)):
+            store(value, target + i * block.line)
+
+
+def transposed(rows: list[Vec]) -> list[Vec]:
+    """The columns of a square of vectors: log2(n) rounds of interleaving row i with row i + n/2."""
+    side = len(rows)
+    half = side // 2
+    low = [i // 2 + side * (i % 2) for i in range(side)]
+    high = [half + i // 2 + side * (i % 2) for i in range(side)]
+    for _ in range(side.bit_length() - 1):
+        pairs = zip(rows[:half], rows[half:], strict=True)
+        rows = [a.shuffled(b, order) for a, b in pairs for order in (low, high)]
+    return rows
