@@ -24,8 +24,8 @@ from symgraph.graph.logs import (
     unless_zero,
 )
 from symgraph.graph.op import Op
-from symgraph.graph.ops.barrier import Bounded
-from symgraph.graph.ops.compare import equal
+from symgraph.graph.ops.barrier import Bounded, stop_gradient
+from symgraph.graph.ops.compare import equal, less_equal
 from symgraph.graph.ops.elementwise import Add, power, where
 from symgraph.graph.ops.math import (
     Negative,
@@ -35,7 +35,9 @@ from symgraph.graph.ops.math import (
     Square,
     absolute,
     exp,
+    expm1,
     log,
+    log1p,
     softplus,
 )
 from symgraph.graph.ops.reduce import Sum
@@ -318,6 +320,16 @@ def added(forms: Sequence[Form]) -> Form:
         total = part if total is None else total + part
     better = (lambda: log_sum(gaps)) if all(f.rest is None for f in forms) else None
     return Form(top, total, better, any(f.signed for f in forms), wild)
+
+
+def log_one_plus(form: Form) -> Tensor:
+    """log(1 + a number), of which nothing is lost where it is small."""
+    zero, one = number(0, form.log), number(1, form.log)
+    rest = one if form.rest is None else form.rest
+    small = less_equal(absolute(stop_gradient(form.value())), one)
+    top = where(small, zero, top_of([zero, unless_zero(form.log, rest)]))
+    # 1 + x = exp(top) · (exp(-top) + x / exp(top)); the brackets' logarithm by what they have above 1.
+    return top + log1p(rest * power_of_gap(form.log - top) + expm1(negated(top)))
 
 
 def summed(node: Tensor, axes: tuple[int, ...], form: Form) -> Form:

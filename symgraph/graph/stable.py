@@ -20,6 +20,7 @@ from symgraph.graph.forms import (
     Forms,
     fitted,
     is_number,
+    log_one_plus,
     negated,
     positive_constant,
     same,
@@ -105,10 +106,14 @@ class Stable:
     def log_one_plus_exponential(self, node: Tensor) -> Tensor | None:
         """log1p(exp(x)) -> softplus(x), and its kin"""
         (x,) = node.inputs
-        if self._forms.of(x) is None:
+        part = self._forms.of(x)
+        if part is None:
             return None
         form = self._forms.of(Add()(constant(1, x.dtype), x))
-        return None if form is None else form.total()
+        if form is None:
+            return None
+        lost = form.rest is not None and form.log_rest is None
+        return log_one_plus(part) if lost else form.total()
 
     def product_of_exponentials(self, node: Tensor) -> Tensor | None:
         """exp(x) * exp(y) -> exp(x + y), and its kin"""

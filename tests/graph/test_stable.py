@@ -13,6 +13,7 @@ from symgraph.compiler.function import Function
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Constant, constant, placeholder
+from symgraph.graph.ops.math import log1p
 from symgraph.graph.ops.scan import scan
 from symgraph.graph.stable import Stable
 from symgraph.graph.substitute import substitute
@@ -452,6 +453,29 @@ def test_what_weights_lack_of_one_is_kept() -> None:
     rest = q + 1e-8 * p
     np.testing.assert_allclose(value, np.log(rest), rtol=1e-8)
     np.testing.assert_allclose(slope, -(1 - 1e-8) * p * q / rest, rtol=1e-7, atol=1e-30)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_log1p_keeps_what_is_small(dtype: str) -> None:
+    """log1p of exponentials times and over other numbers, of which some are tiny, negative or infinite."""
+    x, y = placeholder((None,), dtype=dtype), placeholder((None,), dtype=dtype)
+    values = np.array([-80.0, -40, -20, -3, 0, 3, 0, -20, 1, 2])
+    others = np.array([3.0, -2, 1e-3, -0.5, 1e-30, 1e30, -0.999, np.inf, 0, -0.1])
+    with np.errstate(all="ignore"):
+        for built, size in (
+            (K.exp(x) * y, np.exp(values) * others),
+            (K.exp(x) / y, np.exp(values) / np.where(others == 0, np.nan, others)),
+            (K.exp(x) * abs(y), np.exp(values) * abs(others)),
+        ):
+            known = (size > -0.9985) & (size != np.inf)
+            found = Function([x, y], [log1p(built), *gradients(log1p(built), [x])])(
+                [values.astype(dtype), others.astype(dtype)]
+            )
+            rounding = 3e-6 if dtype == "float32" else 1e-14
+            np.testing.assert_allclose(found[0][known], np.log1p(size[known]), rounding / 5e-4, 0)
+            some = known & (abs(size) < 0.6)
+            np.testing.assert_allclose(found[0][some], np.log1p(size[some]), rounding, 0)
+            np.testing.assert_allclose(found[1][some], (size / (1 + size))[some], rounding, 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
