@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.copies import contiguous_copy
 from symgraph.kernels.run.buffer import Buffer, Scratch, launch
 from symgraph.kernels.run.jit import inlined, intrinsic, numba_kernel, types
 from symgraph.kernels.run.machine import Row
 from symgraph.kernels.run.memory import load_int, store_int
+from symgraph.kernels.tile.builder import pointer_to
 
 # A sequence is a node of a tree of words: the node of the sequence before its last label, that label, its
 # first child and its next sibling. So a sequence that comes back after it was dropped is the same node again.
@@ -26,7 +26,7 @@ _FROM, _BLANK, _ENDS, _SCORE, _ADDED, _ENTRY = 0, 8, 16, 24, 32, 40
 @intrinsic
 def _load_float(typing, address):
     def emit(context, builder, signature, args):
-        return builder.load(builder.inttoptr(args[0], ir.DoubleType().as_pointer()))
+        return builder.load(builder.inttoptr(args[0], pointer_to("float64")))
 
     return types.float64(types.int64), emit
 
@@ -34,7 +34,7 @@ def _load_float(typing, address):
 @intrinsic
 def _store_float(typing, address, value):
     def emit(context, builder, signature, args):
-        builder.store(args[1], builder.inttoptr(args[0], ir.DoubleType().as_pointer()))
+        builder.store(args[1], builder.inttoptr(args[0], pointer_to("float64")))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float64), emit

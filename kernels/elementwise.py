@@ -13,12 +13,12 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.maths.functions import FUNCTIONS, emit_function
 from symgraph.kernels.run.buffer import Buffer, Scratch, contiguous_strides, launch
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Address, Row
+from symgraph.kernels.tile.builder import Value
 from symgraph.kernels.tile.nest import (
     MAX_RANK,
     Axis,
@@ -31,6 +31,7 @@ from symgraph.kernels.tile.nest import (
     natural_lanes,
     outer_axes,
     total,
+    vector_kernel,
 )
 from symgraph.kernels.tile.operand import (
     CONTIGUOUS,
@@ -116,15 +117,15 @@ def program_cost(program: Program, lanes: int) -> float:
 def _kernel(program: Program, results: tuple[int, ...], pattern: Pattern) -> Kernel:
     """The kernel of a program over one access pattern."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _emit_nest(Writer(builder, function), program, results, pattern)
+    def write(writer: Writer) -> None:
+        _emit_nest(writer, program, results, pattern)
 
     names = ", ".join(i.name for i in program) or "copy"
-    return ir_kernel(f"elementwise[{names}]", emit, (program, results, pattern))
+    return vector_kernel(f"elementwise[{names}]", write, (program, results, pattern))
 
 
 def _emit_nest(writer: Writer, program: Program, results: tuple[int, ...], pattern: Pattern) -> None:
-    builder, lanes = writer.builder, pattern.lanes
+    lanes = pattern.lanes
     operands = [
         Operand(writer, dtype, access, lanes, _OPERANDS + k * OPERAND_WORDS)
         for k, (dtype, access) in enumerate(pattern.inputs + pattern.outputs)
@@ -150,11 +151,10 @@ def _emit_nest(writer: Writer, program: Program, results: tuple[int, ...], patte
             values = emit_program(program, inputs, numbers + writer.splat(at, lanes))
             _write_all(writer, targets, [values[r] for r in results], at, full, mask)
         odometer.step()
-    builder.ret(INT(0))
 
 
 def _write_all(
-    writer: Writer, targets: Sequence[Operand], values: Sequence[Vec], at: Vec, full: ir.Value, mask: Vec
+    writer: Writer, targets: Sequence[Operand], values: Sequence[Vec], at: Vec, full: Value, mask: Vec
 ) -> None:
     with writer.builder.if_else(full) as (then, otherwise):
         with then:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.copies import (
     arange_rows,
@@ -22,7 +21,7 @@ from symgraph.kernels.copies import (
     pad_rows,
 )
 from symgraph.kernels.run.buffer import Buffer, Scratch, launch
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.scatter import (
     along_kernel,
@@ -30,10 +29,11 @@ from symgraph.kernels.scatter import (
     scatter_add_rows,
     scatter_nd_add_rows,
 )
-from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.builder import copy_bytes
+from symgraph.kernels.tile.nest import Writer, load, store, vector_kernel
 from symgraph.kernels.tile.operand import WORTH_A_THREAD, lesser, row_nest
 from symgraph.kernels.tile.subscript import OUT_OF_RANGE, row_place
-from symgraph.kernels.tile.vector import BYTE_POINTER, Vec, intrinsic
+from symgraph.kernels.tile.vector import Vec
 from symgraph.kernels.transpose import as_units
 
 __all__ = [
@@ -51,8 +51,7 @@ _SOURCE, _INDICES, _OUT, _COUNT, _POSITIONS, _PER_TILE, _OUTER_STEP, _BYTES = ra
 def _gather_kernel(index_dtype: str, parts: int, row_bytes: int, mode: str) -> Kernel:
     """`parts` indices name one row of `row_bytes` bytes (0: any number, known at run time)."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         length = writer.integer(row_bytes) if row_bytes else writer.word(_BYTES)
         count = writer.word(_POSITIONS)
         first = writer.tile * writer.word(_PER_TILE)
@@ -62,20 +61,16 @@ def _gather_kernel(index_dtype: str, parts: int, row_bytes: int, mode: str) -> K
             place = row_place(writer, index_dtype, parts, mode, at - outer * count)
             source = writer.word(_SOURCE) + outer * writer.word(_OUTER_STEP) + place
             _copy_bytes(source, writer.word(_OUT) + at * length, length, row_bytes)
-        builder.ret(INT(0))
 
     key = (index_dtype, parts, row_bytes, mode)
-    return ir_kernel(f"gather[{index_dtype}]", emit, key, OUT_OF_RANGE)
+    return vector_kernel(f"gather[{index_dtype}]", write, key, OUT_OF_RANGE)
 
 
 def _copy_bytes(source: Vec, target: Vec, length: Vec, row_bytes: int) -> None:
     if row_bytes:
         store(load(source, _SMALL[row_bytes]), target)
         return
-    builder = source.builder
-    pointers = [builder.inttoptr(a.value, BYTE_POINTER) for a in (target, source)]
-    no = ir.Constant(ir.IntType(1), 0)
-    intrinsic(builder, "llvm.memcpy.p0.p0.i64", ir.VoidType(), [*pointers, length.value, no])
+    copy_bytes(source.builder, target.value, source.value, length.value)
 
 
 def _gather(

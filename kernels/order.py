@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.run.buffer import Buffer, Scratch, launch
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Row
-from symgraph.kernels.tile.nest import Writer, load, natural_lanes, store
+from symgraph.kernels.tile.builder import INDEX, lane_order, undefined
+from symgraph.kernels.tile.nest import Writer, load, natural_lanes, store, vector_kernel
 from symgraph.kernels.tile.operand import CONTIGUOUS, Operand, each_row, extra_word, row_access, row_nest
 from symgraph.kernels.tile.reduction import accumulator_dtype
 from symgraph.kernels.tile.vector import Vec, highest, lowest, repeat_while, where
@@ -26,8 +26,8 @@ def _halves(value: Vec) -> tuple[Vec, Vec]:
     half = value.lanes // 2
     parts = []
     for start in (0, half):
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), half), list(range(start, start + half)))
-        empty = ir.Constant(value.value.type, ir.Undefined)
+        lanes = lane_order(range(start, start + half))
+        empty = undefined(value.value.type)
         parts.append(Vec(value.builder, value.builder.shuffle_vector(value.value, empty, lanes), value.dtype))
     return parts[0], parts[1]
 
@@ -39,7 +39,7 @@ def _first_best(kind: str, value: Vec, index: Vec) -> Vec:
         same = a.equals(b) | (a.is_nan() & b.is_nan())
         second = _better(kind, b, a) | (same & (j < i))
         value, index = where(second, b, a), where(second, j, i)
-    return Vec(index.builder, index.builder.extract_element(index.value, ir.IntType(32)(0)), "int64")
+    return Vec(index.builder, index.builder.extract_element(index.value, INDEX(0)), "int64")
 
 
 @cache
@@ -47,8 +47,7 @@ def _argreduce_kernel(kind: str, dtype: str, access: str, lanes: int) -> Kernel:
     stored = dtype
     dtype = "uint8" if dtype == "bool" else dtype
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         worst = lowest(dtype) if kind == "argmax" else highest(dtype)
         numbers = writer.lane_numbers(lanes, "int64")
         with each_row(writer, [(stored, access), ("int64", CONTIGUOUS)], lanes) as ((x, out), count):
@@ -63,9 +62,8 @@ def _argreduce_kernel(kind: str, dtype: str, access: str, lanes: int) -> Kernel:
                 best.set(where(better, value, best.get()))
                 where_best.set(where(better, numbers + writer.splat(at, lanes), where_best.get()))
             store(_first_best(kind, best.get(), where_best.get()), out.place(writer.integer(0)))
-        builder.ret(INT(0))
 
-    return ir_kernel(f"{kind}[{dtype}]", emit, (kind, stored, access, lanes))
+    return vector_kernel(f"{kind}[{dtype}]", write, (kind, stored, access, lanes))
 
 
 # Vectors of neighbouring results that an axis is walked along for at once, and elements of a tile's line.
@@ -78,8 +76,7 @@ def _argreduce_columns_kernel(kind: str, dtype: str, lanes: int) -> Kernel:
     stored = dtype
     dtype = "uint8" if dtype == "bool" else dtype
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         worst = lowest(dtype) if kind == "argmax" else highest(dtype)
         size, stride = extra_word(writer, 0), extra_word(writer, 1)
 
@@ -104,9 +101,8 @@ def _argreduce_columns_kernel(kind: str, dtype: str, lanes: int) -> Kernel:
                 results(x, out, at, _BLOCK, None)
             with writer.loop(whole, count, lanes) as at:
                 results(x, out, at, 1, writer.tail_mask(count - at, lanes))
-        builder.ret(INT(0))
 
-    return ir_kernel(f"{kind}[{dtype}, columns]", emit, (kind, stored, lanes))
+    return vector_kernel(f"{kind}[{dtype}, columns]", write, (kind, stored, lanes))
 
 
 def _argreduce_columns(
@@ -176,8 +172,7 @@ def _with_axis(out: Buffer, axis: int) -> Buffer:
 
 @cache
 def _cumulative_kernel(kind: str, dtype: str) -> Kernel:
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         wide = accumulator_dtype(kind[3:], dtype)
         with each_row(writer, [(dtype, "strided")] * 2, 0) as ((x, out), count):
             total = writer.variable(writer.integer(0).constant(0 if kind == "cumsum" else 1, wide))
@@ -185,9 +180,8 @@ def _cumulative_kernel(kind: str, dtype: str) -> Kernel:
                 value = load(x.place(at), dtype).cast(wide)
                 total.set(total.get() + value if kind == "cumsum" else total.get() * value)
                 store(total.get().cast(dtype), out.place(at))
-        builder.ret(INT(0))
 
-    return ir_kernel(f"{kind}[{dtype}]", emit, (kind, dtype))
+    return vector_kernel(f"{kind}[{dtype}]", write, (kind, dtype))
 
 
 def cumulative_rows(
@@ -211,15 +205,13 @@ def cumulative_rows(
 
 @cache
 def _top_k_kernel(dtype: str) -> Kernel:
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         operands = [(dtype, "strided")] * 2 + [("int32", "strided")]
         k = extra_word(writer, 0)
         with each_row(writer, operands, 0) as ((x, values, indices), count), writer.loop(0, count) as at:
             _insert(writer, x, values, indices, at, k)
-        builder.ret(INT(0))
 
-    return ir_kernel(f"top_k[{dtype}]", emit, dtype)
+    return vector_kernel(f"top_k[{dtype}]", write, dtype)
 
 
 def _insert(writer: Writer, x: Operand, values: Operand, indices: Operand, at: Vec, k: Vec) -> None:

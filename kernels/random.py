@@ -18,15 +18,14 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.maths import exponential, trigonometric
 from symgraph.kernels.run.buffer import Buffer, Scratch, launch
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.memory import float_bits
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.nest import Writer, load, store, vector_kernel
 from symgraph.kernels.tile.operand import WORTH_A_THREAD, lesser
 from symgraph.kernels.tile.vector import FLOATS, ITEMSIZE, Vec, highest, lowest, minimum, polynomial, where
 
@@ -179,10 +178,10 @@ def _group_size(kind: str, dtype: str) -> int:
 
 @cache
 def _kernel(kind: str, dtype: str) -> Kernel:
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _emit(Writer(builder, function), kind, dtype)
+    def write(writer: Writer) -> None:
+        _emit(writer, kind, dtype)
 
-    return ir_kernel(f"random_{kind}[{dtype}]", emit, (kind, dtype))
+    return vector_kernel(f"random_{kind}[{dtype}]", write, (kind, dtype))
 
 
 def _emit(writer: Writer, kind: str, dtype: str) -> None:
@@ -217,7 +216,6 @@ def _emit(writer: Writer, kind: str, dtype: str) -> None:
                     rest = left - i * BLOCKS
                     mask = writer.tail_mask(where(rest > 0, rest, 0), _LANES)
                     store(value, place + i * BLOCKS * size, mask)
-    builder.ret(INT(0))
 
 
 def _upper_turn(turn: Vec) -> Vec:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.copies import contiguous_copy, fill_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, contiguous_strides
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.tile.nest import Writer, load, store, vector_kernel
 from symgraph.kernels.tile.operand import WORTH_A_THREAD, each_row, extra_word, lesser, row_nest
 from symgraph.kernels.tile.subscript import OUT_OF_RANGE, checked, row_place
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec
@@ -22,8 +21,7 @@ _UPDATES, _INDICES, _OUT, _POSITIONS, _WIDTH, _CHUNK = range(6)
 
 @cache
 def _scatter_kernel(dtype: str, index_dtype: str, parts: int, mode: str) -> Kernel:
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         lanes, size = TARGET.lanes(ITEMSIZE[dtype]), ITEMSIZE[dtype]
         first = writer.tile * writer.word(_CHUNK)
         count = lesser(writer.word(_WIDTH) - first, writer.word(_CHUNK))
@@ -31,9 +29,8 @@ def _scatter_kernel(dtype: str, index_dtype: str, parts: int, mode: str) -> Kern
             place = row_place(writer, index_dtype, parts, mode, at)
             source = writer.word(_UPDATES) + (at * writer.word(_WIDTH) + first) * size
             _add(writer, dtype, lanes, source, writer.word(_OUT) + place + first * size, count)
-        builder.ret(INT(0))
 
-    return ir_kernel(f"scatter_add[{dtype}]", emit, (dtype, index_dtype, parts, mode), OUT_OF_RANGE)
+    return vector_kernel(f"scatter_add[{dtype}]", write, (dtype, index_dtype, parts, mode), OUT_OF_RANGE)
 
 
 def _add(writer: Writer, dtype: str, lanes: int, source: Vec, target: Vec, count: Vec) -> None:
@@ -120,8 +117,7 @@ def scatter_nd_add_rows(
 def along_kernel(dtype: str, index_dtype: str, add: bool, mode: str) -> Kernel:
     """Elements along an axis taken from, or (`add`) added to, the places that indices name."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         size = extra_word(writer, 0)
         operands = [(index_dtype, "strided"), (dtype, "strided"), (dtype, "strided")]
         with each_row(writer, operands, 0) as ((indices, whole, picked), count), writer.loop(0, count) as at:
@@ -131,10 +127,9 @@ def along_kernel(dtype: str, index_dtype: str, add: bool, mode: str) -> Kernel:
                 store(load(place, dtype) + load(picked.place(at), dtype), place)
             else:
                 store(load(whole.place(index), dtype), picked.place(at))
-        builder.ret(INT(0))
 
     name = "scatter_add_along_axis" if add else "take_along_axis"
-    return ir_kernel(f"{name}[{dtype}]", emit, (dtype, index_dtype, add, mode), OUT_OF_RANGE)
+    return vector_kernel(f"{name}[{dtype}]", write, (dtype, index_dtype, add, mode), OUT_OF_RANGE)
 
 
 def scatter_add_along_axis_rows(

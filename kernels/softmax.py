@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.elementwise import elementwise_rows
 from symgraph.kernels.maths import exponential
 from symgraph.kernels.run.buffer import Buffer, Scratch, launch
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Row
-from symgraph.kernels.tile.nest import Variable, Writer, load, natural_lanes, store
+from symgraph.kernels.tile.builder import Value
+from symgraph.kernels.tile.nest import Variable, Writer, load, natural_lanes, store, vector_kernel
 from symgraph.kernels.tile.operand import (
     CONTIGUOUS,
     STRIDED,
@@ -33,14 +33,12 @@ from symgraph.kernels.tile.vector import Vec, maximum, where
 def _kernel(dtype: str, x_access: str, out_access: str, log: bool, lanes: int) -> Kernel:
     operands = [(dtype, x_access), (dtype, out_access)]
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         with each_row(writer, operands, lanes) as ((x, out), count):
             emit_row(writer, x, out, count)
-        builder.ret(INT(0))
 
     name, emit_row = ("log_softmax", _emit_log_softmax) if log else ("softmax", _emit_softmax)
-    return ir_kernel(f"{name}[{dtype}]", emit, (dtype, x_access, out_access, log, lanes))
+    return vector_kernel(f"{name}[{dtype}]", write, (dtype, x_access, out_access, log, lanes))
 
 
 def _constant(writer: Writer, x: Operand, value: float) -> Vec:
@@ -48,7 +46,7 @@ def _constant(writer: Writer, x: Operand, value: float) -> Vec:
     return writer.splat(scalar, x.lanes)
 
 
-def _sweep(writer: Writer, operand: Operand, count: Vec) -> Iterator[tuple[Vec, Vec, ir.Value, Vec]]:
+def _sweep(writer: Writer, operand: Operand, count: Vec) -> Iterator[tuple[Vec, Vec, Value, Vec]]:
     """Emit a loop over the row's vectors: yields (position, mask, whether whole, values) once."""
     with writer.loop(0, count, operand.lanes) as at:
         mask = writer.tail_mask(count - at, operand.lanes)
@@ -57,7 +55,7 @@ def _sweep(writer: Writer, operand: Operand, count: Vec) -> Iterator[tuple[Vec, 
         yield at, mask, full, value
 
 
-def _put(writer: Writer, out: Operand, value: Vec, at: Vec, mask: Vec, full: ir.Value) -> None:
+def _put(writer: Writer, out: Operand, value: Vec, at: Vec, mask: Vec, full: Value) -> None:
     with writer.builder.if_else(full) as (then, otherwise):
         with then:
             out.write(value, at)
@@ -137,8 +135,7 @@ def softmax_rows(
 def _loss_kernel(dtype: str, accesses: tuple[str, str, str], lanes: int) -> Kernel:
     """Cross-entropy of each row of x and t: ``sum(t) log(sum(exp(x - max x))) - sum(t (x - max x))``."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         operands = [(dtype, access) for access in accesses]
         with each_row(writer, operands, lanes) as ((x, targets, out), count):
             top = _top(writer, x, count)
@@ -151,17 +148,15 @@ def _loss_kernel(dtype: str, accesses: tuple[str, str, str], lanes: int) -> Kern
                 mass.set(mass.get() + where(mask, target * distance, 0.0))
             weights, masses = (fold("sum", variable.get()) for variable in (weight, mass))
             store(weights * exponential.log1p(total.excess()) - masses, out.place(writer.integer(0)))
-        builder.ret(INT(0))
 
-    return ir_kernel(f"softmax_cross_entropy[{dtype}]", emit, (dtype, accesses, lanes))
+    return vector_kernel(f"softmax_cross_entropy[{dtype}]", write, (dtype, accesses, lanes))
 
 
 @cache
 def _loss_gradient_kernel(dtype: str, accesses: tuple[str, str, str, str], lanes: int) -> Kernel:
     """Each row of ``(softmax(x) sum(t) - t) g``, g one number a row."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         operands = [(dtype, access) for access in accesses]
         with each_row(writer, operands, lanes) as ((x, targets, grad, out), count):
             top = _top(writer, x, count)
@@ -180,9 +175,8 @@ def _loss_gradient_kernel(dtype: str, accesses: tuple[str, str, str, str], lanes
             for at, mask, full, (power, target) in _sweep_pair(writer, (out, targets), count):
                 slope = (power * weights - target) * share - target * lack
                 _put(writer, out, slope * flow, at, mask, full)
-        builder.ret(INT(0))
 
-    return ir_kernel(f"softmax_cross_entropy_gradient[{dtype}]", emit, (dtype, accesses, lanes))
+    return vector_kernel(f"softmax_cross_entropy_gradient[{dtype}]", write, (dtype, accesses, lanes))
 
 
 def _top(writer: Writer, x: Operand, count: Vec) -> Vec:
@@ -195,7 +189,7 @@ def _top(writer: Writer, x: Operand, count: Vec) -> Vec:
 
 def _sweep_pair(
     writer: Writer, operands: tuple[Operand, Operand], count: Vec
-) -> Iterator[tuple[Vec, Vec, ir.Value, list[Vec]]]:
+) -> Iterator[tuple[Vec, Vec, Value, list[Vec]]]:
     """As `_sweep`, over two operands; 0 outside the mask."""
     lanes = operands[0].lanes
     with writer.loop(0, count, lanes) as at:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.run.buffer import Buffer
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.builder import INT
 from symgraph.kernels.tile.nest import (
     MAX_RANK,
     Axis,
@@ -26,9 +26,10 @@ from symgraph.kernels.tile.nest import (
     outer_axes,
     store,
     total,
+    vector_kernel,
 )
 from symgraph.kernels.tile.operand import WORTH_A_THREAD, lesser
-from symgraph.kernels.tile.vector import Vec
+from symgraph.kernels.tile.vector import Vec, transposed
 
 _UNIT = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}
 (
@@ -47,30 +48,12 @@ def _side(itemsize: int) -> int:
     return min(16, TARGET.lanes(itemsize))
 
 
-def _transposed(rows: list[Vec]) -> list[Vec]:
-    """The columns of a square block: log2(n) rounds of interleaving row i with row i + n / 2."""
-    side = len(rows)
-    builder = rows[0].builder
-    half = side // 2
-    index = ir.VectorType(ir.IntType(32), side)
-    low = ir.Constant(index, [i // 2 + side * (i % 2) for i in range(side)])
-    high = ir.Constant(index, [half + i // 2 + side * (i % 2) for i in range(side)])
-    width = 1
-    while width < side:
-        mixed = []
-        for a, b in zip(rows[:half], rows[half:], strict=True):
-            mixed += [Vec(builder, builder.shuffle_vector(a.value, b.value, m), a.dtype) for m in (low, high)]
-        rows = mixed
-        width *= 2
-    return rows
-
-
 @cache
 def _kernel(itemsize: int) -> Kernel:
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _emit(Writer(builder, function), itemsize)
+    def write(writer: Writer) -> None:
+        _emit(writer, itemsize)
 
-    return ir_kernel(f"transpose[{itemsize} bytes]", emit, itemsize)
+    return vector_kernel(f"transpose[{itemsize} bytes]", write, itemsize)
 
 
 def _emit(writer: Writer, itemsize: int) -> None:
@@ -92,7 +75,6 @@ def _emit(writer: Writer, itemsize: int) -> None:
             target + band * writer.word(_TARGET_STEP),
             lesser(writer.word(_HEIGHT) - band, writer.integer(side)),
         )
-    writer.builder.ret(INT(0))
 
 
 def _emit_band(writer: Writer, itemsize: int, source: Vec, target: Vec, height: Vec) -> None:
@@ -108,7 +90,7 @@ def _emit_band(writer: Writer, itemsize: int, source: Vec, target: Vec, height: 
     with writer.loop(0, start, side) as column:
         first = source + column * source_step
         block = [load(first + i * source_step, unit, side) for i in range(side)]
-        for i, line in enumerate(_transposed(block)):
+        for i, line in enumerate(transposed(block)):
             store(line, target + i * target_step + column * itemsize)
     with writer.loop(start, width) as column, writer.loop(0, height) as row:
         value = load(source + column * source_step + row * itemsize, unit)

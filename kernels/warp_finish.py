@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.builder import call
 from symgraph.kernels.tile.nest import Writer, load, store
-from symgraph.kernels.tile.vector import ITEMSIZE, Vec, intrinsic, where
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec, where
 
 
 def _level(value: Vec) -> Vec:
@@ -72,7 +73,7 @@ class Finish:
         for name, one, many in zip(("fmin", "fmax"), found, wide, strict=True):
             lanes_of = many.get()
             kind = f"llvm.vector.reduce.{name}.{lanes_of.mangled}"
-            value = Vec(builder, intrinsic(builder, kind, zero.value.type, [lanes_of.value]), self.target)
+            value = Vec(builder, call(builder, kind, zero.value.type, [lanes_of.value]), self.target)
             held = one.get()
             one.set(where(value < held if name == "fmin" else value > held, value, held))
         return found[0].get(), found[1].get()

@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from llvmlite import ir
-
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.tile.nest import Writer, load, store
+from symgraph.kernels.run.jit import Kernel
+from symgraph.kernels.tile.builder import INDEX, undefined, vector_type
+from symgraph.kernels.tile.nest import Writer, load, store, vector_kernel
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, repeat_while, where
 from symgraph.kernels.warp_finish import Finish
 
@@ -26,7 +25,6 @@ MIRROR, FLIP, SHIFT, BRIGHTNESS, SETTINGS = 6, 7, 8, 9, 10
 # Operand words.
 (_SOURCE, _OUT, _SETTINGS, _EXTREMES, _PLANES, _HEIGHT, _WIDTH, _CHANNELS, _BANDS, _CVAL, _SCALE,
  _FINISHES) = range(12)  # fmt: skip
-_I32 = ir.IntType(32)
 
 
 @dataclass
@@ -200,7 +198,7 @@ class _Plane:
         """A pixel all of whose neighbours lie inside."""
         s = self.s
         # Coordinates that lie inside are not negative: to cut is to floor.
-        whole = Vec(self.builder, self.builder.fptosi(place.value, ir.VectorType(_I32, 2)), "int32")
+        whole = Vec(self.builder, self.builder.fptosi(place.value, vector_type("int32", 2)), "int32")
         row, column = self._split(whole)
         weights = (place - whole.cast("float64")).cast(s.target)
         self._pixel((row * s.width + column) * s.numbers, None, s.line, weights, out)
@@ -256,22 +254,21 @@ class _Plane:
 
     def _pair(self, y: Vec, x: Vec) -> Vec:
         """Two float64 in one vector."""
-        empty = ir.Constant(ir.VectorType(y.value.type, 2), ir.Undefined)
-        one = self.builder.insert_element(empty, y.value, _I32(0))
-        return Vec(self.builder, self.builder.insert_element(one, x.value, _I32(1)), y.dtype)
+        empty = undefined(vector_type(y.dtype, 2))
+        one = self.builder.insert_element(empty, y.value, INDEX(0))
+        return Vec(self.builder, self.builder.insert_element(one, x.value, INDEX(1)), y.dtype)
 
     def _split(self, pair: Vec) -> list[Vec]:
         """Two numbers of a vector as scalar int64; floats are whole and small."""
         if pair.is_float:
-            pair = Vec(self.builder, self.builder.fptosi(pair.value, ir.VectorType(_I32, 2)), "int32")
+            pair = Vec(self.builder, self.builder.fptosi(pair.value, vector_type("int32", 2)), "int32")
         return [self._lane(pair, k).cast("int64") for k in range(2)]
 
     def _lane(self, v: Vec, k: int) -> Vec:
-        return Vec(self.builder, self.builder.extract_element(v.value, _I32(k)), v.dtype)
+        return Vec(self.builder, self.builder.extract_element(v.value, INDEX(k)), v.dtype)
 
     def _part(self, v: Vec, lanes: list[int]) -> Vec:
-        chosen = ir.Constant(ir.VectorType(_I32, len(lanes)), lanes)
-        return Vec(self.builder, self.builder.shuffle_vector(v.value, v.value, chosen), v.dtype)
+        return v.shuffled(v, lanes)
 
 
 @cache
@@ -281,8 +278,7 @@ def warp_kernel(source: str, target: str, channels: int, mode: str) -> Kernel:
     `channels` is 1, 3 (of pictures of more than one pixel), 4, or 0 for any number.
     """
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         s = _Setting(writer, source, target, channels, mode)
         picture = writer.word(_SOURCE) + s.sample * s.sample_numbers * ITEMSIZE[source]
         with writer.loop(0, s.planes) as p:
@@ -294,25 +290,23 @@ def warp_kernel(source: str, target: str, channels: int, mode: str) -> Kernel:
             first, end = where(flipped, s.height - s.end, s.first), where(flipped, s.height - s.first, s.end)
             finish = Finish(writer, target, channels == 4, s.out, s.planes, s.height, s.line)
             low, high = finish.extremes(first, end)
-            with builder.if_else(s.bands.equals(1).value) as (then, otherwise):
+            with writer.builder.if_else(s.bands.equals(1).value) as (then, otherwise):
                 with then:
                     finish.write(first, end, low, high, s.number(SHIFT), s.number(BRIGHTNESS), s.scale)
                 with otherwise:
                     place = writer.word(_EXTREMES) + writer.tile * 16
                     store(low.cast("float64"), place)
                     store(high.cast("float64"), place + 8)
-        builder.ret(INT(0))
 
     key = (source, target, channels, mode)
-    return ir_kernel(f"warp[{source}, {target}, {channels or 'any'}, {mode}]", emit, key)
+    return vector_kernel(f"warp[{source}, {target}, {channels or 'any'}, {mode}]", write, key)
 
 
 @cache
 def finish_kernel(target: str, opaque: bool) -> Kernel:
     """Finish a band of rows of a sample, when the extremes of all its bands are known."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        writer = Writer(builder, function)
+    def write(writer: Writer) -> None:
         s = _Setting(writer, "uint8", target, 4 if opaque else 0, "nearest")
         low, high = (writer.variable(s.number(0).constant(float(v))) for v in ("inf", "-inf"))
         with writer.loop(0, s.bands) as band:
@@ -324,6 +318,5 @@ def finish_kernel(target: str, opaque: bool) -> Kernel:
             s.first, s.end, low.get().cast(target), high.get().cast(target), s.number(SHIFT),
             s.number(BRIGHTNESS), s.scale,
         )  # fmt: skip
-        builder.ret(INT(0))
 
-    return ir_kernel(f"warp_finish[{target}]", emit, (target, opaque))
+    return vector_kernel(f"warp_finish[{target}]", write, (target, opaque))

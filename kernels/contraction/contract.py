@@ -168,10 +168,12 @@ def contraction(operands, tile):
         a = w.a + outer * w.a_batch + inner * w.a_inner
         b = w.b + outer * w.b_batch + inner * w.b_inner
         c = w.c + outer * w.c_batch + inner * w.c_inner + part_depth * w.c_part
-        for panel in range(first_panel, end_panel, w.panel_chunk):
+        for part in range(parts_of(end_panel - first_panel, w.panel_chunk)):
+            panel = first_panel + part * w.panel_chunk
             panel_end = least(panel + w.panel_chunk, end_panel)
             # An empty depth still runs once: it stores zeros, or the bias.
-            for at in range(first_depth, greatest(end_depth, first_depth + 1), w.chunk):
+            for piece in range(parts_of(greatest(end_depth - first_depth, 1), w.chunk)):
+                at = first_depth + piece * w.chunk
                 count = least(w.chunk, end_depth - at)
                 load, last = (at != first_depth) | w.accumulate, at + count >= end_depth
                 stage, packed = w.stage + tile * w.stage_slot, w.pack + tile * w.pack_slot

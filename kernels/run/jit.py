@@ -22,7 +22,6 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 import numba
-from llvmlite import ir
 from numba import types
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
@@ -31,11 +30,22 @@ from numba.extending import intrinsic
 
 from symgraph.kernels.run import cache as disk
 from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.builder import ENTRY as ENTRY_TYPE
+from symgraph.kernels.tile.builder import INT, Emit, entry_module, slot_module
 
-__all__ = ["FLAGS", "INT", "Kernel", "helper", "inlined", "intrinsic", "ir_kernel", "numba_kernel", "types"]
+__all__ = [
+    "ENTRY_TYPE",
+    "FLAGS",
+    "INT",
+    "Kernel",
+    "helper",
+    "inlined",
+    "intrinsic",
+    "ir_kernel",
+    "numba_kernel",
+    "types",
+]
 
-INT = ir.IntType(64)
-ENTRY_TYPE = ir.FunctionType(INT, [INT.as_pointer(), INT])
 # No nnan/ninf: NaN and Inf have to come through as in the references.
 FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 _SIGNATURE = types.int64(types.CPointer(types.int64), types.int64)
@@ -200,10 +210,6 @@ def _parse(text: str) -> llvm.ModuleRef:
     return module
 
 
-Emit = Callable[[ir.IRBuilder, ir.Function], None]
-"""Writes the body of a function in LLVM IR, up to its return."""
-
-
 def numba_kernel(
     name: str,
     function: Callable[..., Any],
@@ -229,7 +235,10 @@ def numba_kernel(
                     defined.linkage = llvm.Linkage.internal
             for called, emit in (slots or {}).items():
                 _fill(module, called, emit)
-            return _optimised(str(module))
+            text = _optimised(str(module))
+            if "@numba_" in text:
+                raise AssertionError(f"kernel {name} may raise: by a step of a range, a division, an index?")
+            return text
 
     return Kernel(name, key, build, lambda: inspect.getsource(function), errors)
 
@@ -251,12 +260,7 @@ def _loops(function: Callable[..., Any]) -> str:
 def _fill(module: llvm.ModuleRef, symbol: str, emit: Emit) -> None:
     """Put the body of a function that is only declared into a module; it is inlined where it is called."""
     count = len(list(module.get_function(symbol).arguments))
-    part = ir.Module(name=symbol)
-    part.triple = module.triple
-    function = ir.Function(part, ir.FunctionType(ir.VoidType(), [INT] * count), name=symbol)
-    function.attributes.add("alwaysinline")
-    emit(ir.IRBuilder(function.append_basic_block("entry")), function)
-    module.link_in(_parse(str(part)))
+    module.link_in(_parse(slot_module(symbol, count, emit)))
     module.get_function(symbol).linkage = llvm.Linkage.internal
 
 
@@ -265,20 +269,19 @@ def ir_kernel(
     emit: Emit,
     key: object,
     errors: Mapping[int, str] | None = None,
+    source: Callable[..., Any] | None = None,
 ) -> Kernel:
-    """A kernel written as LLVM IR.
+    """A kernel generated as LLVM IR: ``emit(builder, function)`` fills the entry's body.
 
-    ``emit(builder, function)`` fills the entry's body and ends with a return.
+    `source` is the function to show for it, if it is not `emit`.
     """
-
-    def build(symbol: str) -> str:
-        module = ir.Module(name=symbol)
-        module.triple = llvm.get_default_triple()
-        function = ir.Function(module, ENTRY_TYPE, name=symbol)
-        emit(ir.IRBuilder(function.append_basic_block("entry")), function)
-        return _optimised(str(module))
-
-    return Kernel(name, key, build, lambda: inspect.getsource(emit), errors)
+    return Kernel(
+        name,
+        key,
+        lambda symbol: _optimised(entry_module(symbol, emit)),
+        lambda: inspect.getsource(source or emit),
+        errors,
+    )
 
 
 def _optimised(text: str) -> str:

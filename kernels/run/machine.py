@@ -23,9 +23,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
-from symgraph.kernels.run.jit import INT, helper, intrinsic, numba_kernel, types
+from symgraph.kernels.run.jit import helper, intrinsic, numba_kernel, types
 from symgraph.kernels.run.memory import fetch_add, load_byte, load_int, store_int
 from symgraph.kernels.run.table import (
     ENTRY,
@@ -43,6 +42,17 @@ from symgraph.kernels.run.table import (
     Table,
 )
 from symgraph.kernels.run.threads import TOGETHER, layer, most_threads
+from symgraph.kernels.tile.builder import (
+    INT,
+    NOTHING,
+    Builder,
+    Value,
+    call,
+    call_address,
+    constant,
+    pointer_to,
+    register,
+)
 
 # The words of a context, the machine's only argument.
 (
@@ -81,9 +91,8 @@ class KernelError(ValueError):
 @intrinsic
 def _call_entry(typing, entry, operands, tile):
     def emit(context, builder, signature, args):
-        kind = ir.FunctionType(INT, [INT.as_pointer(), INT]).as_pointer()
-        operands = builder.inttoptr(args[1], INT.as_pointer())
-        return builder.call(builder.inttoptr(args[0], kind), [operands, args[2]])
+        operands = builder.inttoptr(args[1], pointer_to("int64"))
+        return call_address(builder, args[0], INT, [operands, args[2]])
 
     return types.int64(types.int64, types.int64, types.int64), emit
 
@@ -96,32 +105,20 @@ def _parallel_for(typing, function, worker, args_at, dims_at, steps_at, threads)
     """
 
     def emit(context, builder, signature, args):
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte] * 5 + [INT] * 3).as_pointer()
-        pointers = [builder.inttoptr(a, byte) for a in args[1:5]]
-        null = ir.Constant(byte, None)
-        call = builder.inttoptr(args[0], kind)
-        builder.call(call, [*pointers, null, INT(0), INT(1), args[5]])
+        pointers = [builder.inttoptr(a, pointer_to("int8")) for a in args[1:5]]
+        null = constant(pointer_to("int8"), None)
+        call_address(builder, args[0], NOTHING, [*pointers, null, INT(0), INT(1), args[5]])
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 6), emit
 
 
-def emit_counter(builder: ir.IRBuilder, processor: str) -> ir.Value:
+def emit_counter(builder: Builder, processor: str) -> Value:
     """The counter of time of a processor, as `platform.machine()` names it: 0 where there is none."""
     if processor in _ARM:
         # LLVM's own cycle counter would be the performance monitor's, which user code may not read.
-        name, kind, operands = (
-            "llvm.read_volatile_register.i64",
-            ir.FunctionType(INT, [ir.MetaDataType()]),
-            [builder.module.add_metadata(["cntvct_el0"])],
-        )
-    elif processor in _X86:
-        name, kind, operands = "llvm.readcyclecounter", ir.FunctionType(INT, []), []
-    else:
-        return INT(0)
-    known = builder.module.globals.get(name)
-    return builder.call(known or ir.Function(builder.module, kind, name=name), operands)
+        return register(builder, "cntvct_el0")
+    return call(builder, "llvm.readcyclecounter", INT, []) if processor in _X86 else INT(0)
 
 
 @intrinsic

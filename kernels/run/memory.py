@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
 from numba import carray
 
-from symgraph.kernels.run.jit import INT, helper, intrinsic, types
+from symgraph.kernels.run.jit import helper, intrinsic, types
+from symgraph.kernels.tile import builder as code
+from symgraph.kernels.tile.builder import ELEMENT, INT, pointer_to
 
 
 @intrinsic
@@ -14,7 +15,7 @@ def pointer(typing, address):
     """An int64 address as an untyped pointer, for `carray`."""
 
     def emit(context, builder, signature, args):
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        return builder.inttoptr(args[0], pointer_to("int8"))
 
     return types.voidptr(types.int64), emit
 
@@ -24,7 +25,7 @@ def load_int(typing, address):
     """The int64 stored at `address`."""
 
     def emit(context, builder, signature, args):
-        return builder.load(builder.inttoptr(args[0], INT.as_pointer()))
+        return builder.load(builder.inttoptr(args[0], pointer_to("int64")))
 
     return types.int64(types.int64), emit
 
@@ -44,7 +45,7 @@ def load_byte(typing, address):
     """The byte stored at `address`, as an int64."""
 
     def emit(context, builder, signature, args):
-        byte = builder.load(builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
+        byte = builder.load(builder.inttoptr(args[0], pointer_to("int8")))
         return builder.zext(byte, INT)
 
     return types.int64(types.int64), emit
@@ -55,7 +56,7 @@ def store_int(typing, address, value):
     """Store the int64 `value` at `address`."""
 
     def emit(context, builder, signature, args):
-        builder.store(args[1], builder.inttoptr(args[0], INT.as_pointer()))
+        builder.store(args[1], builder.inttoptr(args[0], pointer_to("int64")))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), emit
@@ -66,7 +67,7 @@ def as_float(typing, bits):
     """The float64 whose bits an int64 operand holds."""
 
     def emit(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.DoubleType())
+        return builder.bitcast(args[0], ELEMENT["float64"])
 
     return types.float64(types.int64), emit
 
@@ -76,7 +77,7 @@ def fetch_add(typing, address, amount):
     """Atomically add `amount` to the int64 at `address`; the value before."""
 
     def emit(context, builder, signature, args):
-        return builder.atomic_rmw("add", builder.inttoptr(args[0], INT.as_pointer()), args[1], "monotonic")
+        return builder.atomic_rmw("add", builder.inttoptr(args[0], pointer_to("int64")), args[1], "monotonic")
 
     return types.int64(types.int64, types.int64), emit
 
@@ -86,10 +87,7 @@ def copy_bytes(typing, target, source, count):
     """Copy `count` bytes between places that do not overlap."""
 
     def emit(context, builder, signature, args):
-        byte = ir.IntType(8).as_pointer()
-        places = [builder.inttoptr(a, byte) for a in args[:2]]
-        copy = builder.module.declare_intrinsic("llvm.memcpy", [byte, byte, INT])
-        builder.call(copy, [*places, args[2], ir.IntType(1)(0)])
+        code.copy_bytes(builder, *args)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), emit
@@ -100,10 +98,7 @@ def clear_bytes(typing, target, count):
     """Set `count` bytes to zero."""
 
     def emit(context, builder, signature, args):
-        byte = ir.IntType(8)
-        clear = builder.module.declare_intrinsic("llvm.memset", [byte.as_pointer(), INT])
-        place = builder.inttoptr(args[0], byte.as_pointer())
-        builder.call(clear, [place, byte(0), args[1], ir.IntType(1)(0)])
+        code.clear_bytes(builder, *args)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), emit

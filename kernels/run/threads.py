@@ -23,12 +23,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import config as numba_config
 from numba.np.ufunc import parallel as numba_parallel
 
-from symgraph.kernels.run.jit import INT, intrinsic, numba_kernel, types
+from symgraph.kernels.run.jit import intrinsic, numba_kernel, types
 from symgraph.kernels.run.memory import fetch_add, store_int
+from symgraph.kernels.tile.builder import INDEX, INT, NOTHING, call, call_address, pointer_to
 
 # The words of the block that the team shares. The gate is `_CLOSED` plus the number of helpers inside while
 # closed, and just that number while open.
@@ -50,7 +50,7 @@ def _load(typing, address):
     """An int64 that other threads change."""
 
     def emit(context, builder, signature, args):
-        return builder.load_atomic(builder.inttoptr(args[0], INT.as_pointer()), "seq_cst", 8)
+        return builder.load_atomic(builder.inttoptr(args[0], pointer_to("int64")), "seq_cst", 8)
 
     return types.int64(types.int64), emit
 
@@ -60,7 +60,7 @@ def _take(typing, address):
     """Turn 0 at `address` into 1; whether this call did."""
 
     def emit(context, builder, signature, args):
-        pointer = builder.inttoptr(args[0], INT.as_pointer())
+        pointer = builder.inttoptr(args[0], pointer_to("int64"))
         result = builder.cmpxchg(pointer, INT(0), INT(1), "seq_cst", "seq_cst")
         return builder.zext(builder.extract_value(result, 1), INT)
 
@@ -72,7 +72,7 @@ def _release(typing, address):
     """Store 0 for other threads to see."""
 
     def emit(context, builder, signature, args):
-        builder.store_atomic(INT(0), builder.inttoptr(args[0], INT.as_pointer()), "seq_cst", 8)
+        builder.store_atomic(INT(0), builder.inttoptr(args[0], pointer_to("int64")), "seq_cst", 8)
         return context.get_dummy_value()
 
     return types.void(types.int64), emit
@@ -83,8 +83,7 @@ def _call_c(typing, function, argument):
     """Call the C function ``int function(void *)`` at an address."""
 
     def emit(context, builder, signature, args):
-        kind = ir.FunctionType(ir.IntType(32), [INT]).as_pointer()
-        builder.call(builder.inttoptr(args[0], kind), [args[1]])
+        call_address(builder, args[0], INDEX, args[1:])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), emit
@@ -93,9 +92,8 @@ def _call_c(typing, function, argument):
 @intrinsic
 def _call_worker(typing, worker, arguments):
     def emit(context, builder, signature, args):
-        kind = ir.FunctionType(INT, [INT.as_pointer(), INT]).as_pointer()
-        pointer = builder.inttoptr(args[1], INT.as_pointer())
-        return builder.call(builder.inttoptr(args[0], kind), [pointer, INT(0)])
+        operands = builder.inttoptr(args[1], pointer_to("int64"))
+        return call_address(builder, args[0], INT, [operands, INT(0)])
 
     return types.int64(types.int64, types.int64), emit
 
@@ -106,10 +104,7 @@ def _pause(typing):
 
     def emit(context, builder, signature, args):
         if _IS_X86:
-            kind = ir.FunctionType(ir.VoidType(), [])
-            name = "llvm.x86.sse2.pause"
-            known = builder.module.globals.get(name)
-            builder.call(known or ir.Function(builder.module, kind, name=name), [])
+            call(builder, "llvm.x86.sse2.pause", NOTHING, [])
         return context.get_dummy_value()
 
     return types.void(), emit

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from symgraph.kernels.tile.block import Block, split_epilogue
 from symgraph.kernels.tile.nest import Variable, Writer, load, store
-from symgraph.kernels.tile.vector import Vec, where
+from symgraph.kernels.tile.vector import Vec, transposed, where
 from symgraph.kernels.tile.words import Word
 
 ACTIVATIONS: dict[str, Callable[[Vec], Vec]] = {
@@ -272,15 +272,3 @@ class PackTransposed:
         rows = [load(place + step * i, block.dtype, block.lanes, mask) for i, mask in enumerate(masks)]
         for i, value in enumerate(transposed(rows)):
             store(value, target + i * block.line)
-
-
-def transposed(rows: list[Vec]) -> list[Vec]:
-    """The columns of a square of vectors: log2(n) rounds of interleaving row i with row i + n/2."""
-    side = len(rows)
-    half = side // 2
-    low = [i // 2 + side * (i % 2) for i in range(side)]
-    high = [half + i // 2 + side * (i % 2) for i in range(side)]
-    for _ in range(side.bit_length() - 1):
-        pairs = zip(rows[:half], rows[half:], strict=True)
-        rows = [a.shuffled(b, order) for a, b in pairs for order in (low, high)]
-    return rows

@@ -7,18 +7,32 @@ writing half emits that walk. A nest is an inner axis, which the kernel makes ve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from llvmlite import ir
-
-from symgraph.kernels.run.jit import INT
+from symgraph.kernels.run.jit import Kernel, ir_kernel
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.vector import BYTE_POINTER, ELEMENT, ITEMSIZE, Vec, intrinsic, vector_type
+from symgraph.kernels.tile.builder import (
+    INDEX,
+    INT,
+    NOTHING,
+    Builder,
+    Function,
+    Kind,
+    Value,
+    call,
+    constant,
+    lane_order,
+    pointer_to,
+    room,
+    undefined,
+    vector_type,
+)
+from symgraph.kernels.tile.builder import table as words_of
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec
 
 MAX_RANK = 8
-_INDEX = ir.IntType(32)
 
 
 class Axis(NamedTuple):
@@ -77,13 +91,31 @@ def natural_lanes(dtypes: Sequence[str], strided: bool) -> int:
     return min(lanes, 16) if strided else lanes
 
 
+def vector_kernel(
+    name: str,
+    write: Callable[[Writer], None],
+    key: object,
+    errors: Mapping[int, str] | None = None,
+    source: Callable[..., object] | None = None,
+) -> Kernel:
+    """A kernel of generated vector code: ``write(writer)`` writes its body, `key` tells what from.
+
+    `source` is the function to show for it, if it is not `write`.
+    """
+
+    def emit(builder: Builder, function: Function) -> None:
+        write(Writer(builder, function))
+
+    return ir_kernel(name, emit, key, errors, source or write)
+
+
 class Writer:
     """Emits a kernel's body: words of its operands, slots for variables, loops.
 
     Without a `function`, whose arguments are the operands and the tile, only a part of one.
     """
 
-    def __init__(self, builder: ir.IRBuilder, function: ir.Function | None = None) -> None:
+    def __init__(self, builder: Builder, function: Function | None = None) -> None:
         self.builder = builder
         self.function = function or builder.function
         self.tile = Vec(builder, self.function.args[-1], "int64")
@@ -101,13 +133,9 @@ class Writer:
         """Operand word number `index`, whose bits are a float64."""
         return self.word(index).as_float("float64")
 
-    def slot(self, kind: ir.Type = INT, count: int | None = None) -> ir.Value:
+    def slot(self, kind: Kind = INT, count: int | None = None) -> Value:
         """Room on the stack for a variable (or an array of `count`)."""
-        entry = self.builder.function.entry_basic_block
-        with self.builder.goto_block(entry):
-            # At its start: behind a division the entry block may get cut, and room be made while running.
-            self.builder.position_at_start(entry)
-            return self.builder.alloca(kind, INT(count) if count is not None else None)
+        return room(self.builder, kind, count)
 
     def variable(self, value: Vec) -> Variable:
         """A variable that starts as `value`."""
@@ -154,7 +182,7 @@ class Writer:
                 no()
 
     def choose(
-        self, condition: ir.Value, yes: Callable[[], list[Vec]], no: Callable[[], list[Vec]]
+        self, condition: Value, yes: Callable[[], list[Vec]], no: Callable[[], list[Vec]]
     ) -> list[Vec]:
         """The values of one of two branches."""
         builder = self.builder
@@ -179,32 +207,32 @@ class Writer:
 
     def zero(self, dtype: str, lanes: int = 0) -> Vec:
         """The number 0 in every lane."""
-        return Vec(self.builder, ir.Constant(vector_type(dtype, lanes), None), dtype)
+        return Vec(self.builder, constant(vector_type(dtype, lanes), None), dtype)
 
     def lane_numbers(self, lanes: int, dtype: str = "int32") -> Vec:
         """0, 1, 2, ... in the lanes."""
-        return Vec(self.builder, ir.Constant(vector_type(dtype, lanes), list(range(lanes))), dtype)
+        return Vec(self.builder, constant(vector_type(dtype, lanes), list(range(lanes))), dtype)
 
     def splat(self, scalar: Vec, lanes: int) -> Vec:
         """A scalar in every lane."""
         builder = self.builder
         if not lanes:
             return scalar
-        empty = ir.Constant(vector_type(scalar.dtype, lanes), ir.Undefined)
-        first = builder.insert_element(empty, scalar.value, _INDEX(0))
-        zeros = ir.Constant(ir.VectorType(_INDEX, lanes), None)
+        empty = undefined(vector_type(scalar.dtype, lanes))
+        first = builder.insert_element(empty, scalar.value, INDEX(0))
+        zeros = lane_order([0] * lanes)
         return Vec(builder, builder.shuffle_vector(first, empty, zeros), scalar.dtype)
 
     def tail_mask(self, left: Vec, lanes: int) -> Vec:
         """Which lanes are among the first `left`."""
-        count = Vec(self.builder, self.builder.trunc(left.value, _INDEX), "int32")
+        count = Vec(self.builder, self.builder.trunc(left.value, INDEX), "int32")
         return self.lane_numbers(lanes) < self.splat(count, lanes)
 
 
 class Variable:
     """A value that changes, on the stack until LLVM puts it into a register."""
 
-    def __init__(self, writer: Writer, place: ir.Value, dtype: str) -> None:
+    def __init__(self, writer: Writer, place: Value, dtype: str) -> None:
         self._builder = writer.builder
         self._place = place
         self._dtype = dtype
@@ -221,7 +249,7 @@ class Variable:
 class Array:
     """A small array of int64 variables."""
 
-    def __init__(self, writer: Writer, place: ir.Value) -> None:
+    def __init__(self, writer: Writer, place: Value) -> None:
         self._builder = writer.builder
         self._place = place
 
@@ -342,10 +370,10 @@ def load(address: Vec, dtype: str, lanes: int = 0, mask: Vec | None = None) -> V
     if mask is None:
         value = builder.load(builder.inttoptr(address.value, kind.as_pointer()), align=size)
     else:
-        place = builder.inttoptr(address.value, BYTE_POINTER)
-        rest = ir.Constant(kind, None)
+        place = builder.inttoptr(address.value, pointer_to("int8"))
+        rest = constant(kind, None)
         name = f"llvm.masked.load.{Vec(builder, rest, stored).mangled}.p0"
-        value = intrinsic(builder, name, kind, [place, _INDEX(size), mask.value, rest])
+        value = call(builder, name, kind, [place, INDEX(size), mask.value, rest])
     return Vec(builder, value, stored).cast(dtype)
 
 
@@ -357,18 +385,18 @@ def store(value: Vec, address: Vec, mask: Vec | None = None) -> None:
     if mask is None:
         builder.store(value.value, builder.inttoptr(address.value, value.value.type.as_pointer()), align=size)
         return
-    place = builder.inttoptr(address.value, BYTE_POINTER)
+    place = builder.inttoptr(address.value, pointer_to("int8"))
     name = f"llvm.masked.store.{value.mangled}.p0"
-    intrinsic(builder, name, ir.VoidType(), [value.value, place, _INDEX(size), mask.value])
+    call(builder, name, NOTHING, [value.value, place, INDEX(size), mask.value])
 
 
-def _pointers(address: Vec, offsets: Vec, dtype: str) -> ir.Value:
+def _pointers(address: Vec, offsets: Vec, dtype: str) -> Value:
     """A vector of pointers: `address` + `offsets` in bytes."""
     builder = address.builder
-    empty = ir.Constant(vector_type("int64", offsets.lanes), ir.Undefined)
-    first = builder.insert_element(empty, address.value, _INDEX(0))
-    base = builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_INDEX, offsets.lanes), None))
-    kind = ir.VectorType(ELEMENT[dtype].as_pointer(), offsets.lanes)
+    empty = undefined(vector_type("int64", offsets.lanes))
+    first = builder.insert_element(empty, address.value, INDEX(0))
+    base = builder.shuffle_vector(first, empty, lane_order([0] * offsets.lanes))
+    kind = pointer_to(dtype, offsets.lanes)
     return builder.inttoptr(builder.add(base, offsets.value), kind)
 
 
@@ -378,10 +406,10 @@ def gather(address: Vec, offsets: Vec, dtype: str, mask: Vec | None = None) -> V
     stored = _stored(dtype)
     kind = vector_type(stored, offsets.lanes)
     chosen = mask if mask is not None else offsets.constant(1, "bool")
-    rest = ir.Constant(kind, None)
+    rest = constant(kind, None)
     name = f"llvm.masked.gather.{Vec(builder, rest, stored).mangled}.v{offsets.lanes}p0"
     places = _pointers(address, offsets, stored)
-    value = intrinsic(builder, name, kind, [places, _INDEX(ITEMSIZE[dtype]), chosen.value, rest])
+    value = call(builder, name, kind, [places, INDEX(ITEMSIZE[dtype]), chosen.value, rest])
     return Vec(builder, value, stored).cast(dtype)
 
 
@@ -392,8 +420,8 @@ def scatter(value: Vec, address: Vec, offsets: Vec, mask: Vec | None = None) -> 
     chosen = mask if mask is not None else offsets.constant(1, "bool")
     name = f"llvm.masked.scatter.{value.mangled}.v{offsets.lanes}p0"
     places = _pointers(address, offsets, value.dtype)
-    size = _INDEX(ITEMSIZE[value.dtype])
-    intrinsic(builder, name, ir.VoidType(), [value.value, places, size, chosen.value])
+    size = INDEX(ITEMSIZE[value.dtype])
+    call(builder, name, NOTHING, [value.value, places, size, chosen.value])
 
 
 def lookup(name: str, table: Sequence[int], index: Vec) -> Vec:
@@ -402,12 +430,6 @@ def lookup(name: str, table: Sequence[int], index: Vec) -> Vec:
     The table becomes part of the kernel, where `name` tells it from others.
     """
     builder = index.builder
-    words = builder.module.globals.get(name)
-    if words is None:
-        kind = ir.ArrayType(INT, len(table))
-        words = ir.GlobalVariable(builder.module, kind, name)
-        words.initializer = ir.Constant(kind, list(table))
-        words.linkage, words.global_constant = "internal", True
-    address = Vec(builder, builder.ptrtoint(words, INT), "int64")
+    address = Vec(builder, words_of(builder, name, table), "int64")
     offsets = index * ITEMSIZE["uint64"]
     return gather(address, offsets, "uint64") if index.lanes else load(address + offsets, "uint64")

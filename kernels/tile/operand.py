@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from llvmlite import ir
-
 from symgraph.kernels.run.buffer import Buffer
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.memory import float_bits
+from symgraph.kernels.tile.builder import Value
 from symgraph.kernels.tile.nest import (
     MAX_RANK,
     Axis,
@@ -134,7 +133,7 @@ class Operand:
             scatter(value, place, self._offsets, mask)
 
 
-def read_all(writer: Writer, operands: Sequence[Operand], at: Vec, full: ir.Value, mask: Vec) -> list[Vec]:
+def read_all(writer: Writer, operands: Sequence[Operand], at: Vec, full: Value, mask: Vec) -> list[Vec]:
     """Every operand's vector at inner element `at`: whole where `full`, else the lanes of `mask`."""
     moving = [o for o in operands if o.varies]
     if not moving:

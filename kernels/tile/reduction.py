@@ -7,11 +7,10 @@ from copy import copy
 from functools import cache
 from typing import NamedTuple
 
-from llvmlite import ir
-
 from symgraph.kernels.elementwise import Program, emit_program
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
-from symgraph.kernels.tile.nest import MAX_RANK, Odometer, Variable, Writer, store
+from symgraph.kernels.run.jit import Kernel
+from symgraph.kernels.tile.builder import INDEX, INT, lane_order, undefined
+from symgraph.kernels.tile.nest import MAX_RANK, Odometer, Variable, Writer, store, vector_kernel
 from symgraph.kernels.tile.operand import NUMBER, Operand, lesser, read_all
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, highest, lowest, maximum, minimum, where
 
@@ -81,11 +80,11 @@ def fold(kind: str, value: Vec) -> Vec:
         half = value.lanes // 2
         parts = []
         for start in (0, half):
-            lanes = ir.Constant(ir.VectorType(ir.IntType(32), half), list(range(start, start + half)))
-            empty = ir.Constant(value.value.type, ir.Undefined)
+            lanes = lane_order(range(start, start + half))
+            empty = undefined(value.value.type)
             parts.append(Vec(builder, builder.shuffle_vector(value.value, empty, lanes), value.dtype))
         value = combine(kind, parts[0], parts[1])
-    return Vec(builder, builder.extract_element(value.value, ir.IntType(32)(0)), value.dtype)
+    return Vec(builder, builder.extract_element(value.value, INDEX(0)), value.dtype)
 
 
 def _prepared(kind: str, value: Vec, dtype: str) -> Vec:
@@ -97,12 +96,12 @@ def _prepared(kind: str, value: Vec, dtype: str) -> Vec:
 def reduction_kernel(program: Program, results: tuple[int, ...], pattern: Pattern) -> Kernel:
     """The kernel that reduces values of a program over one access pattern: ``results[i]`` by ``kinds[i]``."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _Emitter(Writer(builder, function), program, results, pattern).emit()
+    def write(writer: Writer) -> None:
+        _Emitter(writer, program, results, pattern).emit()
 
     names = ", ".join(i.name for i in program) or "copy"
     kinds = "_".join(pattern.kinds)
-    return ir_kernel(f"reduce_{kinds}[{names}]", emit, (program, results, pattern))
+    return vector_kernel(f"reduce_{kinds}[{names}]", write, (program, results, pattern))
 
 
 class _Emitter:
@@ -168,7 +167,6 @@ class _Emitter:
             else:
                 self._columns(starts)
             self.kept.step()
-        writer.builder.ret(INT(0))
 
     def _new_accumulators(self) -> list[Variable]:
         return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.kernels.run.jit import INT
+from symgraph.kernels.tile.builder import INT
 from symgraph.kernels.tile.nest import Writer, load
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, where
 

@@ -10,24 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from llvmlite import ir
+from symgraph.kernels.tile.builder import (
+    ELEMENT,
+    Builder,
+    Kind,
+    Value,
+    call,
+    constant,
+    lane_order,
+    lanes_of,
+    vector_type,
+)
 
-from symgraph.kernels.run.jit import INT
-
-ELEMENT = {
-    "bool": ir.IntType(1),
-    "uint8": ir.IntType(8),
-    "int8": ir.IntType(8),
-    "int16": ir.IntType(16),
-    "uint16": ir.IntType(16),
-    "int32": ir.IntType(32),
-    "uint32": ir.IntType(32),
-    "int64": INT,
-    "uint64": INT,
-    "float16": ir.HalfType(),
-    "float32": ir.FloatType(),
-    "float64": ir.DoubleType(),
-}
 ITEMSIZE = {
     "bool": 1,
     "uint8": 1,
@@ -45,21 +39,14 @@ ITEMSIZE = {
 FLOATS = ("float32", "float64")
 _UNSIGNED = ("bool", "uint8", "uint16", "uint32", "uint64")
 _SAME_SIZE_INT = {"float32": "int32", "float64": "int64"}
-BYTE_POINTER = ir.IntType(8).as_pointer()
 
 
 @cache
-def vector_type(dtype: str, lanes: int) -> ir.Type:
-    """The LLVM type of `lanes` elements; 0 lanes is a scalar."""
-    return ir.VectorType(ELEMENT[dtype], lanes) if lanes else ELEMENT[dtype]
-
-
-@cache
-def _constant(dtype: str, lanes: int, text: str) -> ir.Constant:
+def _constant(dtype: str, lanes: int, text: str) -> Value:
     """A constant in every lane, kept by its exact text (0.0, -0.0 and 0 stay apart)."""
     number = float(text) if dtype in FLOATS else int(text)
     value: object = bool(number) if dtype == "bool" else number
-    return ir.Constant(vector_type(dtype, lanes), [value] * lanes if lanes else value)
+    return constant(vector_type(dtype, lanes), [value] * lanes if lanes else value)
 
 
 def is_integer(dtype: str) -> bool:
@@ -83,22 +70,12 @@ def highest(dtype: str) -> float | int:
     return (1 << (8 * ITEMSIZE[dtype] - (0 if dtype in _UNSIGNED else 1))) - 1
 
 
-def intrinsic(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Value]) -> ir.Value:
-    """A call of the LLVM intrinsic `name` (with its type suffix), declared on first use."""
-    function = builder.module.globals.get(name)
-    if function is None:
-        function = ir.Function(
-            builder.module, ir.FunctionType(result, [a.type for a in arguments]), name=name
-        )
-    return builder.call(function, arguments)
-
-
 class Vec:
     """A vector of `lanes` elements of `dtype` (a scalar where `lanes` is 0), and the builder that emits."""
 
     __slots__ = ("builder", "dtype", "value")
 
-    def __init__(self, builder: ir.IRBuilder, value: ir.Value, dtype: str) -> None:
+    def __init__(self, builder: Builder, value: Value, dtype: str) -> None:
         self.builder = builder
         self.value = value
         self.dtype = dtype
@@ -106,7 +83,7 @@ class Vec:
     @property
     def lanes(self) -> int:
         """Elements of the vector; 0 for a scalar."""
-        return self.value.type.count if isinstance(self.value.type, ir.VectorType) else 0
+        return lanes_of(self.value)
 
     @property
     def is_float(self) -> bool:
@@ -132,13 +109,13 @@ class Vec:
         assert other.dtype == self.dtype, f"{self.dtype} meets {other.dtype}"
         return other
 
-    def _make(self, value: ir.Value, dtype: str | None = None) -> Vec:
+    def _make(self, value: Value, dtype: str | None = None) -> Vec:
         return Vec(self.builder, value, dtype or self.dtype)
 
     def call(self, name: str, *others: Vec) -> Vec:
         """The intrinsic ``llvm.<name>`` of this vector and others of the same type."""
         return self._make(
-            intrinsic(
+            call(
                 self.builder,
                 f"llvm.{name}.{self.mangled}",
                 self.value.type,
@@ -191,8 +168,7 @@ class Vec:
 
     def shuffled(self, other: Vec, order: Sequence[int]) -> Vec:
         """Lanes of this vector and of `other`, which are numbered on, in a new order."""
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), list(order))
-        return self._make(self.builder.shuffle_vector(self.value, other.value, lanes))
+        return self._make(self.builder.shuffle_vector(self.value, other.value, lane_order(order)))
 
     # Bits and truth --------------------------------------------------------------------------------------
     def _bitwise(self, other: Vec | int, operation: str) -> Vec:
@@ -336,14 +312,14 @@ class Vec:
         inexact = (near.cast("float64") < self) | (near.cast("float64") > self)
         return where(inexact, cut | 1, cut).as_float("float32")._halved()
 
-    def _converted(self, dtype: str, target: ir.Type) -> ir.Value:
+    def _converted(self, dtype: str, target: Kind) -> Value:
         builder, value = self.builder, self.value
         if self.is_float and dtype in FLOATS:
             return builder.fptrunc(value, target) if dtype == "float32" else builder.fpext(value, target)
         if self.is_float:
             kind = "fptoui" if dtype in _UNSIGNED else "fptosi"
             name = f"llvm.{kind}.sat.{self.constant(0, dtype).mangled}.{self.mangled}"
-            return intrinsic(builder, name, target, [value])
+            return call(builder, name, target, [value])
         if dtype in FLOATS:
             return (builder.uitofp if self.dtype in _UNSIGNED else builder.sitofp)(value, target)
         size, old = ITEMSIZE[dtype], ITEMSIZE[self.dtype]
@@ -384,12 +360,24 @@ def polynomial(x: Vec, coefficients: Sequence[float]) -> Vec:
     return total
 
 
-def any_lane(condition: Vec) -> ir.Value:
+def transposed(rows: list[Vec]) -> list[Vec]:
+    """The columns of a square of vectors: log2(n) rounds of interleaving row i with row i + n/2."""
+    side = len(rows)
+    half = side // 2
+    low = [i // 2 + side * (i % 2) for i in range(side)]
+    high = [half + i // 2 + side * (i % 2) for i in range(side)]
+    for _ in range(side.bit_length() - 1):
+        pairs = zip(rows[:half], rows[half:], strict=True)
+        rows = [a.shuffled(b, order) for a, b in pairs for order in (low, high)]
+    return rows
+
+
+def any_lane(condition: Vec) -> Value:
     """Whether the condition holds in at least one lane, as an i1."""
     if not condition.lanes:
         return condition.value
     name = f"llvm.vector.reduce.or.v{condition.lanes}i1"
-    return intrinsic(condition.builder, name, ir.IntType(1), [condition.value])
+    return call(condition.builder, name, ELEMENT["bool"], [condition.value])
 
 
 def repeat_while(

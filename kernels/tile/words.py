@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
-from llvmlite import ir
 from numba.core import cgutils
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
-from symgraph.kernels.run.jit import INT, intrinsic, types
+from symgraph.kernels.run.jit import intrinsic, types
+from symgraph.kernels.tile.builder import INT, NOTHING, Builder, Emit, Function, call, pointer_to
 from symgraph.kernels.tile.nest import Writer
 from symgraph.kernels.tile.vector import Vec
 
@@ -35,7 +35,7 @@ class View(types.Type):
 @register_model(View)
 class _ViewModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: View) -> None:
-        super().__init__(manager, kind, INT.as_pointer())
+        super().__init__(manager, kind, pointer_to("int64"))
 
 
 @infer_getattr
@@ -73,24 +73,20 @@ def slot(record: type) -> Callable[..., Any]:
     llvm.add_symbol(symbol, 1)
 
     @intrinsic
-    def call(typing, given):
+    def call_slot(typing, given):
         def emit(context, builder, signature, args):
             fields = cgutils.unpack_tuple(builder, args[0], count)
             values = [
                 context.cast(builder, value, kind, types.int64)
                 for value, kind in zip(fields, signature.args[0].types, strict=True)
             ]
-            function = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(ir.VoidType(), [INT] * count), symbol
-            )
             # One call, one place where the code is filled in: loops around it are not copied.
-            function.attributes.add("noduplicate")
-            builder.call(function, values)
+            call(builder, symbol, NOTHING, values, "noduplicate")
             return context.get_dummy_value()
 
         return types.void(given), emit
 
-    return call
+    return call_slot
 
 
 def slot_symbol(record: type) -> str:
@@ -98,13 +94,10 @@ def slot_symbol(record: type) -> str:
     return f"slot_{record.__name__}"
 
 
-def filling(
-    record: type, write: Callable[[Writer, Any], None]
-) -> tuple[str, Callable[[ir.IRBuilder, ir.Function], None]]:
+def filling(record: type, write: Callable[[Writer, Any], None]) -> tuple[str, Emit]:
     """A slot's symbol, and its body: ``write(writer, values)`` gets the record's fields as `Vec`."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
+    def emit(builder: Builder, function: Function) -> None:
         write(Writer(builder), record(*(Vec(builder, value, "int64") for value in function.args)))
-        builder.ret_void()
 
     return slot_symbol(record), emit
