@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.harness import Engine, run
 from benchmarks.peers import ours, peers
 from benchmarks.workloads import WORKLOADS
-from symgraph.compiler.ceilings import measure_ceilings
+from symgraph.kernels.ceilings import measure_ceilings
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from symgraph.compiler.ceilings import measure_ceilings
+from symgraph.kernels.ceilings import measure_ceilings
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from symgraph import layers
-from symgraph.compiler.ceilings import measure_ceilings
 from symgraph.compiler.profile import Profile
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
@@ -27,6 +26,7 @@ from symgraph.inspection.compare import compare
 from symgraph.inspection.doctor import BAD, examine, finding_lines
 from symgraph.inspection.machine import machine_facts
 from symgraph.inspection.rules import rule
+from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.cache import cache_folder
 
 _OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import networkx
 
-from symgraph.compiler.ceilings import measure_ceilings
 from symgraph.compiler.collect import pass_facts
 from symgraph.compiler.profile import Profile
 from symgraph.compiler.variant import Compilation, Variant
@@ -24,6 +23,7 @@ from symgraph.inspection.outline import Outline, sketch
 from symgraph.inspection.report.material import Material, Numbers
 from symgraph.inspection.report.write import write_report
 from symgraph.inspection.times import FunctionTimes
+from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.source import KernelSource
 

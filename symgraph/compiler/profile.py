@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.ceilings import measure_ceilings
 from symgraph.compiler.clocks import RECORDER, Clocks, Recorder, Scale, clock_cost
 from symgraph.compiler.collect import collect
 from symgraph.compiler.program import Program
@@ -30,6 +29,7 @@ from symgraph.inspection.profiled import ProfileFacts
 from symgraph.inspection.tensorboard import write_profile
 from symgraph.inspection.times import Call, Event, FunctionTimes
 from symgraph.inspection.write import write_json
+from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.machine import read_cycles
 from symgraph.kernels.run.threads import get_num_threads
 

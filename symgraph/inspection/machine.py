@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import symgraph
+from symgraph.kernels.ceilings import Ceilings
 from symgraph.kernels.run.cache import cache_folder
 from symgraph.kernels.run.machine import clock_name, threading_layer
 from symgraph.kernels.run.target import TARGET
@@ -19,36 +20,6 @@ from symgraph.kernels.run.threads import get_num_threads
 
 _PACKAGES = ("numpy", "numba", "llvmlite", "h5py", "networkx", "Pillow", "scipy")
 _SETTINGS = ("SYMGRAPH_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "KMP_")
-
-
-@dataclass(frozen=True)
-class Ceilings:
-    """What a machine can do at most, measured.
-
-    Attributes
-    ----------
-    threads : int
-    gflops : float
-        10^9 floating-point operations a second: float32 multiply-adds, two operations each, from registers.
-    gbytes : float
-        10^9 bytes a second of a copy that no cache holds: bytes read and bytes written.
-    """
-
-    threads: int
-    gflops: float
-    gbytes: float
-
-    def seconds(self, flops: float, bytes: float) -> float:
-        """The time that this much work takes at least, if each byte comes from memory once (roofline)."""
-        return max(flops / self.gflops, bytes / self.gbytes) / 1e9
-
-    def share(self, flops: float, bytes: float, seconds: float) -> float:
-        """`seconds` of that least time over those it took, 0 to 1.
-
-        More than 1 comes from operands that lie in caches, and from convolutions in tiles, which need fewer
-        operations than are counted.
-        """
-        return self.seconds(flops, bytes) / seconds if seconds > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +71,7 @@ class MachineFacts:
 
 
 def machine_facts() -> MachineFacts:
-    """The machine as it is now; its ceilings are measured apart (`symgraph.compiler.ceilings`)."""
+    """The machine as it is now; its ceilings are measured apart (`symgraph.kernels.ceilings`)."""
     folder = cache_folder()
     enabled = (f[1:] for f in TARGET.features.split(",") if f.startswith("+"))
     return MachineFacts(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from symgraph.inspection.machine import Ceilings, MachineFacts
+from symgraph.inspection.machine import MachineFacts
 from symgraph.inspection.profiled import ProfileFacts
 from symgraph.inspection.table import table, time_text
 from symgraph.inspection.times import FunctionTimes, Group
+from symgraph.kernels.ceilings import Ceilings
 
 _VIEWS = ("phase", "layer", "op", "kernel")
 _MOST = 12

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from symgraph.inspection.machine import Ceilings, MachineFacts
+from symgraph.inspection.machine import MachineFacts
 from symgraph.inspection.times import FunctionTimes
+from symgraph.kernels.ceilings import Ceilings
 
 SCHEMA = 1
 """Version of the data: raised when a field changes its meaning."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from symgraph.inspection.facts import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
-from symgraph.inspection.machine import Ceilings, machine_facts
+from symgraph.inspection.machine import machine_facts
 from symgraph.inspection.report.material import Material
 from symgraph.inspection.times import FunctionTimes
+from symgraph.kernels.ceilings import Ceilings
 
 CEILINGS = Ceilings(2, 100.0, 10.0)
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import symgraph
-from symgraph.compiler.ceilings import _chains, _multiply_adds, measure_ceilings
-from symgraph.inspection.machine import Ceilings, machine_facts
+from symgraph.inspection.machine import machine_facts
+from symgraph.kernels.ceilings import Ceilings, _chains, _multiply_adds, measure_ceilings
 from symgraph.kernels.run.target import TARGET
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from symgraph.inspection.arena import MemoryMap, memory_map
 from symgraph.inspection.drawing import text_width
-from symgraph.inspection.machine import Ceilings
 from symgraph.inspection.outline import node_link
 from symgraph.inspection.palette import op_kind
 from symgraph.inspection.report.markup import (
@@ -23,6 +22,7 @@ from symgraph.inspection.report.markup import (
 )
 from symgraph.inspection.report.material import Measure, Numbers
 from symgraph.inspection.table import byte_text
+from symgraph.kernels.ceilings import Ceilings
 
 _WIDTH, _HEIGHT, _CURVE = 1120.0, 360.0, 84.0
 _LEFT, _TOP = 74.0, 10.0

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Protocol
 
 from symgraph.inspection.facts import BlockFacts, Facts, NodeFacts, PassFacts, RowFacts
-from symgraph.inspection.machine import Ceilings, MachineFacts
+from symgraph.inspection.machine import MachineFacts
 from symgraph.inspection.outline import Cluster, Outline
 from symgraph.inspection.times import FunctionTimes
+from symgraph.kernels.ceilings import Ceilings
 from symgraph.kernels.run.source import KernelSource
 
 _MOST_PAGES = 3000

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from llvmlite import ir
 
-from symgraph.inspection.machine import Ceilings
 from symgraph.kernels.copies import copy_rows
 from symgraph.kernels.run.buffer import Buffer
 from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
@@ -23,6 +23,36 @@ _TILES = 4  # a thread
 _COPIED = 1 << 26  # bytes: more than caches hold
 _REPEATS = 9
 _lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What a machine can do at most, measured.
+
+    Attributes
+    ----------
+    threads : int
+    gflops : float
+        10^9 floating-point operations a second: float32 multiply-adds, two operations each, from registers.
+    gbytes : float
+        10^9 bytes a second of a copy that no cache holds: bytes read and bytes written.
+    """
+
+    threads: int
+    gflops: float
+    gbytes: float
+
+    def seconds(self, flops: float, bytes: float) -> float:
+        """The time that this much work takes at least, if each byte comes from memory once (roofline)."""
+        return max(flops / self.gflops, bytes / self.gbytes) / 1e9
+
+    def share(self, flops: float, bytes: float, seconds: float) -> float:
+        """`seconds` of that least time over those it took, 0 to 1.
+
+        More than 1 comes from operands that lie in caches, and from convolutions in tiles, which need fewer
+        operations than are counted.
+        """
+        return self.seconds(flops, bytes) / seconds if seconds > 0 else 0.0
 
 
 def measure_ceilings(threads: int | None = None) -> Ceilings:
