@@ -9,7 +9,6 @@ and of VGG at batch 1. Times are medians in ms, the algorithms taking turns.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,11 +16,11 @@ from functools import partial
 import numpy as np
 
 from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
-from symgraph.kernels.conv_parts.algorithm import wanted_algorithm
 from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
 from symgraph.kernels.conv_parts.winograd import winograd_input_gradient_rows, winograd_rows
 from symgraph.kernels.conv_parts.winograd_gradient import winograd_weight_gradient_rows
 from symgraph.kernels.run.buffer import Buffer, contiguous_strides
+from symgraph.kernels.run.choices import choosing
 from symgraph.kernels.run.machine import Lease, Row, Table
 
 # Samples, height and width, channels, filters, padding.
@@ -82,15 +81,14 @@ def _plans(kind: str) -> tuple[_Plan, list[_Plan]]:
 
 def _lease(plan: _Plan, arrays: Sequence[np.ndarray], threads: int, algorithm: str = "auto") -> Lease:
     """Rows for arrays, ready to run. The arrays of scratch live as long as the lease's table of rows."""
-    os.environ["SYMGRAPH_CONVOLUTION"] = algorithm
-    wanted_algorithm.cache_clear()
     held = list(arrays)
 
     def scratch(shape: Sequence[int], dtype: np.dtype | type | str) -> Buffer:
         held.append(np.zeros(shape, dtype))
         return _buffer(len(held) - 1, held[-1])
 
-    rows = plan(*map(_buffer, range(len(held)), arrays), threads=threads, scratch=scratch)
+    with choosing(algorithm):
+        rows = plan(*map(_buffer, range(len(held)), arrays), threads=threads, scratch=scratch)
     table = Table([Row(r.kernel, r.operands, r.tiles, node=held) for r in rows], threads)
     lease = Lease(table, len(held))
     lease.bases[:] = [array.ctypes.data for array in held]

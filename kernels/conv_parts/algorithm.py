@@ -2,7 +2,8 @@
 
 The numbers are cycles of one core, set by hand on one AVX2 machine so that ratios come out near those of
 `python -m benchmarks.convolutions`, which prints the times and what is taken; what is left out (memory, other
-programs) is why Winograd has to be expected to win by `MARGIN`. `SYMGRAPH_CONVOLUTION` overrules the model.
+programs) is why Winograd has to be expected to win by `MARGIN`. `SYMGRAPH_CONVOLUTION` overrules the model,
+and `choices.choosing` both.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import product
 import numpy as np
 
 from symgraph.kernels.contraction.contract import SMALL
+from symgraph.kernels.run.choices import choices
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.block import Block, choose_block, row_limit, step_cycles
 
@@ -145,7 +147,7 @@ def winograd_outputs(
         winograd_plan(
             samples * -(-height // side) * -(-width // side), channels, columns, side, layout, threads
         )
-        for side in OUTPUTS
+        for side in _sides()
     ]
     best = min(plans, key=lambda plan: plan.cycles)
     direct = direct_cycles(samples * height * width, TAPS * TAPS * channels, columns, threads)
@@ -162,7 +164,7 @@ def takes_winograd_weight_gradient(
 ) -> bool:
     """Whether the gradient of `weights` is taken in tiles of an output's gradient; both are shapes."""
     samples, height, width, columns = grad
-    if not _is_possible(dtype, weights[:2], steps, groups, weights[2]) or 0 in grad:
+    if not _is_possible(dtype, weights[:2], steps, groups, weights[2]) or 0 in grad or 4 not in _sides():
         return False
     tiles = samples * -(-height // 4) * -(-width // 4)
     plan = weight_gradient_plan(tiles, weights[2], columns, threads)
@@ -176,11 +178,21 @@ def _is_possible(
 ) -> bool:
     """Whether there are Winograd's kernels for a convolution that reads `channels`."""
     plain = kernel == (TAPS, TAPS) and groups == 1 and set(steps) == {1}
-    return plain and dtype == np.float32 and channels >= TARGET.lanes(4) and wanted_algorithm() != "direct"
+    return plain and dtype == np.float32 and channels >= TARGET.lanes(4) and _wanted() != "direct"
 
 
 def _is_better(plan: Plan, direct: float) -> bool:
-    return wanted_algorithm() == "winograd" or plan.cycles <= MARGIN * direct
+    return _wanted().startswith("winograd") or plan.cycles <= MARGIN * direct
+
+
+def _sides() -> tuple[int, ...]:
+    """Sides of the tiles that may be taken."""
+    _, _, named = _wanted().partition("winograd_")
+    return tuple(side for side in OUTPUTS if named in ("", f"{side}x{side}"))
+
+
+def _wanted() -> str:
+    return choices().algorithm or wanted_algorithm()
 
 
 @cache

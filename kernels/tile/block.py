@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symgraph.kernels.run.choices import choices
 from symgraph.kernels.run.target import TARGET
 
 
@@ -68,10 +69,13 @@ def choose_block(rows: int, columns: int, dtype: np.dtype, along: str = "depth")
     """The block that wastes least on a product of `rows` x `columns` (both >= 1).
 
     Rows are cut evenly: the last block of a line overlaps its neighbour, so an even cut wastes almost
-    nothing.
+    nothing. A block that is asked for (`choices.choosing`) is taken as far as the product reaches.
     """
     lanes = TARGET.lanes(dtype.itemsize)
     needed = -(-columns // lanes)
+    wanted = choices().block
+    if wanted:
+        return Block(dtype.name, min(wanted[0], rows), min(wanted[1], needed), along)
     best: tuple[float, Block] | None = None
     for vectors in range(1, min(4, needed) + 1):
         limit = row_limit(vectors)
