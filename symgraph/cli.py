@@ -4,6 +4,7 @@ symgraph warmup                  compile the kernels that usual networks need, s
 symgraph doctor                  look whether everything works on this machine
 symgraph report model.h5         run a model for some batches, and tell where the time goes
 symgraph report a.json b.json    compare two saved profiles
+symgraph bench conv2d ...        time one kernel on given shapes, beside what the machine can do at most
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from symgraph.compiler.profile import Profile
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
 from symgraph.engine.trial import trial_data, trial_run
+from symgraph.inspection.benched import bench_lines, source_lines
 from symgraph.inspection.compare import compare
 from symgraph.inspection.doctor import BAD, examine, finding_lines
 from symgraph.inspection.machine import machine_facts
 from symgraph.inspection.rules import rule
+from symgraph.kernels.bench import measure, problem
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.cache import cache_folder
+from symgraph.kernels.run.choices import ALGORITHMS
 
 _OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam")
 _BATCH_SIZE, _BATCHES = 32, 10
@@ -41,11 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "doctor":
         return doctor()
     try:
+        if options.command == "bench":
+            return bench(options)
         if len(options.files) == 2:
             _refuse_options_of_models(options)
             return comparison(options.files[0], options.files[1], options.fail_if)
         return report(options)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, MemoryError) as error:
         print(f"symgraph {options.command}: {error}", file=sys.stderr)
         return 2
 
@@ -64,7 +70,112 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("--batch-size", type=int, help=f"default: {_BATCH_SIZE}")
     tell.add_argument("--batches", type=int, help=f"how many are run, default: {_BATCHES}")
     tell.add_argument("--fail-if", action="append", default=[], metavar="RULE", help="such as 'time>+10%%'")
+    _add_bench(commands)
     return parser
+
+
+_BENCH = """\
+Time one kernel on random numbers, beside the machine's measured peaks. The first use of a kernel compiles it,
+which is not counted; sides that are compared take turns.
+
+kernels:
+  conv2d, conv2d_input_gradient, conv2d_weight_gradient, depthwise_conv2d      --x --w
+  max_pool2d, average_pool2d, max_pool2d_gradient, average_pool2d_gradient     --x --pool
+  matmul                                                                       --a --b
+  softmax, reduce_sum, reduce_mean, reduce_prod, reduce_max, reduce_min        --x
+  tanh, exp, add and other element-wise functions                              --x, or --x --y --z
+
+examples:
+  symgraph bench conv2d --x 32,56,56,64 --w 3,3,64,64 --against winograd,direct
+  symgraph bench conv2d --x 8,28,28,128 --w 1,1,128,128 --blocks 6x4,12x2
+  symgraph bench matmul --a 512,512 --b 512,512 --transpose-b --threads 1
+  symgraph bench max_pool2d --x 16,24,24,64 --pool 2,2
+"""
+_HOW = ("against", "blocks", "threads", "seconds", "runs")
+_TEXTS = {"source": "python", "llvm": "llvm", "assembly": "assembly"}
+
+
+def _add_bench(commands: Any) -> None:
+    """The options of `symgraph bench`; those that are not given are left out of what is parsed."""
+    tell = commands.add_parser(
+        "bench",
+        help="time one kernel on given shapes",
+        description=_BENCH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    tell.add_argument("kernel", help="its name, as above")
+    shapes = tell.add_argument_group("shapes, such as 32,56,56,64, and settings of the kernel")
+    for name, text in (
+        ("x", "samples, height, width, channels of pictures; else any shape"),
+        ("w", "height, width, channels / groups, filters"),
+        ("y", "the second argument of an element-wise function; default: as --x"),
+        ("z", "the third one"),
+        ("a", "the first matrix, as it lies in memory; batches come first"),
+        ("b", "the second matrix"),
+        ("pool", "height, width of windows"),
+        ("strides", "along height, width; default: 1,1, for pooling those of --pool"),
+        ("dilation", "along height, width; default: 1,1"),
+    ):
+        shapes.add_argument(f"--{name}", type=_sizes, metavar="SIZES", help=text)
+    shapes.add_argument("--padding", type=_padding, help="valid (default), same, or top,bottom,left,right")
+    shapes.add_argument("--groups", type=int, help="of channels that are convolved apart")
+    shapes.add_argument(
+        "--axis", type=_sizes, metavar="AXES", help="such as -1 or 0,1; default: last, or all"
+    )
+    shapes.add_argument("--dtype", help="float32 (default) or float64; int32 or int64 for functions of bits")
+    shapes.add_argument("--transpose-a", action="store_true", help="multiply with the transpose of a")
+    shapes.add_argument("--transpose-b", action="store_true", help="multiply with the transpose of b")
+    shapes.add_argument("--kept-b", action="store_true", help="pack b once, as weights are")
+    shapes.add_argument("--places", action="store_true", help="store which pixel was the largest, too")
+    shapes.add_argument("--log", action="store_true", help="the logarithm of the softmax")
+    runs = tell.add_argument_group("what is compared, and how long")
+    runs.add_argument(
+        "--against",
+        type=_names,
+        metavar="ALGORITHMS",
+        help=f"some of {', '.join(ALGORITHMS)}: of convolutions",
+    )
+    runs.add_argument(
+        "--blocks", type=_blocks, help="blocks of registers as rows x vectors: 6x4,12x2 (direct convolutions)"
+    )
+    runs.add_argument("--threads", type=int, help="default: those of all Functions")
+    runs.add_argument("--seconds", type=float, help="for each side, default: 1")
+    runs.add_argument("--runs", type=int, help="for each side, instead of --seconds")
+    texts = tell.add_argument_group("what the kernels are made of")
+    for name, title in (("source", "Python"), ("llvm", "LLVM IR"), ("assembly", "assembly")):
+        texts.add_argument(f"--{name}", action="store_true", help=f"print their {title}")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers such as 3,3,64,64, got {text!r}") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _blocks(text: str) -> tuple[tuple[int, int], ...]:
+    try:
+        pairs = [[int(size) for size in part.split("x")] for part in text.split(",")]
+        return tuple((rows, vectors) for rows, vectors in pairs)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected blocks such as 6x4,12x2, got {text!r}") from None
+
+
+def _padding(text: str) -> object:
+    if text in ("valid", "same"):
+        return text
+    try:
+        top, bottom, left, right = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected valid, same or numbers top,bottom,left,right, got {text!r}"
+        ) from None
+    return (top, bottom), (left, right)
 
 
 def doctor(say: Callable[[str], None] = print) -> int:
@@ -74,6 +185,24 @@ def doctor(say: Callable[[str], None] = print) -> int:
     for line in finding_lines(findings):
         say(line)
     return int(any(finding.verdict == BAD for finding in findings))
+
+
+def bench(options: argparse.Namespace, say: Callable[[str], None] = print) -> int:
+    """Time one kernel.
+
+    Raises
+    ------
+    ValueError
+        There is no such kernel, or shapes or settings are not what it expects.
+    """
+    given = {name: value for name, value in vars(options).items() if name not in ("command", "kernel")}
+    texts = [text for name, text in _TEXTS.items() if given.pop(name, False)]
+    how = {name: given.pop(name) for name in _HOW if name in given}
+    made = problem(options.kernel, **given)
+    figures = measure(made, **how)
+    for line in (*bench_lines(made, figures), *source_lines(figures, texts)):
+        say(line)
+    return 0
 
 
 def comparison(a: str, b: str, rules: Sequence[str], say: Callable[[str], None] = print) -> int:
