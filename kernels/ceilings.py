@@ -18,10 +18,10 @@ from symgraph.kernels.run.machine import Lease, Row, Table
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.run.threads import get_num_threads
 
-_TURNS = 500_000
+_TURNS = 50_000  # a run takes about 1 ms: less than the system gives a program at a time
 _TILES = 4  # a thread
 _COPIED = 1 << 26  # bytes: more than caches hold
-_REPEATS = 9
+_SECONDS = 0.25  # for each ceiling
 _lock = threading.Lock()
 
 
@@ -89,8 +89,9 @@ def _no_scratch(*_: object) -> Buffer:
 def _best(call: Callable[[], None]) -> float:
     """The shortest of several times, in seconds; the first call, which may load kernels, does not count."""
     call()
-    times = []
-    for _ in range(_REPEATS):
+    times: list[float] = []
+    end = time.perf_counter() + _SECONDS
+    while not times or time.perf_counter() < end:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
