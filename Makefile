@@ -6,7 +6,7 @@ PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13; do \
 endif
 VENV := .venv
 # Each peer has an environment of its own, for `make bench` only.
-PEERS := torch tensorflow jax
+PEERS := torch tensorflow jax onnxruntime
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --config-settings editable_mode=compat -e
 
@@ -17,7 +17,7 @@ help:
 	@echo "make demo   train a small network on the bundled digits; results in ./demo/"
 	@echo "make test   run the tests"
 	@echo "make lint   check style, types and the direction of imports"
-	@echo "make bench  compare speed with PyTorch, TensorFlow and JAX (downloads them)"
+	@echo "make bench  compare speed with PyTorch, TensorFlow, JAX and onnxruntime (downloads them)"
 	@echo "make clean  remove what the others made"
 	@echo "PYTHON=python3.12 make ... chooses the interpreter, 3.11 to 3.13 (after make clean)"
 
@@ -38,6 +38,7 @@ bench: $(VENV)/test.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
 	$(PY) -m benchmarks.model_memory
 	$(PY) -m benchmarks.growth
 	$(PY) -m benchmarks.augmentation
+	$(PY) -m benchmarks.resnet50
 	$(PY) -m benchmarks --out benchmarks/RESULTS.md
 	$(PY) -m benchmarks.kernels --out benchmarks/KERNELS.md
 

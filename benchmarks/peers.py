@@ -38,3 +38,13 @@ def peers(chosen: str = "all") -> list[Engine]:
     wanted = None if chosen == "all" else chosen.split(",")
     present = [e for e in known if Path(e.python).exists()]
     return [e for e in present if wanted is None or any(e.name.startswith(w) for w in wanted)]
+
+
+def onnxruntime() -> list[Engine]:
+    """onnxruntime, which only predicts, with ResNet50; nothing where its environment does not exist."""
+    engine = Engine(
+        "onnxruntime",
+        "benchmarks.engines.onnxruntime_resnet50",
+        str(_FOLDER / "onnxruntime" / "bin" / "python"),
+    )
+    return [engine] if Path(engine.python).exists() else []
