@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from symgraph.kernels.run.machine import Row
 
 Shape = Sequence[int]
 FLOATS = ("float32", "float64")
+MOST_NUMBERS = 1 << 32
+"""In an operand: what is larger is a slip of the hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,8 @@ def checked_shape(name: str, shape: object, axes: str = "") -> tuple[int, ...]:
         raise ValueError(f"{name}: expected {expected}, got {shape!r}")
     if min(sizes) < 1:
         raise ValueError(f"{name}: expected sizes of at least 1, got {sizes}")
+    if math.prod(map(int, sizes)) > MOST_NUMBERS:
+        raise ValueError(f"{name}: expected at most {MOST_NUMBERS:,} numbers, got a shape of {sizes}")
     return tuple(int(n) for n in sizes)
 
 
@@ -112,7 +117,7 @@ def checked_padding(padding: object, size: Pair, window: Pair, strides: Pair, di
 
 def random(shape: Sequence[int], dtype: np.dtype, seed: int = 0) -> np.ndarray:
     """Normally distributed numbers, the same in every run."""
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype, copy=False)
+    return np.random.default_rng(seed).standard_normal(shape, dtype)
 
 
 def changed(given: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:

@@ -344,6 +344,7 @@ LAYER = {"x": PICTURE, "w": WEIGHTS}
             {"x": (3, 4), "y": (5,)},
             "y: expected shapes that can .* got (3, 4) and (5,)",
         ),
+        ("exp", {"x": (10**6, 10**6)}, "x: expected at most .* numbers, got a shape of (1000000, 1000000)"),
         ("tanh", {"x": (3, 4), "y": (5,)}, "y: tanh has 1 argument(s), got (5,) for one more"),
     ],
 )
