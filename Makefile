@@ -40,6 +40,7 @@ bench: $(VENV)/test.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
 	$(PY) -m benchmarks.augmentation
 	$(PY) -m benchmarks.resnet50
 	$(PY) -m benchmarks --out benchmarks/RESULTS.md
+	$(PY) -m benchmarks.products
 	$(PY) -m benchmarks.kernels --out benchmarks/KERNELS.md
 
 clean:

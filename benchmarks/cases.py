@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Case:
     """One kernel call.
 
-    `kind` is conv, conv_input, conv_weight, depthwise, matmul, max_pool, softmax, elementwise or update;
-    `shape` is [N, H, W, C] (conv, pooling), (M, K, N) (matmul) or the shape of the array. `multiply_adds` are
+    `kind` is conv, conv_input, conv_weight, depthwise, matmul, max_pool, softmax, elementwise or update, or
+    product: a matmul as users call it, which gives a new array. `shape` is [N, H, W, C] (conv, pooling),
+    (M, K, N) (matmul, product) or the shape of the array. `multiply_adds` are
     those of the direct algorithm, 0 where they are not what counts.
     """
 
@@ -34,7 +35,7 @@ class Case:
     @property
     def multiply_adds(self) -> int:
         """Multiply-adds of the direct algorithm."""
-        if self.kind == "matmul":
+        if self.kind in ("matmul", "product"):
             m, k, n = self.shape
             return m * k * n
         if not self.kind.startswith(("conv", "depthwise")):
@@ -70,3 +71,13 @@ def cases() -> list[Case]:
         Case("update", (4_000_000,)),
     ]
     return found
+
+
+def products() -> list[Case]:
+    """Square matrix products as users call them."""
+    return [Case("product", (n, n, n)) for n in (128, 256, 512, 1024, 2048, 4096)]
+
+
+def every_case() -> list[Case]:
+    """All cases: what engines know by their numbers."""
+    return [*cases(), *products()]

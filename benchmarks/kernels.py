@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.cases import Case, cases
+from benchmarks.cases import Case, cases, every_case
 from benchmarks.harness import Engine, run
 from benchmarks.peers import peers
 
@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    ceiling = max(_gflops(_SGEMM, e) for e in _measure(_SGEMM, options))
+    how = (options.rounds, options.calls, options.threads)
+    ceiling = max(_gflops(_SGEMM, e) for e in measure(_SGEMM, *how))
     lines = [
         "# Kernels",
         "",
@@ -40,19 +41,19 @@ def main() -> None:
     print("\n".join(lines), flush=True)
     for case in cases():
         if case.name.startswith(options.only):
-            lines.append(_row(case, _measure(case, options), ceiling))
+            lines.append(row(case, measure(case, *how), ceiling))
             print(lines[-1], flush=True)
     if options.out:
         options.out.write_text("\n".join(lines) + "\n")
 
 
-def _measure(case: Case, options: argparse.Namespace) -> list[Engine]:
+def measure(case: Case, rounds: int, calls: int, threads: int) -> list[Engine]:
+    """symgraph, and PyTorch where it is there, after `rounds` turns of `calls` calls each."""
     engines = [Engine("symgraph", "benchmarks.engines.symgraph_kernels")]
     engines += [
         Engine("torch", "benchmarks.engines.torch_kernels", peer.python) for peer in peers("torch eager nhwc")
     ]
-    number = str(cases().index(case))
-    run(engines, [number], options.rounds, options.calls, options.threads)
+    run(engines, [str(every_case().index(case))], rounds, calls, threads)
     return engines
 
 
@@ -60,7 +61,8 @@ def _gflops(case: Case, engine: Engine) -> float:
     return 2 * case.multiply_adds / engine.median / 1e6
 
 
-def _row(case: Case, engines: list[Engine], ceiling: float) -> str:
+def row(case: Case, engines: list[Engine], ceiling: float) -> str:
+    """A line of a table: times, ratio, GFLOP/s of symgraph, and that as a part of `ceiling`."""
     ours, *others = engines
     rate = _gflops(case, ours)
     cells = [case.name, f"{ours.median:.3f}"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case, cases
+from benchmarks.cases import Case, every_case
 from symgraph.compiler.function import Function
-from symgraph.graph.leaves import Variable, constant
+from symgraph.graph.leaves import Variable, constant, placeholder
 from symgraph.graph.op import Op
 from symgraph.graph.ops import conv, elementwise, fused, math, matmul, nn, pool
 from symgraph.kernels.run.buffer import Buffer, contiguous_strides
@@ -18,9 +18,11 @@ from symgraph.kernels.run.machine import Lease, Table
 
 def make(number: str, threads: int) -> Callable[[], object]:
     """Case `number` as a call: the kernel alone, from inputs to a result that is written over each time."""
-    case = cases()[int(number)]
+    case = every_case()[int(number)]
     if case.kind == "update":
         return _update(case)
+    if case.kind == "product":
+        return _product(case)
     op, shapes = _op(case)
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
@@ -32,6 +34,16 @@ def _update(case: Case) -> Callable[[], object]:
     x, moment, grad = (Variable(rng.standard_normal(case.shape, dtype=np.float32)) for _ in range(3))
     new = moment * 0.9 + grad * 0.1
     return Function([], [], updates=[(moment, new), (x, x - 0.01 * new)])
+
+
+def _product(case: Case) -> Callable[[], object]:
+    """Through a Function: arrays are fed, and the result is a new one."""
+    m, k, n = case.shape
+    a, b = placeholder((m, k)), placeholder((k, n))
+    call = Function([a, b], a @ b)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape, dtype=np.float32) for shape in ((m, k), (k, n))]
+    return lambda: call(*arrays)
 
 
 def _op(case: Case) -> tuple[Op, list[tuple[int, ...]]]:
