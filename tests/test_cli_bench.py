@@ -30,16 +30,16 @@ def test_the_command_compares(capsys):
     head, figures, kernels = parsed(text)
     assert head[0] == ["conv2d: x 2x18x18x32, w 3x3x32x32 -> out 2x16x16x32"]
     assert head[1][0].startswith("float32, 1 thread; a run is 9.437 MFLOP and 181 KiB; peaks: ")
-    columns = "side, median, quartiles, runs, GFLOP/s, % of peak, GB/s, % of peak, ratio"
+    columns = "side, median, fastest, quartiles, runs, GFLOP/s, % of peak, GB/s, % of peak, ratio"
     assert figures[0] == columns.split(", ")
     assert [row[0] for row in figures[1:]] == ["winograd_4x4", "direct", "5x2"]
-    assert [row[3] for row in figures[1:]] == ["3", "3", "3"]
+    assert [row[4] for row in figures[1:]] == ["3", "3", "3"]
     peaks = [float(n) for n in re.findall(r"([\d.]+) G", head[1][0].partition("peaks")[2])]
     for row in figures[1:]:
         seconds = float(row[1].split()[0]) * {"s": 1, "ms": 1e-3, "µs": 1e-6}[row[1].split()[1]]
-        assert float(row[4]) * seconds * 1e9 == pytest.approx(9437184, rel=2e-3)
-        assert float(row[6]) * seconds * 1e9 == pytest.approx(181 * 1024, rel=2e-3)
-        assert float(row[5]) == pytest.approx(100 * float(row[4]) / peaks[0], rel=0.02, abs=0.1)
+        assert float(row[5]) * seconds * 1e9 == pytest.approx(9437184, rel=2e-3)
+        assert float(row[7]) * seconds * 1e9 == pytest.approx(181 * 1024, rel=2e-3)
+        assert float(row[6]) == pytest.approx(100 * float(row[5]) / peaks[0], rel=0.02, abs=0.1)
     assert figures[1][-1] == "1.00"
     assert kernels[0] == ["side", "kernel", "tiles", "compiled in"]
     assert kernels[1][1].startswith("winograd_4x4[float32")

@@ -53,6 +53,8 @@ class Figures:
         How many were timed.
     seconds : float
         Of a run: the median.
+    fastest : float
+        Seconds of the fastest run: nearer to what the kernel needs than the median where the machine is busy.
     quartiles : (float, float)
         A quarter of the runs took less seconds than the first, a quarter more than the second.
     flops, bytes : int
@@ -69,6 +71,7 @@ class Figures:
     threads: int
     runs: int
     seconds: float
+    fastest: float
     quartiles: tuple[float, float]
     flops: int
     bytes: int

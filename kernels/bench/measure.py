@@ -79,6 +79,7 @@ def measure(
                 threads=threads,
                 runs=len(taken),
                 seconds=median,
+                fastest=min(taken),
                 quartiles=(low, high),
                 flops=problem.flops,
                 bytes=problem.bytes,

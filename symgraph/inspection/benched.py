@@ -7,6 +7,20 @@ from collections.abc import Iterator, Sequence
 from symgraph.inspection.table import byte_text, count_text, table, time_text
 from symgraph.kernels.bench import Figures, KernelCall, Problem
 
+_TITLES = {"python": "Python", "llvm": "LLVM IR", "assembly": "assembly"}
+_SIDES = (
+    "side",
+    "median",
+    "fastest",
+    "quartiles",
+    "runs",
+    "GFLOP/s",
+    "% of peak",
+    "GB/s",
+    "% of peak",
+    "ratio",
+)
+
 
 def bench_lines(problem: Problem, figures: Sequence[Figures]) -> list[str]:
     """The problem, a line for each side, and the kernels that each consists of."""
@@ -22,9 +36,9 @@ def bench_lines(problem: Problem, figures: Sequence[Figures]) -> list[str]:
         f"peaks: {first.peak_gflops:.1f} GFLOP/s, {ceilings.gbytes:.1f} GB/s",
         "",
         *table(
-            ("side", "median", "quartiles", "runs", "GFLOP/s", "% of peak", "GB/s", "% of peak", "ratio"),
+            _SIDES,
             [_side(found, first) for found in figures],
-            range(1, 9),
+            range(1, len(_SIDES)),
         ),
         "",
         *table(
@@ -44,6 +58,7 @@ def _side(found: Figures, first: Figures) -> tuple[str, ...]:
     return (
         found.side,
         time_text(found.seconds),
+        time_text(found.fastest),
         f"{time_text(low)} to {time_text(high)}",
         str(found.runs),
         f"{found.gflops:.4g}",
@@ -69,6 +84,3 @@ def source_lines(figures: Sequence[Figures], texts: Sequence[str]) -> Iterator[s
         for name in texts:
             yield f"-- {_TITLES[name]}"
             yield str(getattr(source, name)).rstrip()
-
-
-_TITLES = {"python": "Python", "llvm": "LLVM IR", "assembly": "assembly"}
