@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.copies import copy_rows
 from symgraph.kernels.run.buffer import Buffer
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Lease, Row, Table
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.run.threads import get_num_threads
+from symgraph.kernels.tile.nest import Writer, vector_kernel
 
 _TURNS = 50_000  # a run takes about 1 ms: less than the system gives a program at a time
 _TILES = 4  # a thread
@@ -107,35 +107,18 @@ def _chains() -> int:
 def _multiply_adds() -> Kernel:
     """`_TURNS` turns of independent vector multiply-adds that never leave the registers."""
     lanes, chains = TARGET.lanes(4), _chains()
-    vector = ir.VectorType(ir.FloatType(), lanes)
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        kind = ir.FunctionType(vector, [vector] * 3)
-        multiply_add = ir.Function(builder.module, kind, name=f"llvm.fmuladd.v{lanes}f32")
-        start, loop, done = builder.block, function.append_basic_block(), function.append_basic_block()
+    def write(writer: Writer) -> None:
         # 0 or 1, which the compiler cannot know.
-        seed = builder.uitofp(builder.and_(function.args[1], INT(1)), ir.FloatType())
-        lane0 = builder.insert_element(ir.Constant(vector, ir.Undefined), seed, ir.IntType(32)(0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        factor = builder.shuffle_vector(lane0, ir.Constant(vector, ir.Undefined), zeros)
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        turn = builder.phi(INT)
-        turn.add_incoming(INT(0), start)
-        sums = [builder.phi(vector) for _ in range(chains)]
-        nexts = [builder.call(multiply_add, [s, factor, factor]) for s in sums]
-        for i, (s, n) in enumerate(zip(sums, nexts, strict=True)):
-            s.add_incoming(ir.Constant(vector, [float(i)] * lanes), start)
-            s.add_incoming(n, loop)
-        following = builder.add(turn, INT(1))
-        turn.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, INT(_TURNS)), loop, done)
-        builder.position_at_end(done)
-        total = nexts[0]
-        for n in nexts[1:]:
-            total = builder.fadd(total, n)
-        first = builder.extract_element(total, ir.IntType(32)(0))
+        factor = writer.splat((writer.tile & 1).cast("float32"), lanes)
+        sums = [writer.variable(factor.constant(float(i))) for i in range(chains)]
+        with writer.loop(0, writer.integer(_TURNS)):
+            for total in sums:
+                total.set(total.get().multiply_add(factor, factor))
+        whole = sums[0].get()
+        for total in sums[1:]:
+            whole = whole + total.get()
         # Used, so that nothing is left out; never true: sums of small whole numbers.
-        builder.ret(builder.zext(builder.fcmp_ordered("==", first, ir.Constant(ir.FloatType(), 0.5)), INT))
+        writer.end(whole.lane(0).equals(0.5).cast("int64"))
 
-    return ir_kernel("multiply_adds", emit, (lanes, chains, _TURNS))
+    return vector_kernel("multiply_adds", write, (lanes, chains, _TURNS))

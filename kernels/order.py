@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.kernels.run.buffer import Buffer, Scratch, launch
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Row
-from symgraph.kernels.tile.builder import INDEX, lane_order, undefined
+from symgraph.kernels.tile.builder import lane_order, undefined
 from symgraph.kernels.tile.nest import Writer, load, natural_lanes, store, vector_kernel
 from symgraph.kernels.tile.operand import CONTIGUOUS, Operand, each_row, extra_word, row_access, row_nest
 from symgraph.kernels.tile.reduction import accumulator_dtype
@@ -39,7 +39,7 @@ def _first_best(kind: str, value: Vec, index: Vec) -> Vec:
         same = a.equals(b) | (a.is_nan() & b.is_nan())
         second = _better(kind, b, a) | (same & (j < i))
         value, index = where(second, b, a), where(second, j, i)
-    return Vec(index.builder, index.builder.extract_element(index.value, INDEX(0)), "int64")
+    return index.lane(0)
 
 
 @cache

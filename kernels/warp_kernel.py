@@ -265,7 +265,7 @@ class _Plane:
         return [self._lane(pair, k).cast("int64") for k in range(2)]
 
     def _lane(self, v: Vec, k: int) -> Vec:
-        return Vec(self.builder, self.builder.extract_element(v.value, INDEX(k)), v.dtype)
+        return v.lane(k)
 
     def _part(self, v: Vec, lanes: list[int]) -> Vec:
         return v.shuffled(v, lanes)

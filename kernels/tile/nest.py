@@ -120,6 +120,10 @@ class Writer:
         self.function = function or builder.function
         self.tile = Vec(builder, self.function.args[-1], "int64")
 
+    def end(self, status: Vec) -> None:
+        """Return from the kernel with a status."""
+        self.builder.ret(status.value)
+
     def integer(self, value: int) -> Vec:
         """A scalar int64 constant."""
         return Vec(self.builder, INT(value), "int64")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from symgraph.kernels.elementwise import Program, emit_program
 from symgraph.kernels.run.jit import Kernel
-from symgraph.kernels.tile.builder import INDEX, INT, lane_order, undefined
+from symgraph.kernels.tile.builder import INT, lane_order, undefined
 from symgraph.kernels.tile.nest import MAX_RANK, Odometer, Variable, Writer, store, vector_kernel
 from symgraph.kernels.tile.operand import NUMBER, Operand, lesser, read_all
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, highest, lowest, maximum, minimum, where
@@ -84,7 +84,7 @@ def fold(kind: str, value: Vec) -> Vec:
             empty = undefined(value.value.type)
             parts.append(Vec(builder, builder.shuffle_vector(value.value, empty, lanes), value.dtype))
         value = combine(kind, parts[0], parts[1])
-    return Vec(builder, builder.extract_element(value.value, INDEX(0)), value.dtype)
+    return value.lane(0)
 
 
 def _prepared(kind: str, value: Vec, dtype: str) -> Vec:

@@ -12,6 +12,7 @@ from functools import cache
 
 from symgraph.kernels.tile.builder import (
     ELEMENT,
+    INDEX,
     Builder,
     Kind,
     Value,
@@ -165,6 +166,10 @@ class Vec:
         if not self.is_float:
             return self * factor + term
         return self.call("fmuladd", self._lift(factor), self._lift(term))
+
+    def lane(self, number: int) -> Vec:
+        """One element, as a scalar."""
+        return self._make(self.builder.extract_element(self.value, INDEX(number)))
 
     def shuffled(self, other: Vec, order: Sequence[int]) -> Vec:
         """Lanes of this vector and of `other`, which are numbered on, in a new order."""
