@@ -355,7 +355,7 @@ def contraction_kernel(block: Block, layout: str, activation: str, joined: bool 
     name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}"
     name += f", {layout}, {activation}{', joined' if joined else ''}]"
     slots = dict([filling(Tile, tile), filling(Panel, packing)])
-    return numba_kernel(name, contraction, (tile, packing), slots=slots)
+    return numba_kernel(name, contraction, (tile, packing), slots=slots, words=Contraction._fields)
 
 
 def contraction_row(

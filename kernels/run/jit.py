@@ -13,7 +13,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -122,6 +122,8 @@ class Kernel:
         Time spent compiling in this process; None when not loaded yet, 0.0 when it came from the disk cache.
     loaded_at : float
         When it was loaded, by `time.perf_counter`.
+    words : sequence of str
+        Names of its first operands, as far as they have some.
     """
 
     def __init__(
@@ -131,8 +133,10 @@ class Kernel:
         build: Callable[[str], str],
         source: Callable[[], str],
         errors: Mapping[int, str] | None = None,
+        words: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self.words = tuple(words)
         self.errors = dict(errors or {})
         self.compile_seconds: float | None = None
         self.loaded_at = math.inf
@@ -216,13 +220,14 @@ def numba_kernel(
     key: object = (),
     errors: Mapping[int, str] | None = None,
     slots: Mapping[str, Emit] | None = None,
+    words: Sequence[str] = (),
 ) -> Kernel:
     """A kernel written in Python: ``function(operands, tile) -> status``, compiled by numba.
 
     `operands` is a pointer to int64 (addresses and sizes), `tile` an int64. `key` holds everything the
     function's closure and the slots were made from (dtype, block sizes, ...): it tells apart kernels of the
     same name. `slots` are the functions in LLVM IR that it calls, by their symbols; numba compiles the loops
-    around them once, for all kernels that are made of them.
+    around them once, for all kernels that are made of them. `words` are the names of its first operands.
     """
 
     def build(symbol: str) -> str:
@@ -240,7 +245,22 @@ def numba_kernel(
                 raise AssertionError(f"kernel {name} may raise: by a step of a range, a division, an index?")
             return text
 
-    return Kernel(name, key, build, lambda: inspect.getsource(function), errors)
+    return Kernel(name, key, build, lambda: _source_of(function, slots or {}), errors, words)
+
+
+def _source_of(function: Callable[..., Any], slots: Mapping[str, Emit]) -> str:
+    """The loops of a numba kernel, the helpers of its own file that they call, and what fills its slots."""
+    found = {function.__name__: function}
+    waiting = [function]
+    while waiting:
+        one = waiting.pop(0)
+        for name in one.__code__.co_names:
+            helper = getattr(one.__globals__.get(name), "py_func", None)
+            if helper is not None and helper.__module__ == function.__module__ and name not in found:
+                found[name] = helper
+                waiting.append(helper)
+    filled = [f"# slot {emit}" for emit in slots.values()]
+    return "\n\n".join([*(inspect.getsource(one) for one in found.values()), *filled])
 
 
 @cache

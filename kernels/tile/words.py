@@ -8,6 +8,7 @@ that is made of the loops fills it with vector code (see `symgraph.kernels.tile.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
@@ -16,7 +17,7 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
 from symgraph.kernels.run.jit import intrinsic, types
-from symgraph.kernels.tile.builder import INT, NOTHING, Builder, Emit, Function, call, pointer_to
+from symgraph.kernels.tile.builder import INT, NOTHING, Builder, Function, call, pointer_to
 from symgraph.kernels.tile.nest import Writer
 from symgraph.kernels.tile.vector import Vec
 
@@ -94,10 +95,22 @@ def slot_symbol(record: type) -> str:
     return f"slot_{record.__name__}"
 
 
-def filling(record: type, write: Callable[[Writer, Any], None]) -> tuple[str, Emit]:
-    """A slot's symbol, and its body: ``write(writer, values)`` gets the record's fields as `Vec`."""
+@dataclass(frozen=True)
+class Filling:
+    """The body of a slot: ``write(writer, values)`` gets the fields of a `record` as `Vec`."""
 
-    def emit(builder: Builder, function: Function) -> None:
-        write(Writer(builder), record(*(Vec(builder, value, "int64") for value in function.args)))
+    record: type
+    write: Callable[[Writer, Any], None]
 
-    return slot_symbol(record), emit
+    def __call__(self, builder: Builder, function: Function) -> None:
+        """Write the body."""
+        values = (Vec(builder, value, "int64") for value in function.args)
+        self.write(Writer(builder), self.record(*values))
+
+    def __str__(self) -> str:
+        return f"{self.record.__name__}: {self.write!r}"
+
+
+def filling(record: type, write: Callable[[Writer, Any], None]) -> tuple[str, Filling]:
+    """A slot's symbol, and its body."""
+    return slot_symbol(record), Filling(record, write)
