@@ -50,6 +50,7 @@ __all__ = [
 FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 _SIGNATURE = types.int64(types.CPointer(types.int64), types.int64)
 _lock = threading.RLock()
+_PACKAGE = __name__.rpartition(".run")[0]
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -265,10 +266,23 @@ def _source_of(function: Callable[..., Any], slots: Mapping[str, Emit]) -> str:
 
 @cache
 def _loops(function: Callable[..., Any]) -> str:
-    """What numba makes of a kernel's function: LLVM IR, not optimised yet where no helper is called."""
-    compiled = CFunc(
-        function, normalize_signature(_SIGNATURE), {}, {"error_model": "numpy", "fastmath": FLAGS}
-    )
+    """What numba makes of a kernel's function; kept on the disk, so that new sizes compile fast."""
+    known = function.__module__.startswith(f"{_PACKAGE}.") and not function.__closure__
+    folder = disk.cache_folder() if known and _source_digest() else None
+    content = f"{function.__module__}.{function.__qualname__}|{_source_digest()}"
+    key = "loops_" + hashlib.sha256(content.encode()).hexdigest()[:40]
+    stored = disk.load(folder, key)
+    if stored is not None:
+        return stored.decode()
+    text = _numba_code(function)
+    disk.store(folder, key, text.encode())
+    return text
+
+
+def _numba_code(function: Callable[..., Any]) -> str:
+    """LLVM IR of a kernel's function, not optimised yet where no helper is called."""
+    options = {"error_model": "numpy", "fastmath": FLAGS}
+    compiled = CFunc(function, normalize_signature(_SIGNATURE), {}, options)
     with global_compiler_lock:
         # Its own `compile` would go on to machine code, though the slots are still empty.
         library = compiled._compile_uncached().library  # type: ignore[attr-defined]
