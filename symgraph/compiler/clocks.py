@@ -26,7 +26,7 @@ class Clocks:
     seconds : float
         Wall time of the calls.
     cycles : array of int64, [machine rows, CLOCK_WORDS]
-        See `kernels.machine`.
+        See `kernels.run.machine`.
     events : array of int64, [1 + most, EVENT_WORDS], or None
         Tiles with their times, while there is room.
     calls_at : list of (float, float)

@@ -1,7 +1,7 @@
 """Profiles: how long each row of the Programs took that ran meanwhile.
 
-The clocks are in the Program itself (see `kernels.machine`): what runs is the same, row for row, and so are
-its results.
+The clocks are in the Program itself (see `kernels.run.machine`): what runs is the same, row for row, and so
+are its results.
 """
 
 from __future__ import annotations
