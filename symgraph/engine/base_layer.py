@@ -9,13 +9,13 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import initializers
-from symgraph.engine.input_spec import InputSpec, check_inputs
-from symgraph.engine.layer_losses import InputsKey, LossesAndUpdates
-from symgraph.engine.naming import default_name
-from symgraph.engine.node import Node, Shape, keras_history, node_key, previous_mask
-from symgraph.engine.node_access import NodeAccess
-from symgraph.engine.rollback import NamedErrors, unchanged_on_error
-from symgraph.engine.shapes import merged_shape, shape_tuple
+from symgraph.engine.layer.access import NodeAccess
+from symgraph.engine.layer.losses import InputsKey, LossesAndUpdates
+from symgraph.engine.layer.naming import default_name
+from symgraph.engine.layer.node import Node, Shape, keras_history, node_key, previous_mask
+from symgraph.engine.layer.rollback import NamedErrors, unchanged_on_error
+from symgraph.engine.layer.shapes import merged_shape, shape_tuple
+from symgraph.engine.layer.spec import InputSpec, check_inputs
 from symgraph.engine.weight_budget import spend
 from symgraph.engine.weight_order import WeightParts, always, ordered
 from symgraph.graph.leaves import Variable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.input_layer import InputLayer
-from symgraph.engine.node import node_key
+from symgraph.engine.layer.node import node_key
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import to_list
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.node import Node, keras_history, node_key
+from symgraph.engine.layer.node import Node, keras_history, node_key
 from symgraph.graph.tensor import Tensor
 
 

@@ -21,8 +21,8 @@ from symgraph.engine.feeding import (
     validation_part,
 )
 from symgraph.engine.generator_methods import GeneratorMethods
+from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.observed import observed, profiled
-from symgraph.engine.rollback import unchanged_on_error
 from symgraph.engine.training_arrays import scalar
 from symgraph.engine.training_generator import makes_batches
 from symgraph.engine.training_utils import check_epochs

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from symgraph import backend as K
-from symgraph.engine.input_spec import InputSpec
+from symgraph.engine.layer.spec import InputSpec
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, number

@@ -14,7 +14,7 @@ import numpy as np
 from symgraph import activations, constraints, initializers, regularizers
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.input_spec import InputSpec
+from symgraph.engine.layer.spec import InputSpec
 from symgraph.engine.serialization import layer_classes
 from symgraph.layers import legacy
 from symgraph.utils import conv_utils

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.layer_losses import InputsKey, inputs_key
+from symgraph.engine.layer.losses import InputsKey, inputs_key
 from symgraph.engine.weight_order import WeightParts
 from symgraph.graph.leaves import Variable
 from symgraph.layers.arguments import ConfiguredLayer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from symgraph import backend as K
-from symgraph.engine.input_spec import InputSpec
-from symgraph.engine.node import Shape
+from symgraph.engine.layer.node import Shape
+from symgraph.engine.layer.spec import InputSpec
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer

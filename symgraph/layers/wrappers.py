@@ -9,10 +9,10 @@ from typing import Any, Self
 from symgraph import backend as K
 from symgraph.engine.base_layer import InputSpec, Layer
 from symgraph.engine.cloning import clone_model
-from symgraph.engine.input_spec import check_inputs
-from symgraph.engine.layer_losses import inputs_key
-from symgraph.engine.node import Shape
-from symgraph.engine.rollback import unchanged_on_error
+from symgraph.engine.layer.losses import inputs_key
+from symgraph.engine.layer.node import Shape
+from symgraph.engine.layer.rollback import unchanged_on_error
+from symgraph.engine.layer.spec import check_inputs
 from symgraph.engine.serialization import deserialize, serialize
 from symgraph.engine.training import Model
 from symgraph.graph.leaves import Variable

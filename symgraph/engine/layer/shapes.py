@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.engine.node import Shape
+from symgraph.engine.layer.node import Shape
 
 
 def shape_tuple(shape: Any, what: str) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symgraph.engine.node import Node
+from symgraph.engine.layer.node import Node
 from symgraph.utils.generic_utils import unpack_singleton
 
 

@@ -1,0 +1,1 @@
+"""What layers are made of: nodes, names, shapes, demands of inputs, and what a failed call undoes."""
