@@ -16,8 +16,8 @@ from symgraph.engine.layer.node import Node, Shape, keras_history, node_key, pre
 from symgraph.engine.layer.rollback import NamedErrors, unchanged_on_error
 from symgraph.engine.layer.shapes import merged_shape, shape_tuple
 from symgraph.engine.layer.spec import InputSpec, check_inputs
-from symgraph.engine.weight_budget import spend
-from symgraph.engine.weight_order import WeightParts, always, ordered
+from symgraph.engine.weights.budget import spend
+from symgraph.engine.weights.order import WeightParts, always, ordered
 from symgraph.graph.leaves import Variable
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor

@@ -17,9 +17,9 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION
-from symgraph.engine.weight_conversion import StoredSlots, preprocess_weights_for_loading
-from symgraph.engine.weight_order import Trains, always, as_now, ordered
-from symgraph.engine.weight_places import find_places
+from symgraph.engine.weights.conversion import StoredSlots, preprocess_weights_for_loading
+from symgraph.engine.weights.order import Trains, always, as_now, ordered
+from symgraph.engine.weights.places import find_places
 from symgraph.graph.leaves import Variable
 from symgraph.utils.hdf5_reader import GuardedDataset, GuardedGroup
 

@@ -18,7 +18,7 @@ from symgraph.engine.network_files import NetworkFiles
 from symgraph.engine.network_map import map_network
 from symgraph.engine.network_picture import NetworkPictures
 from symgraph.engine.network_run import compute_shapes, run_network
-from symgraph.engine.weight_order import WeightParts
+from symgraph.engine.weights.order import WeightParts
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of

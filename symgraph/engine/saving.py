@@ -34,9 +34,9 @@ from symgraph.engine.training_config import (
     optimizer_config,
     training_config,
 )
-from symgraph.engine.weight_budget import weight_budget
-from symgraph.engine.weight_conversion import preprocess_weights_for_loading
-from symgraph.engine.weight_order import as_reloaded
+from symgraph.engine.weights.budget import weight_budget
+from symgraph.engine.weights.conversion import preprocess_weights_for_loading
+from symgraph.engine.weights.order import as_reloaded
 from symgraph.engine.yaml_config import read_yaml
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5

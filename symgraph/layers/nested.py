@@ -8,7 +8,7 @@ from typing import Any
 
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.layer.losses import InputsKey, inputs_key
-from symgraph.engine.weight_order import WeightParts
+from symgraph.engine.weights.order import WeightParts
 from symgraph.graph.leaves import Variable
 from symgraph.layers.arguments import ConfiguredLayer
 

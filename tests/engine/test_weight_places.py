@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
-from symgraph.engine.weight_order import as_reloaded, ordered
+from symgraph.engine.weights.order import as_reloaded, ordered
 from symgraph.layers import (
     LSTM,
     RNN,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.weight_order import always, as_now, is_network, ordered, single_layers
+from symgraph.engine.weights.order import always, as_now, is_network, ordered, single_layers
 
 Places: TypeAlias = list[int]
 """The number of a stored array for each weight."""

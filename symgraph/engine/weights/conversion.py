@@ -11,7 +11,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.weight_order import Trains, always, ordered, single_layers
+from symgraph.engine.weights.order import Trains, always, ordered, single_layers
 from symgraph.graph.leaves import Variable
 
 Arrays = list[np.ndarray]

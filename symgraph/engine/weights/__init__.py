@@ -1,0 +1,1 @@
+"""Weights of models: their order, their places in files, what other versions stored, and their limits."""
