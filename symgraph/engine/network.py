@@ -12,12 +12,12 @@ from symgraph.engine.input_layer import InputLayer
 from symgraph.engine.layer.losses import inputs_key
 from symgraph.engine.layer.node import Node, Shape, node_key, previous_mask
 from symgraph.engine.layer.rollback import unchanged_on_error
-from symgraph.engine.layer_list import LayerList, outputs_for
 from symgraph.engine.network_config import network_config, rebuild
-from symgraph.engine.network_files import NetworkFiles
-from symgraph.engine.network_map import map_network
-from symgraph.engine.network_picture import NetworkPictures
-from symgraph.engine.network_run import compute_shapes, run_network
+from symgraph.engine.network_parts.call import compute_shapes, run_network
+from symgraph.engine.network_parts.files import NetworkFiles
+from symgraph.engine.network_parts.layer_list import LayerList, outputs_for
+from symgraph.engine.network_parts.map import map_network
+from symgraph.engine.network_parts.views import NetworkPictures
 from symgraph.engine.weights.order import WeightParts
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
