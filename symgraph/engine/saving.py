@@ -16,17 +16,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import optimizers
-from symgraph.engine.hdf5_format import (
-    load_by_name,
-    load_in_order,
-    most_numbers,
-    names_of,
-    write_arrays,
-    write_layers,
-)
-from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION, deserialize
-from symgraph.engine.tf_keras import translated
-from symgraph.engine.training_config import (
+from symgraph.engine.files.compile_config import (
     LOSSES_OF_LAYERS,
     compile_arguments,
     config_value,
@@ -34,10 +24,20 @@ from symgraph.engine.training_config import (
     optimizer_config,
     training_config,
 )
+from symgraph.engine.files.hdf5 import (
+    load_by_name,
+    load_in_order,
+    most_numbers,
+    names_of,
+    write_arrays,
+    write_layers,
+)
+from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION, deserialize
+from symgraph.engine.files.tf_keras import translated
+from symgraph.engine.files.yaml_config import read_yaml
 from symgraph.engine.weights.budget import weight_budget
 from symgraph.engine.weights.conversion import preprocess_weights_for_loading
 from symgraph.engine.weights.order import as_reloaded
-from symgraph.engine.yaml_config import read_yaml
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5
 from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path

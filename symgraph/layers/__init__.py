@@ -1,8 +1,8 @@
 """Layers, by their Keras names."""
 
 from symgraph.engine.base_layer import InputSpec, Layer
+from symgraph.engine.files.layer_config import deserialize, serialize
 from symgraph.engine.input_layer import Input, InputLayer
-from symgraph.engine.serialization import deserialize, serialize
 from symgraph.layers.advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.convolutional import (

@@ -14,8 +14,8 @@ import numpy as np
 from symgraph import activations, constraints, initializers, regularizers
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.files.layer_config import layer_classes
 from symgraph.engine.layer.spec import InputSpec
-from symgraph.engine.serialization import layer_classes
 from symgraph.layers import legacy
 from symgraph.utils import conv_utils
 from symgraph.utils.generic_utils import deserialize_keras_object, func_dump, func_load, has_arg

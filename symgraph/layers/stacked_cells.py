@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.serialization import deserialize, serialize
+from symgraph.engine.files.layer_config import deserialize, serialize
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.cells import Step
 from symgraph.layers.nested import Nested

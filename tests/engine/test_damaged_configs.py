@@ -10,7 +10,7 @@ import h5py
 import pytest
 
 from symgraph import constraints, initializers, layers, losses, metrics, optimizers, regularizers
-from symgraph.engine.serialization import layer_classes
+from symgraph.engine.files.layer_config import layer_classes
 from symgraph.models import Model, Sequential, load_model, model_from_config, model_from_json, model_from_yaml
 
 VALUES = [

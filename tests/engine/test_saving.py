@@ -20,7 +20,7 @@ import pytest
 from symgraph import backend as K
 from symgraph import globals as state
 from symgraph import losses, optimizers
-from symgraph.engine.hdf5_format import HDF5_OBJECT_HEADER_LIMIT, write_texts
+from symgraph.engine.files.hdf5 import HDF5_OBJECT_HEADER_LIMIT, write_texts
 from symgraph.engine.saving import load_weights
 from symgraph.layers import (
     BatchNormalization,

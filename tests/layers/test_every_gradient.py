@@ -11,7 +11,7 @@ import pytest
 
 from symgraph import backend as K
 from symgraph import layers
-from symgraph.engine.serialization import deserialize, serialize
+from symgraph.engine.files.layer_config import deserialize, serialize
 from symgraph.graph.tensor import Tensor
 from tests.layer_checkers import LayerSample
 from tests.layers.samples import SAMPLES

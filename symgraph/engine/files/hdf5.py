@@ -16,7 +16,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.serialization import KERAS_BACKEND, KERAS_VERSION
+from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION
 from symgraph.engine.weights.conversion import StoredSlots, preprocess_weights_for_loading
 from symgraph.engine.weights.order import Trains, always, as_now, ordered
 from symgraph.engine.weights.places import find_places

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.files.layer_config import deserialize
 from symgraph.engine.layer.node import Node, node_key
-from symgraph.engine.serialization import deserialize
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.generic_utils import unpack_singleton

@@ -1,0 +1,1 @@
+"""Models in files: configurations in JSON and YAML, weights in HDF5, and tf.keras' words."""
