@@ -10,7 +10,7 @@ from symgraph.compiler.profile import Profile
 from symgraph.compiler.taps import Callback
 from symgraph.engine import training_generator
 from symgraph.engine.compiled_network import CompiledNetwork
-from symgraph.engine.feeding import NOT_COMPILED
+from symgraph.engine.data.feed import NOT_COMPILED
 from symgraph.engine.observed import observed, profiled
 from symgraph.engine.training_generator import Workers
 from symgraph.engine.training_utils import check_epochs

@@ -11,7 +11,7 @@ from symgraph.callbacks import History
 from symgraph.compiler.profile import Profile
 from symgraph.compiler.taps import Callback
 from symgraph.engine import training_arrays
-from symgraph.engine.feeding import (
+from symgraph.engine.data.feed import (
     Feed,
     joined,
     split_off,

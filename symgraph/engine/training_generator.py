@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.engine.feeding import Feed, joined, standardized, standardized_pair, validation_part
-from symgraph.engine.tables import is_table
+from symgraph.engine.data.feed import Feed, joined, standardized, standardized_pair, validation_part
+from symgraph.engine.data.tables import is_table
 from symgraph.engine.training_arrays import (
     Batch,
     Batches,

@@ -13,14 +13,14 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import losses
-from symgraph.engine.objective import collect_metrics, weighted_masked_objective
-from symgraph.engine.tables import is_dataset, numbers
-from symgraph.engine.training_weights import (
+from symgraph.engine.data.sample_weights import (
     standardize_class_weights,
     standardize_sample_or_class_weights,
     standardize_sample_weights,
     standardize_weights,
 )
+from symgraph.engine.data.tables import is_dataset, numbers
+from symgraph.engine.objective import collect_metrics, weighted_masked_objective
 from symgraph.graph.sparse import is_sparse_matrix
 from symgraph.utils.generic_utils import check_count
 

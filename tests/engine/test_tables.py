@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from symgraph.engine.tables import is_dataset, numbers
+from symgraph.engine.data.tables import is_dataset, numbers
 from symgraph.layers import Dense, Input
 from symgraph.models import Model, Sequential
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from symgraph import backend as K
-from symgraph.engine.row_parts import in_parts
-from symgraph.engine.tables import numbers
+from symgraph.engine.data.rows import in_parts
+from symgraph.engine.data.tables import numbers
 
 
 def standardize_sample_or_class_weights(

@@ -10,10 +10,10 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import losses
+from symgraph.engine.data.rows import in_parts
+from symgraph.engine.data.tables import is_table, numbers
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.objective import is_library_loss
-from symgraph.engine.row_parts import in_parts
-from symgraph.engine.tables import is_table, numbers
 from symgraph.engine.training_utils import (
     check_array_length_consistency,
     check_class_labels,
