@@ -22,7 +22,7 @@ from symgraph import layers
 from symgraph.compiler.profile import Profile
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
-from symgraph.engine.trial import trial_data, trial_run
+from symgraph.engine.training_parts.trial import trial_data, trial_run
 from symgraph.inspection.benched import bench_lines, source_lines
 from symgraph.inspection.compare import compare
 from symgraph.inspection.doctor import BAD, examine, finding_lines

@@ -13,7 +13,7 @@ import pytest
 from symgraph import backend as K
 from symgraph import cli, layers
 from symgraph.compiler.function import Function
-from symgraph.engine.trial import trial_data, trial_run
+from symgraph.engine.training_parts.trial import trial_data, trial_run
 from symgraph.inspection import doctor
 from symgraph.inspection.machine import machine_facts
 from symgraph.models import Model, Sequential

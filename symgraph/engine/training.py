@@ -20,11 +20,11 @@ from symgraph.engine.data.feed import (
     unbuilt_on_error,
     validation_part,
 )
-from symgraph.engine.generator_methods import GeneratorMethods
 from symgraph.engine.layer.rollback import unchanged_on_error
-from symgraph.engine.observed import observed, profiled
 from symgraph.engine.training_arrays import scalar
 from symgraph.engine.training_generator import makes_batches
+from symgraph.engine.training_parts.generator_methods import GeneratorMethods
+from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.engine.training_utils import check_epochs
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological

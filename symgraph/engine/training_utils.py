@@ -20,7 +20,7 @@ from symgraph.engine.data.sample_weights import (
     standardize_weights,
 )
 from symgraph.engine.data.tables import is_dataset, numbers
-from symgraph.engine.objective import collect_metrics, weighted_masked_objective
+from symgraph.engine.training_parts.objective import collect_metrics, weighted_masked_objective
 from symgraph.graph.sparse import is_sparse_matrix
 from symgraph.utils.generic_utils import check_count
 

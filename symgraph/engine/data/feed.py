@@ -13,7 +13,7 @@ from symgraph import losses
 from symgraph.engine.data.rows import in_parts
 from symgraph.engine.data.tables import is_table, numbers
 from symgraph.engine.layer.rollback import unchanged_on_error
-from symgraph.engine.objective import is_library_loss
+from symgraph.engine.training_parts.objective import is_library_loss
 from symgraph.engine.training_utils import (
     check_array_length_consistency,
     check_class_labels,

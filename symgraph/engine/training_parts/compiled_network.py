@@ -13,7 +13,7 @@ from symgraph.backend.functions import phase_function
 from symgraph.compiler.guard import as_guard
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.network import Network
-from symgraph.engine.objective import Objective, build_objective, resolve_losses
+from symgraph.engine.training_parts.objective import Objective, build_objective, resolve_losses
 from symgraph.graph.tensor import Tensor
 
 

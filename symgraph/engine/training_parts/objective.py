@@ -17,7 +17,7 @@ from symgraph import backend as K
 from symgraph import losses, metrics
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.layer.node import previous_mask
-from symgraph.engine.loss_shapes import check_pairing
+from symgraph.engine.training_parts.loss_shapes import check_pairing
 from symgraph.utils.generic_utils import to_list
 
 LossFunction = Callable[..., Any]

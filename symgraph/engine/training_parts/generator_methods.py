@@ -9,10 +9,10 @@ from typing import Any
 from symgraph.compiler.profile import Profile
 from symgraph.compiler.taps import Callback
 from symgraph.engine import training_generator
-from symgraph.engine.compiled_network import CompiledNetwork
 from symgraph.engine.data.feed import NOT_COMPILED
-from symgraph.engine.observed import observed, profiled
 from symgraph.engine.training_generator import Workers
+from symgraph.engine.training_parts.compiled_network import CompiledNetwork
+from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.engine.training_utils import check_epochs
 from symgraph.utils.old_arguments import Keywords, Positional, old_arguments
 
