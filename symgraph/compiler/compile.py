@@ -5,7 +5,7 @@
 3. rewrite  the passes
 4. order    body first, then the update tail that is never interrupted
 
-What comes out knows no concrete size. `plan.py` makes a Program of it for the sizes of a call.
+What comes out knows no concrete size. `planner.py` makes a Program of it for the sizes of a call.
 """
 
 from __future__ import annotations

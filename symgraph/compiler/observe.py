@@ -1,8 +1,8 @@
 """Looking at the values of a call while it runs.
 
-An observed call runs a *pinned* Program (see `plan.Mode`) row by row: the same kernels on the same tiles as
-ever, so its results are the same bit for bit, but every value stays where it was written, and new values of
-variables are stored last. Whoever raises before that leaves the variables as they were.
+An observed call runs a *pinned* Program (see `planner.Mode`) row by row: the same kernels on the same tiles
+as ever, so its results are the same bit for bit, but every value stays where it was written, and new values
+of variables are stored last. Whoever raises before that leaves the variables as they were.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from symgraph.compiler.clocks import RECORDER
 from symgraph.compiler.collect import NodeIds
 from symgraph.compiler.compile import Lowered
 from symgraph.compiler.observe import OBSERVERS, LiveRun, Observer
-from symgraph.compiler.plan import Mode, plan
+from symgraph.compiler.plan.planner import Mode, plan
 from symgraph.compiler.program import Program, RowError
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.tensor import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symgraph.compiler.arena import Lifetime, overlapping, pack
+from symgraph.compiler.plan.arena import Lifetime, overlapping, pack
 
 LIVES = st.lists(
     st.tuples(st.integers(0, 5000), st.integers(0, 30), st.integers(0, 10)).map(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symgraph import backend as K
-from symgraph.compiler.gangs import Step, gather
+from symgraph.compiler.plan.gangs import Step, gather
 from symgraph.kernels.run.jit import numba_kernel
 from symgraph.kernels.run.machine import Row
 from symgraph.layers import Dense

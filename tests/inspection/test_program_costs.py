@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from symgraph import backend as K
 from symgraph import layers
-from symgraph.compiler import slices as slices_module
 from symgraph.compiler.function import Function
+from symgraph.compiler.plan import depth_first
 from symgraph.compiler.program import Program
 from symgraph.graph.evaluate import concrete_op, concrete_shape
 from symgraph.graph.op import Part
@@ -170,7 +170,7 @@ def test_training_steps_in_slices(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("LARGE_BYTES", "SLICE_BYTES", "SAMPLES"):
-            patch.setattr(slices_module, name, 1)
+            patch.setattr(depth_first, name, 1)
         function = _train(height, width, channels, filters, 2 * batch + 4, same)
     assert max(row.slice for row in function.facts().rows) > 0
     _check(function, function.program(), function.facts())

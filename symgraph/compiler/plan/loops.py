@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from symgraph.compiler.memory import Memory
+from symgraph.compiler.plan.memory import Memory
 from symgraph.graph.ops.scan import Scan
 from symgraph.kernels.run.buffer import Buffer
 

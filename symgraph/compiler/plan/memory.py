@@ -13,9 +13,9 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from symgraph.compiler.arena import Lifetime, pack
-from symgraph.compiler.gangs import Step, gather
 from symgraph.compiler.layout import Block, Draft, Layout
+from symgraph.compiler.plan.arena import Lifetime, pack
+from symgraph.compiler.plan.gangs import Step, gather
 from symgraph.compiler.program import Base, Program
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty

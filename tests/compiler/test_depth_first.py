@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
-from symgraph.compiler import slices as slices_module
 from symgraph.compiler.function import Function
-from symgraph.compiler.slices import Slices, arrange
+from symgraph.compiler.plan import depth_first
+from symgraph.compiler.plan.depth_first import Slices, arrange
 from symgraph.graph.evaluate import bind_shapes
 from symgraph.graph.ops.conv import Conv2D
 from symgraph.graph.tensor import consumers
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.threads
 @pytest.fixture
 def thin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slices of one or two samples, for values of any size."""
-    monkeypatch.setattr(slices_module, "LARGE_BYTES", 1)
-    monkeypatch.setattr(slices_module, "SLICE_BYTES", 1)
-    monkeypatch.setattr(slices_module, "SAMPLES", 1)
+    monkeypatch.setattr(depth_first, "LARGE_BYTES", 1)
+    monkeypatch.setattr(depth_first, "SLICE_BYTES", 1)
+    monkeypatch.setattr(depth_first, "SAMPLES", 1)
 
 
 @pytest.mark.usefixtures("thin")
@@ -59,9 +59,9 @@ def test_a_training_step_is_the_same_in_less_memory(monkeypatch: pytest.MonkeyPa
         whole.train_on_batch(x, y)
     at_once = whole.train_function.program()
     assert all(row.slice == 0 for row in at_once.rows)
-    monkeypatch.setattr(slices_module, "LARGE_BYTES", 1 << 16)
-    monkeypatch.setattr(slices_module, "SLICE_BYTES", 1 << 18)
-    monkeypatch.setattr(slices_module, "SAMPLES", 2)
+    monkeypatch.setattr(depth_first, "LARGE_BYTES", 1 << 16)
+    monkeypatch.setattr(depth_first, "SLICE_BYTES", 1 << 18)
+    monkeypatch.setattr(depth_first, "SAMPLES", 2)
     for _ in range(2):
         sliced.train_on_batch(x, y)
     program = sliced.train_function.program()

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
-from symgraph.compiler import plan, sequences
 from symgraph.compiler.function import Function
+from symgraph.compiler.plan import planner, turns
 from symgraph.compiler.program import Program
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
@@ -163,7 +163,7 @@ def test_agrees_with_the_loop_and_with_one_thread(kind: str, monkeypatch: pytest
         found[threads] = fn(*fed.values())
         assert len(_sequences(fn)) == 2
     set_num_threads(before)
-    monkeypatch.setattr(plan, "plan_sequence", lambda *given: None)
+    monkeypatch.setattr(planner, "plan_sequence", lambda *given: None)
     fn = Function(list(fed), wanted)
     stepwise = fn(*fed.values())
     assert not _sequences(fn)
@@ -179,7 +179,7 @@ def test_chunks_of_turns(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = LAYERS[kind]("tanh", "sigmoid", 2, return_sequences=False)
     fed, wanted = _training(layer, 9, 11, False, False)
     whole = Function(list(fed), wanted)(*fed.values())
-    monkeypatch.setattr(sequences, "CHUNK_FLOPS", 2000.0)
+    monkeypatch.setattr(turns, "CHUNK_FLOPS", 2000.0)
     fn = Function(list(fed), wanted)
     found = fn(*fed.values())
     assert str(fn).count(f"{kind}[float32]") > 2

@@ -16,11 +16,11 @@ from typing import Literal
 import numpy as np
 
 from symgraph.compiler.compile import Lowered
-from symgraph.compiler.loops import Frame
-from symgraph.compiler.memory import Memory
+from symgraph.compiler.plan.depth_first import Home, Slices, Spare, arrange
+from symgraph.compiler.plan.loops import Frame
+from symgraph.compiler.plan.memory import Memory
+from symgraph.compiler.plan.turns import plan_sequence
 from symgraph.compiler.program import Base, Program
-from symgraph.compiler.sequences import plan_sequence
-from symgraph.compiler.slices import Home, Slices, Spare, arrange
 from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shape, bind_shapes, check_requirements, concrete_op, concrete_shape

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.loops import Frame
-from symgraph.compiler.memory import Memory
+from symgraph.compiler.plan.loops import Frame
+from symgraph.compiler.plan.memory import Memory
 from symgraph.compiler.program import Base
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import check_requirements, concrete_op, concrete_shape
