@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from symgraph.compiler.compile import Lowered
-from symgraph.compiler.layout import Work
-from symgraph.compiler.program import Base, Program
+from symgraph.compiler.program.program import Base, Program
+from symgraph.compiler.program.works import Work
 from symgraph.graph.body import Body
 from symgraph.graph.evaluate import concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead

@@ -18,7 +18,7 @@ from symgraph.compiler.feeds import as_feed, as_feeds, label
 from symgraph.compiler.guard import as_guard
 from symgraph.compiler.observe import Observer
 from symgraph.compiler.pictures import Pictures
-from symgraph.compiler.program import Program
+from symgraph.compiler.program.program import Program
 from symgraph.compiler.variant import Compilation, Variant, recent
 from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from symgraph.compiler.layout import Work
+from symgraph.compiler.program.works import Work
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.run.buffer import Buffer
 from symgraph.kernels.run.machine import Branch, Host, Lease, Loop
 
 if TYPE_CHECKING:
-    from symgraph.compiler.program import Program
+    from symgraph.compiler.program.program import Program
     from symgraph.compiler.variant import Variant
 
 

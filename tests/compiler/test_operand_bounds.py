@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from symgraph.compiler.program import Program
+from symgraph.compiler.program.program import Program
 from symgraph.graph.op import Op
 from tests.checkers import check_kernel
 from tests.fence import Fence

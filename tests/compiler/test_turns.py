@@ -13,7 +13,7 @@ import pytest
 from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.compiler.plan import planner, turns
-from symgraph.compiler.program import Program
+from symgraph.compiler.program.program import Program
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Placeholder, VariableRead, placeholder

@@ -14,7 +14,7 @@ import pytest
 import symgraph
 from symgraph import backend as K
 from symgraph import layers
-from symgraph.compiler.clocks import clock_cost
+from symgraph.compiler.program.clocks import clock_cost
 from symgraph.graph.ops.host import watch
 from symgraph.inspection.profile_text import profile_table, profile_text
 from symgraph.inspection.profiled import ProfileFacts

@@ -19,7 +19,7 @@ from symgraph import backend as K
 from symgraph import layers
 from symgraph.compiler.function import Function
 from symgraph.compiler.plan import depth_first
-from symgraph.compiler.program import Program
+from symgraph.compiler.program.program import Program
 from symgraph.graph.evaluate import concrete_op, concrete_shape
 from symgraph.graph.op import Part
 from symgraph.graph.ops.cond import Cond

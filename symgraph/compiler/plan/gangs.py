@@ -29,7 +29,7 @@ class Step:
     """A row and what it touches: memory that it reads and writes, named by anything hashable.
 
     `work` is its number of bytes and floating-point operations, `new_bytes` the size of what it writes,
-    `work_number` the number of what it is part of (see `layout.Work`).
+    `work_number` the number of what it is part of (see `works.Work`).
     """
 
     row: Row

@@ -13,10 +13,10 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from symgraph.compiler.layout import Block, Draft, Layout
 from symgraph.compiler.plan.arena import Lifetime, pack
 from symgraph.compiler.plan.gangs import Step, gather
-from symgraph.compiler.program import Base, Program
+from symgraph.compiler.program.program import Base, Program
+from symgraph.compiler.program.works import Block, Draft, Layout
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
@@ -187,7 +187,7 @@ class Memory:
         number: int = 0,
         kind: str = "op",
     ) -> None:
-        """Rows of one node, or of slice `number` of it, as steps; `kind` is that of `layout.Work`.
+        """Rows of one node, or of slice `number` of it, as steps; `kind` is that of `works.Work`.
 
         What is no input is written: results, and scratch between its rows.
         """

@@ -20,7 +20,7 @@ from symgraph.compiler.plan.depth_first import Home, Slices, Spare, arrange
 from symgraph.compiler.plan.loops import Frame
 from symgraph.compiler.plan.memory import Memory
 from symgraph.compiler.plan.turns import plan_sequence
-from symgraph.compiler.program import Base, Program
+from symgraph.compiler.program.program import Base, Program
 from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shape, bind_shapes, check_requirements, concrete_op, concrete_shape

@@ -19,7 +19,7 @@ import numpy as np
 
 from symgraph.compiler.plan.loops import Frame
 from symgraph.compiler.plan.memory import Memory
-from symgraph.compiler.program import Base
+from symgraph.compiler.program.program import Base
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue

@@ -14,7 +14,7 @@ from symgraph.kernels.run.jit import numba_kernel
 from symgraph.kernels.run.machine import CLOCK_WORDS, EVENT_WORDS, Lease, Row, Table, read_cycles
 
 if TYPE_CHECKING:
-    from symgraph.compiler.program import Program
+    from symgraph.compiler.program.program import Program
 
 
 class Clocks:

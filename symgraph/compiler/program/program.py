@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from symgraph.compiler.clocks import Clocks
-from symgraph.compiler.layout import Layout
+from symgraph.compiler.program.clocks import Clocks
+from symgraph.compiler.program.works import Layout
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.kernels.run.machine import Branch, KernelError, Lease, Loop, Row, Table

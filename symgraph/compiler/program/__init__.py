@@ -1,0 +1,1 @@
+"""The compiled form: a table of rows, what they are for, and their clocks."""
