@@ -12,8 +12,8 @@ from symgraph.graph.tensor import Tensor
 from symgraph.inspection.checks import CheckReport
 
 if TYPE_CHECKING:
-    from symgraph.compiler.observe import Observer
-    from symgraph.compiler.variant import Variant
+    from symgraph.compiler.run.live_run import Observer
+    from symgraph.compiler.run.variant import Variant
 
 
 class TapHandle:

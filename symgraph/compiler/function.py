@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.collect import collect, pass_facts
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
-from symgraph.compiler.connect import Connections, connected, with_connections
 from symgraph.compiler.debugging import Debugging
-from symgraph.compiler.feeds import as_feed, as_feeds, label
 from symgraph.compiler.guard import as_guard
-from symgraph.compiler.observe import Observer
 from symgraph.compiler.pictures import Pictures
 from symgraph.compiler.program.program import Program
-from symgraph.compiler.variant import Compilation, Variant, recent
+from symgraph.compiler.run.collect import collect, pass_facts
+from symgraph.compiler.run.connect import Connections, connected, with_connections
+from symgraph.compiler.run.feeds import as_feed, as_feeds, label
+from symgraph.compiler.run.live_run import Observer
+from symgraph.compiler.run.variant import Compilation, Variant, recent
 from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.observe import OBSERVERS, LiveRun, Turn
 from symgraph.compiler.program.works import Work
+from symgraph.compiler.run.live_run import OBSERVERS, LiveRun, Turn
 from symgraph.graph.evaluate import concrete_op
 from symgraph.graph.leaves import Constant, Placeholder, VariableRead
 from symgraph.graph.op import Part

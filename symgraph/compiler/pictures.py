@@ -11,9 +11,9 @@ from pathlib import Path
 
 import networkx
 
-from symgraph.compiler.collect import pass_facts
 from symgraph.compiler.profile import Profile
-from symgraph.compiler.variant import Compilation, Variant
+from symgraph.compiler.run.collect import pass_facts
+from symgraph.compiler.run.variant import Compilation, Variant
 from symgraph.inspection.dot import rendered
 from symgraph.inspection.facts import Facts
 from symgraph.inspection.graphs import to_networkx

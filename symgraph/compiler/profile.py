@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.collect import collect
 from symgraph.compiler.program.clocks import RECORDER, Clocks, Recorder, Scale, clock_cost
 from symgraph.compiler.program.program import Program
-from symgraph.compiler.variant import Variant
+from symgraph.compiler.run.collect import collect
+from symgraph.compiler.run.variant import Variant
 from symgraph.inspection.chrome_trace import MOST_BYTES, write_trace
 from symgraph.inspection.facts import Facts
 from symgraph.inspection.machine import machine_facts

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from symgraph.compiler.compile import Lowered, Wanted, lower
-from symgraph.compiler.observe import OBSERVERS, LiveRun
 from symgraph.compiler.program.works import Work
-from symgraph.compiler.variant import Variant
+from symgraph.compiler.run.live_run import OBSERVERS, LiveRun
+from symgraph.compiler.run.variant import Variant
 from symgraph.graph.evaluate import concrete_op, evaluate
 from symgraph.graph.leaves import Placeholder
 from symgraph.graph.op import Part

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symgraph.compiler.collect import NodeIds
-from symgraph.compiler.observe import LiveRun
 from symgraph.compiler.program.works import Work
+from symgraph.compiler.run.collect import NodeIds
+from symgraph.compiler.run.live_run import LiveRun
 from symgraph.graph.evaluate import concrete_op
 from symgraph.graph.op import Op
 from symgraph.graph.ops.fused import Fused, FusedReduction

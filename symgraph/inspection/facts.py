@@ -1,6 +1,6 @@
 """All that is known about a compiled Function, as plain data: what every view of it is made of.
 
-The compiler fills it in (`symgraph.compiler.collect`); views and exports read nothing else.
+The compiler fills it in (`symgraph.compiler.run.collect`); views and exports read nothing else.
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from symgraph.compiler.collect import NodeIds
 from symgraph.compiler.compile import Lowered
-from symgraph.compiler.observe import OBSERVERS, LiveRun, Observer
 from symgraph.compiler.plan.planner import Mode, plan
 from symgraph.compiler.program.clocks import RECORDER
 from symgraph.compiler.program.program import Program, RowError
+from symgraph.compiler.run.collect import NodeIds
+from symgraph.compiler.run.live_run import OBSERVERS, LiveRun, Observer
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.run.threads import get_num_threads

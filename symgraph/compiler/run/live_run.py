@@ -23,7 +23,7 @@ from symgraph.kernels.run.machine import Branch, Host, Lease, Loop
 
 if TYPE_CHECKING:
     from symgraph.compiler.program.program import Program
-    from symgraph.compiler.variant import Variant
+    from symgraph.compiler.run.variant import Variant
 
 
 class Observer(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from symgraph.compiler.feeds import label
+from symgraph.compiler.run.feeds import label
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops.elementwise import cast
 from symgraph.graph.substitute import substitute
