@@ -13,7 +13,7 @@ import numpy as np
 
 import symgraph
 from symgraph import layers
-from symgraph.compiler.profile import Profile
+from symgraph.compiler.observe.profile import Profile
 from symgraph.models import Sequential
 
 _BATCH = 128

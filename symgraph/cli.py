@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from symgraph import layers
-from symgraph.compiler.profile import Profile
+from symgraph.compiler.observe.profile import Profile
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
 from symgraph.engine.training_parts.trial import trial_data, trial_run

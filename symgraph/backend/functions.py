@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.backend.core import NewValue
 from symgraph.compiler.function import Function
-from symgraph.compiler.run_metadata import RunMetadata
+from symgraph.compiler.observe.run_metadata import RunMetadata
 from symgraph.globals import fixed_learning_phase
 from symgraph.graph import gradient
 from symgraph.graph.leaves import Variable, as_tensor, placeholder

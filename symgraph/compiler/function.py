@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
-from symgraph.compiler.debugging import Debugging
-from symgraph.compiler.guard import as_guard
-from symgraph.compiler.pictures import Pictures
+from symgraph.compiler.observe.debugging import Debugging
+from symgraph.compiler.observe.guard import as_guard
+from symgraph.compiler.observe.views import Pictures
 from symgraph.compiler.program.program import Program
 from symgraph.compiler.run.collect import collect, pass_facts
 from symgraph.compiler.run.connect import Connections, connected, with_connections

@@ -8,8 +8,8 @@ from typing import Any
 
 from symgraph import backend as K
 from symgraph.callbacks import History
-from symgraph.compiler.profile import Profile
-from symgraph.compiler.taps import Callback
+from symgraph.compiler.observe.profile import Profile
+from symgraph.compiler.observe.taps import Callback
 from symgraph.engine import training_arrays
 from symgraph.engine.data.feed import (
     Feed,

@@ -10,7 +10,7 @@ from typing import Any
 from symgraph import backend as K
 from symgraph import optimizers
 from symgraph.backend.functions import phase_function
-from symgraph.compiler.guard import as_guard
+from symgraph.compiler.observe.guard import as_guard
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.network import Network
 from symgraph.engine.training_parts.objective import Objective, build_objective, resolve_losses

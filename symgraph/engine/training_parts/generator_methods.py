@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from symgraph.compiler.profile import Profile
-from symgraph.compiler.taps import Callback
+from symgraph.compiler.observe.profile import Profile
+from symgraph.compiler.observe.taps import Callback
 from symgraph.engine import training_generator
 from symgraph.engine.data.feed import NOT_COMPILED
 from symgraph.engine.training_generator import Workers

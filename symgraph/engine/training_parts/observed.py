@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from symgraph.compiler.profile import Profile
-from symgraph.compiler.taps import Callback
+from symgraph.compiler.observe.profile import Profile
+from symgraph.compiler.observe.taps import Callback
 
 
 @contextmanager

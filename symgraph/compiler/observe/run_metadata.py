@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symgraph.compiler.profile import Profile
+from symgraph.compiler.observe.profile import Profile
 
 
 class RunOptions:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.compiler.taps import Callback, Fetch, Fetched, Tap
-from symgraph.compiler.verify import Verifier
+from symgraph.compiler.observe.taps import Callback, Fetch, Fetched, Tap
+from symgraph.compiler.observe.verify import Verifier
 from symgraph.graph.tensor import Tensor
 from symgraph.inspection.checks import CheckReport
 
@@ -48,7 +48,7 @@ class Debugging:
         raise NotImplementedError
 
     def fetch(self, *names: str | Tensor) -> Fetched:
-        """Ask for values of the next call, by id (``%12``), tensor, name, or layer: see `compiler.taps`.
+        """Ask for values of the next call, by id (``%12``), tensor, name, or layer: see `observe.taps`.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class Debugging:
         return own.values
 
     def tap(self, name: str | Tensor, callback: Callback) -> TapHandle:
-        """Show a value to ``callback(name, value, info)`` in every call from now on: see `compiler.taps`.
+        """Show a value to ``callback(name, value, info)`` in every call from now on: see `observe.taps`.
 
         Returns
         -------

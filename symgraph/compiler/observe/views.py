@@ -11,7 +11,7 @@ from pathlib import Path
 
 import networkx
 
-from symgraph.compiler.profile import Profile
+from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.run.collect import pass_facts
 from symgraph.compiler.run.variant import Compilation, Variant
 from symgraph.inspection.dot import rendered
