@@ -1,1 +1,1 @@
-"""From a rewritten graph to a callable: schedule, plan, Program, Function."""
+"""From a graph to a callable: lowered, planned, run, looked at."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.compile import Lowered, Update, is_static, lower, variables_of
+from symgraph.compiler.lower import Lowered, Update, is_static, lower, variables_of
 from symgraph.compiler.observe.debugging import Debugging
 from symgraph.compiler.observe.guard import as_guard
 from symgraph.compiler.observe.views import Pictures

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
-from symgraph.compiler.compile import variables_of
 from symgraph.compiler.function import Function
+from symgraph.compiler.lower import variables_of
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.leaves import Variable, constant, placeholder
 from symgraph.graph.ops import elementwise, matmul, reduce, shape, slicing

@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from symgraph.compiler import compile as lowering
+from symgraph.compiler import lower as lowering
 from symgraph.compiler.function import Function
 from symgraph.graph.dims import evaluate
 from symgraph.graph.gradient import gradients

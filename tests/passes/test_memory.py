@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
-from symgraph.compiler.compile import lower
+from symgraph.compiler.lower import lower
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.compile import Lowered, Wanted, lower
+from symgraph.compiler.lower import Lowered, Wanted, lower
 from symgraph.compiler.program.works import Work
 from symgraph.compiler.run.live_run import OBSERVERS, LiveRun
 from symgraph.compiler.run.variant import Variant

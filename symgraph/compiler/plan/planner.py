@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from symgraph.compiler.compile import Lowered
+from symgraph.compiler.lower import Lowered
 from symgraph.compiler.plan.depth_first import Home, Slices, Spare, arrange
 from symgraph.compiler.plan.loops import Frame
 from symgraph.compiler.plan.memory import Memory

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from symgraph.compiler.compile import Lowered
+from symgraph.compiler.lower import Lowered
 from symgraph.compiler.program.program import Base, Program
 from symgraph.compiler.program.works import Work
 from symgraph.graph.body import Body

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from symgraph.compiler.compile import Lowered
+from symgraph.compiler.lower import Lowered
 from symgraph.compiler.plan.planner import Mode, plan
 from symgraph.compiler.program.clocks import RECORDER
 from symgraph.compiler.program.program import Program, RowError
