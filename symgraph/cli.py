@@ -26,7 +26,7 @@ from symgraph.engine.training_parts.trial import trial_data, trial_run
 from symgraph.inspection.benched import bench_lines, source_lines
 from symgraph.inspection.compare import compare
 from symgraph.inspection.doctor import BAD, examine, finding_lines
-from symgraph.inspection.machine import machine_facts
+from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.inspection.rules import rule
 from symgraph.kernels.bench import measure, problem
 from symgraph.kernels.ceilings import measure_ceilings

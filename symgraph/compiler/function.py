@@ -27,7 +27,7 @@ from symgraph.graph.tensor import Tensor, install_operators, topological
 from symgraph.inspection.arena import MemoryMap, memory_map
 from symgraph.inspection.cost import Costs, costs
 from symgraph.inspection.explain import explain, find
-from symgraph.inspection.facts import Facts
+from symgraph.inspection.facts.function import Facts
 from symgraph.inspection.listing import listing
 from symgraph.inspection.passes import Passes
 from symgraph.kernels.run.jit import Kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgraph.inspection.facts import BlockFacts, Facts
+from symgraph.inspection.facts.function import BlockFacts, Facts
 from symgraph.inspection.table import byte_text, table
 
 

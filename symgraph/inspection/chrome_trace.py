@@ -13,8 +13,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from symgraph.inspection.profiled import ProfileFacts
-from symgraph.inspection.times import Call, Event, FunctionTimes
+from symgraph.inspection.facts.profile import ProfileFacts
+from symgraph.inspection.facts.times import Call, Event, FunctionTimes
 from symgraph.inspection.write import write_bytes
 
 MOST_BYTES = 100_000_000

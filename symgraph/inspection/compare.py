@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from symgraph.inspection.profiled import SCHEMA
+from symgraph.inspection.facts.profile import SCHEMA
 from symgraph.inspection.rules import QUANTITIES, change, rule
 from symgraph.inspection.table import byte_text, count_text, table, time_text
 from symgraph.inspection.write import read_json

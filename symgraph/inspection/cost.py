@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgraph.inspection.facts import Facts, NodeFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts
 from symgraph.inspection.table import byte_text, count_text, table
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from symgraph.inspection.facts import Facts, NodeFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts
+from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.inspection.table import byte_text, count_text, table
-from symgraph.inspection.times import FunctionTimes
 
 
 def explain(facts: Facts, name: str, times: FunctionTimes | None = None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import networkx
 
-from symgraph.inspection.facts import Facts, NodeFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts
 
 
 def to_networkx(facts: Facts) -> networkx.DiGraph:

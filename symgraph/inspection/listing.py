@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from symgraph.inspection.facts import Facts, NodeFacts, RowFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts, RowFacts
 from symgraph.inspection.table import byte_text, table
 
 _HEAD = ("row", "result", "type", "layer", "kernel", "operands", "place", "tiles", "turns", "slices", "gang")

@@ -10,7 +10,7 @@ from functools import cached_property
 import networkx
 
 from symgraph.inspection.drawing import Box, Group, Sketch
-from symgraph.inspection.facts import Facts, NodeFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts
 from symgraph.inspection.folding import repeats
 from symgraph.inspection.palette import op_kind
 from symgraph.inspection.wrap import wrapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.inspection.facts import PassFacts
+from symgraph.inspection.facts.function import PassFacts
 from symgraph.inspection.table import table, time_text
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from symgraph.inspection.machine import MachineFacts
-from symgraph.inspection.profiled import ProfileFacts
+from symgraph.inspection.facts.hardware import MachineFacts
+from symgraph.inspection.facts.profile import ProfileFacts
+from symgraph.inspection.facts.times import FunctionTimes, Group
 from symgraph.inspection.table import table, time_text
-from symgraph.inspection.times import FunctionTimes, Group
 from symgraph.kernels.ceilings import Ceilings
 
 _VIEWS = ("phase", "layer", "op", "kernel")

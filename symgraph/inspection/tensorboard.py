@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from symgraph.inspection.events import EventWriter, graph_def, node_def
-from symgraph.inspection.facts import Facts, NodeFacts
-from symgraph.inspection.profiled import ProfileFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts
+from symgraph.inspection.facts.profile import ProfileFacts
 
 
 def graph_of(facts: Facts) -> bytes:

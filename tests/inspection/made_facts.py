@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symgraph.inspection.facts import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
-from symgraph.inspection.machine import machine_facts
+from symgraph.inspection.facts.function import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
+from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.inspection.report.material import Material
-from symgraph.inspection.times import FunctionTimes
 from symgraph.kernels.ceilings import Ceilings
 
 CEILINGS = Ceilings(2, 100.0, 10.0)

@@ -12,7 +12,7 @@ import pytest
 from symgraph import backend as K
 from symgraph import layers
 from symgraph.compiler.function import Function
-from symgraph.inspection.facts import Facts
+from symgraph.inspection.facts.function import Facts
 from symgraph.models import Sequential
 from symgraph.optimizers import SGD
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import symgraph
-from symgraph.inspection.machine import machine_facts
+from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.kernels.ceilings import Ceilings, _chains, _multiply_adds, measure_ceilings
 from symgraph.kernels.run.target import TARGET
 

@@ -28,7 +28,7 @@ from symgraph.graph.ops.index import Gather
 from symgraph.graph.ops.scan import Scan
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TupleType
-from symgraph.inspection.facts import Facts
+from symgraph.inspection.facts.function import Facts
 from symgraph.models import Sequential
 from tests.graph.test_costs import COUNTERS
 

@@ -22,12 +22,12 @@ from symgraph.compiler.program.program import Program
 from symgraph.compiler.run.collect import collect
 from symgraph.compiler.run.variant import Variant
 from symgraph.inspection.chrome_trace import MOST_BYTES, write_trace
-from symgraph.inspection.facts import Facts
-from symgraph.inspection.machine import machine_facts
+from symgraph.inspection.facts.function import Facts
+from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.profile import ProfileFacts
+from symgraph.inspection.facts.times import Call, Event, FunctionTimes
 from symgraph.inspection.profile_text import profile_table, profile_text
-from symgraph.inspection.profiled import ProfileFacts
 from symgraph.inspection.tensorboard import write_profile
-from symgraph.inspection.times import Call, Event, FunctionTimes
 from symgraph.inspection.write import write_json
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.machine import read_cycles

@@ -15,14 +15,14 @@ from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.run.collect import pass_facts
 from symgraph.compiler.run.variant import Compilation, Variant
 from symgraph.inspection.dot import rendered
-from symgraph.inspection.facts import Facts
+from symgraph.inspection.facts.function import Facts
+from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.listing import listing
-from symgraph.inspection.machine import machine_facts
 from symgraph.inspection.outline import Outline, sketch
 from symgraph.inspection.report.material import Material, Numbers
 from symgraph.inspection.report.write import write_report
-from symgraph.inspection.times import FunctionTimes
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.source import KernelSource

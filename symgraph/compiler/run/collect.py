@@ -24,7 +24,7 @@ from symgraph.graph.ops.siblings import SiblingReductions
 from symgraph.graph.origin import Origin
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.inspection.facts import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
+from symgraph.inspection.facts.function import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
 from symgraph.kernels.run.machine import Loop
 from symgraph.passes.pipeline import PIPELINE, run_passes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from symgraph.inspection.facts import NodeFacts
+from symgraph.inspection.facts.function import NodeFacts
 from symgraph.inspection.outline import Cluster, base_name, page_link
 from symgraph.inspection.palette import op_kind
 from symgraph.inspection.report.markup import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from symgraph.inspection.drawing import Box, Sketch, place
-from symgraph.inspection.facts import NodeFacts
+from symgraph.inspection.facts.function import NodeFacts
 from symgraph.inspection.outline import Cluster, cluster_link, inside, phase_text, sketch, slug
 from symgraph.inspection.palette import LEGEND
 from symgraph.inspection.report.markup import (

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from symgraph.inspection.machine import MachineFacts
-from symgraph.inspection.times import FunctionTimes
+from symgraph.inspection.facts.hardware import MachineFacts
+from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.kernels.ceilings import Ceilings
 
 SCHEMA = 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from symgraph.inspection.facts import Facts, NodeFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts
 
 
 @dataclass(frozen=True)
