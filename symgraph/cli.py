@@ -23,11 +23,11 @@ from symgraph.compiler.observe.profile import Profile
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
 from symgraph.engine.training_parts.trial import trial_data, trial_run
-from symgraph.inspection.benched import bench_lines, source_lines
 from symgraph.inspection.compare import compare
-from symgraph.inspection.doctor import BAD, examine, finding_lines
 from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.inspection.rules import rule
+from symgraph.inspection.text.bench import bench_lines, source_lines
+from symgraph.inspection.text.doctor import BAD, examine, finding_lines
 from symgraph.kernels.bench import measure, problem
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.cache import cache_folder

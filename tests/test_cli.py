@@ -14,8 +14,8 @@ from symgraph import backend as K
 from symgraph import cli, layers
 from symgraph.compiler.function import Function
 from symgraph.engine.training_parts.trial import trial_data, trial_run
-from symgraph.inspection import doctor
 from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.text import doctor
 from symgraph.models import Model, Sequential
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from symgraph import cli
-from symgraph.inspection.benched import bench_lines
+from symgraph.inspection.text.bench import bench_lines
 from symgraph.kernels import bench
 
 

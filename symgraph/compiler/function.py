@@ -24,12 +24,12 @@ from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.tensor import Tensor, install_operators, topological
-from symgraph.inspection.arena import MemoryMap, memory_map
-from symgraph.inspection.cost import Costs, costs
-from symgraph.inspection.explain import explain, find
 from symgraph.inspection.facts.function import Facts
-from symgraph.inspection.listing import listing
-from symgraph.inspection.passes import Passes
+from symgraph.inspection.text.costs import Costs, costs
+from symgraph.inspection.text.explain import explain, find
+from symgraph.inspection.text.listing import listing
+from symgraph.inspection.text.memory_map import MemoryMap, memory_map
+from symgraph.inspection.text.passes import Passes
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.source import KernelSource
 

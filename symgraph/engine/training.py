@@ -28,7 +28,7 @@ from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.engine.training_utils import check_epochs
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological
-from symgraph.inspection.checks import CheckReport
+from symgraph.inspection.text.checks import CheckReport
 from symgraph.utils.generic_utils import check_count, to_list, unpack_singleton
 
 __all__ = ["Model"]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from symgraph.inspection.facts.profile import SCHEMA
 from symgraph.inspection.rules import QUANTITIES, change, rule
-from symgraph.inspection.table import byte_text, count_text, table, time_text
+from symgraph.inspection.text.table import byte_text, count_text, table, time_text
 from symgraph.inspection.write import read_json
 
 _MOST = 12

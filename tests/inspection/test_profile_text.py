@@ -17,7 +17,7 @@ from symgraph import layers
 from symgraph.compiler.program.clocks import clock_cost
 from symgraph.graph.ops.host import watch
 from symgraph.inspection.facts.profile import ProfileFacts
-from symgraph.inspection.profile_text import profile_table, profile_text
+from symgraph.inspection.text.profile import profile_table, profile_text
 from symgraph.kernels.ceilings import Ceilings
 from symgraph.models import Sequential
 

@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.compiler.observe.taps import Callback, Fetch, Fetched, Tap
 from symgraph.compiler.observe.verify import Verifier
 from symgraph.graph.tensor import Tensor
-from symgraph.inspection.checks import CheckReport
+from symgraph.inspection.text.checks import CheckReport
 
 if TYPE_CHECKING:
     from symgraph.compiler.run.live_run import Observer

@@ -26,8 +26,8 @@ from symgraph.inspection.facts.function import Facts
 from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.inspection.facts.profile import ProfileFacts
 from symgraph.inspection.facts.times import Call, Event, FunctionTimes
-from symgraph.inspection.profile_text import profile_table, profile_text
 from symgraph.inspection.tensorboard import write_profile
+from symgraph.inspection.text.profile import profile_table, profile_text
 from symgraph.inspection.write import write_json
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.machine import read_cycles

@@ -16,7 +16,7 @@ from symgraph.graph.ops.fused import Fused, FusedReduction
 from symgraph.graph.ops.host import Watch
 from symgraph.graph.ops.siblings import SiblingReductions
 from symgraph.graph.tensor import Tensor
-from symgraph.inspection.checks import CheckReport, NodeCheck
+from symgraph.inspection.text.checks import CheckReport, NodeCheck
 
 _TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
 """Of the largest number: convolutions in tiles and sums of many terms stay well below it."""

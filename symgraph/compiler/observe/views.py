@@ -19,10 +19,10 @@ from symgraph.inspection.facts.function import Facts
 from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.inspection.graphs import to_networkx
-from symgraph.inspection.listing import listing
 from symgraph.inspection.outline import Outline, sketch
 from symgraph.inspection.report.material import Material, Numbers
 from symgraph.inspection.report.write import write_report
+from symgraph.inspection.text.listing import listing
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.source import KernelSource

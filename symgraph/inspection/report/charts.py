@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from symgraph.inspection.arena import MemoryMap, memory_map
 from symgraph.inspection.drawing import text_width
 from symgraph.inspection.outline import node_link
 from symgraph.inspection.palette import op_kind
@@ -21,7 +20,8 @@ from symgraph.inspection.report.markup import (
     text,
 )
 from symgraph.inspection.report.material import Measure, Numbers
-from symgraph.inspection.table import byte_text
+from symgraph.inspection.text.memory_map import MemoryMap, memory_map
+from symgraph.inspection.text.table import byte_text
 from symgraph.kernels.ceilings import Ceilings
 
 _WIDTH, _HEIGHT, _CURVE = 1120.0, 360.0, 84.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symgraph.inspection.report.markup import element, facts_list, plural, text
 from symgraph.inspection.report.material import Numbers
-from symgraph.inspection.table import byte_text
+from symgraph.inspection.text.table import byte_text
 
 
 def machine(numbers: Numbers) -> str:

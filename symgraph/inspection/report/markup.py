@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from symgraph.inspection.table import byte_text, count_text, time_text
+from symgraph.inspection.text.table import byte_text, count_text, time_text
 
 UNKNOWN = "unknown"
 

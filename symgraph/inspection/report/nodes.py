@@ -22,7 +22,7 @@ from symgraph.inspection.report.markup import (
     text,
 )
 from symgraph.inspection.report.material import Numbers
-from symgraph.inspection.table import count_text
+from symgraph.inspection.text.table import count_text
 from symgraph.kernels.run.source import KernelSource
 
 _MOST_LISTED = 5000

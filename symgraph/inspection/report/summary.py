@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from symgraph.inspection.arena import memory_map
 from symgraph.inspection.outline import page_link
 from symgraph.inspection.report.markup import (
     bar,
@@ -19,7 +18,8 @@ from symgraph.inspection.report.markup import (
     text,
 )
 from symgraph.inspection.report.material import Numbers
-from symgraph.inspection.table import byte_text
+from symgraph.inspection.text.memory_map import memory_map
+from symgraph.inspection.text.table import byte_text
 
 _TOP = 12
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from symgraph.inspection.facts.function import Facts, NodeFacts
 from symgraph.inspection.facts.times import FunctionTimes
-from symgraph.inspection.table import byte_text, count_text, table
+from symgraph.inspection.text.table import byte_text, count_text, table
 
 
 def explain(facts: Facts, name: str, times: FunctionTimes | None = None) -> str:

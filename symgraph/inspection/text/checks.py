@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgraph.inspection.table import table
+from symgraph.inspection.text.table import table
 
 
 @dataclass(frozen=True)

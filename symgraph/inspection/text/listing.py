@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from symgraph.inspection.facts.function import Facts, NodeFacts, RowFacts
-from symgraph.inspection.table import byte_text, table
+from symgraph.inspection.text.table import byte_text, table
 
 _HEAD = ("row", "result", "type", "layer", "kernel", "operands", "place", "tiles", "turns", "slices", "gang")
 _ALWAYS = 8  # columns; later ones only where a row has something to say

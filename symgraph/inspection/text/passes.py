@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgraph.inspection.facts.function import PassFacts
-from symgraph.inspection.table import table, time_text
+from symgraph.inspection.text.table import table, time_text
 
 
 class Passes(tuple[PassFacts, ...]):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from symgraph.inspection.facts.hardware import MachineFacts
-from symgraph.inspection.table import byte_text, table
+from symgraph.inspection.text.table import byte_text, table
 from symgraph.kernels.matmul import matmul
 from symgraph.kernels.run.jit import numba_kernel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from symgraph.inspection.table import byte_text, count_text, table, time_text
+from symgraph.inspection.text.table import byte_text, count_text, table, time_text
 from symgraph.kernels.bench import Figures, KernelCall, Problem
 
 _TITLES = {"python": "Python", "llvm": "LLVM IR", "assembly": "assembly"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgraph.inspection.facts.function import BlockFacts, Facts
-from symgraph.inspection.table import byte_text, table
+from symgraph.inspection.text.table import byte_text, table
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from symgraph.inspection.facts.hardware import MachineFacts
 from symgraph.inspection.facts.profile import ProfileFacts
 from symgraph.inspection.facts.times import FunctionTimes, Group
-from symgraph.inspection.table import table, time_text
+from symgraph.inspection.text.table import table, time_text
 from symgraph.kernels.ceilings import Ceilings
 
 _VIEWS = ("phase", "layer", "op", "kernel")
