@@ -9,9 +9,9 @@ from typing import Any
 
 import networkx
 
-from symgraph.inspection.dot import Dot
-from symgraph.inspection.drawing import Box, Sketch
-from symgraph.inspection.palette import layer_kind
+from symgraph.inspection.draw.dot import Dot
+from symgraph.inspection.draw.drawing import Box, Sketch
+from symgraph.inspection.draw.palette import layer_kind
 
 
 def model_to_dot(

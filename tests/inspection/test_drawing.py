@@ -13,13 +13,13 @@ from PIL import Image
 
 import symgraph
 from symgraph import layers
-from symgraph.inspection.dot import Dot, dot, rendered
-from symgraph.inspection.drawing import Box, Group, Sketch, place, text_width
-from symgraph.inspection.outline import Outline, inside, sketch, slug
-from symgraph.inspection.palette import KINDS, layer_kind, op_kind
-from symgraph.inspection.png import png
-from symgraph.inspection.svg import svg
-from symgraph.inspection.wrap import wrapped
+from symgraph.inspection.draw.dot import Dot, dot, rendered
+from symgraph.inspection.draw.drawing import Box, Group, Sketch, place, text_width
+from symgraph.inspection.draw.outline import Outline, inside, sketch, slug
+from symgraph.inspection.draw.palette import KINDS, layer_kind, op_kind
+from symgraph.inspection.draw.png import png
+from symgraph.inspection.draw.svg import svg
+from symgraph.inspection.draw.wrap import wrapped
 from tests.inspection.made_facts import chain, facts, node
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"

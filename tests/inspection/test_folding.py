@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.inspection.folding import repeats
+from symgraph.inspection.draw.folding import repeats
 
 
 def chain(count: int) -> list[tuple[int, int]]:

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from symgraph.inspection.layering import Layout, layered
-from symgraph.inspection.ordering import crossings, order_ranks
+from symgraph.inspection.draw.layering import Layout, layered
+from symgraph.inspection.draw.ordering import crossings, order_ranks
 
 
 def random_graph(seed: int, count: int, edges: int):

@@ -7,7 +7,7 @@ from typing import Any
 
 import networkx
 
-from symgraph.inspection.dot import rendered
+from symgraph.inspection.draw.dot import rendered
 from symgraph.utils.vis_utils import layer_graph, layer_sketch
 
 _FUNCTIONS = ("train", "test", "predict")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from symgraph.inspection.draw.outline import Cluster, base_name, page_link
+from symgraph.inspection.draw.palette import op_kind
 from symgraph.inspection.facts.function import NodeFacts
-from symgraph.inspection.outline import Cluster, base_name, page_link
-from symgraph.inspection.palette import op_kind
 from symgraph.inspection.report.markup import (
     bar,
     element,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from symgraph.inspection.drawing import text_width
-from symgraph.inspection.outline import node_link
-from symgraph.inspection.palette import op_kind
+from symgraph.inspection.draw.drawing import text_width
+from symgraph.inspection.draw.outline import node_link
+from symgraph.inspection.draw.palette import op_kind
 from symgraph.inspection.report.markup import (
     bytes_text,
     element,

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symgraph.inspection.drawing import Box, Sketch, place
+from symgraph.inspection.draw.drawing import Box, Sketch, place
+from symgraph.inspection.draw.outline import Cluster, cluster_link, inside, phase_text, sketch, slug
+from symgraph.inspection.draw.palette import LEGEND
+from symgraph.inspection.draw.svg import svg
 from symgraph.inspection.facts.function import NodeFacts
-from symgraph.inspection.outline import Cluster, cluster_link, inside, phase_text, sketch, slug
-from symgraph.inspection.palette import LEGEND
 from symgraph.inspection.report.markup import (
     bytes_text,
     details,
@@ -23,7 +24,6 @@ from symgraph.inspection.report.markup import (
 )
 from symgraph.inspection.report.material import Measure, Numbers
 from symgraph.inspection.report.nodes import short_rows
-from symgraph.inspection.svg import svg
 
 _BINS = 6
 _MOST_PAGES = 600

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from symgraph.inspection.draw.outline import Cluster, Outline
 from symgraph.inspection.facts.function import BlockFacts, Facts, NodeFacts, PassFacts, RowFacts
 from symgraph.inspection.facts.hardware import MachineFacts
 from symgraph.inspection.facts.times import FunctionTimes
-from symgraph.inspection.outline import Cluster, Outline
 from symgraph.kernels.ceilings import Ceilings
 from symgraph.kernels.run.source import KernelSource
 

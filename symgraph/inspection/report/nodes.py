@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from symgraph.inspection.draw.outline import cluster_link, node_link
 from symgraph.inspection.facts.function import NodeFacts, RowFacts
-from symgraph.inspection.outline import cluster_link, node_link
 from symgraph.inspection.report.markup import (
     breakable,
     bytes_text,

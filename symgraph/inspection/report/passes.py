@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from symgraph.inspection.draw.outline import node_link, origin_layer
 from symgraph.inspection.facts.function import PassFacts
-from symgraph.inspection.outline import node_link, origin_layer
 from symgraph.inspection.report.markup import bar, details, element, link, plural, seconds_text, table, text
 from symgraph.inspection.report.material import Numbers
 

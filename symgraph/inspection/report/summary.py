@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.inspection.outline import page_link
+from symgraph.inspection.draw.outline import page_link
 from symgraph.inspection.report.markup import (
     bar,
     bytes_text,

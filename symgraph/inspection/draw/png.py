@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from symgraph.inspection.drawing import (
+from symgraph.inspection.draw.drawing import (
     LINE,
     LINE_STEP,
     PAD_X,
@@ -21,8 +21,8 @@ from symgraph.inspection.drawing import (
     Placed,
     Point,
 )
-from symgraph.inspection.palette import EDGE, FAINT, INK, KINDS, MUTED, PAPER
-from symgraph.inspection.svg import head_points
+from symgraph.inspection.draw.palette import EDGE, FAINT, INK, KINDS, MUTED, PAPER
+from symgraph.inspection.draw.svg import head_points
 
 if TYPE_CHECKING:
     from PIL import ImageDraw

@@ -9,11 +9,11 @@ from functools import cached_property
 
 import networkx
 
-from symgraph.inspection.drawing import Box, Group, Sketch
+from symgraph.inspection.draw.drawing import Box, Group, Sketch
+from symgraph.inspection.draw.folding import repeats
+from symgraph.inspection.draw.palette import op_kind
+from symgraph.inspection.draw.wrap import wrapped
 from symgraph.inspection.facts.function import Facts, NodeFacts
-from symgraph.inspection.folding import repeats
-from symgraph.inspection.palette import op_kind
-from symgraph.inspection.wrap import wrapped
 
 MOST_BOXES = 5000
 _CHUNKS = 250

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symgraph.inspection.layering import Layout, Spacing, layered
+from symgraph.inspection.draw.layering import Layout, Spacing, layered
 
 TITLE, LINE = 12.5, 10.5
 """Sizes of the letters in pixels: of a box's title, and of the lines below it."""

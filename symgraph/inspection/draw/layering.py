@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symgraph.inspection.ordering import order_ranks
+from symgraph.inspection.draw.ordering import order_ranks
 
 _DUMMY_WIDTH = 6.0
 _MOST_DUMMIES = 30_000

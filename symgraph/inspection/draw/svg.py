@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from html import escape
 
-from symgraph.inspection.drawing import (
+from symgraph.inspection.draw.drawing import (
     LINE,
     LINE_STEP,
     PAD_X,
@@ -20,7 +20,7 @@ from symgraph.inspection.drawing import (
     Point,
     text_width,
 )
-from symgraph.inspection.palette import EDGE, FAINT, INK, KINDS, MUTED, PAPER
+from symgraph.inspection.draw.palette import EDGE, FAINT, INK, KINDS, MUTED, PAPER
 
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 _STYLE = (

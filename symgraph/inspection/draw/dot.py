@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from symgraph.inspection.drawing import Box, Sketch, check_direction, place
-from symgraph.inspection.palette import KINDS
-from symgraph.inspection.png import png
-from symgraph.inspection.svg import svg
+from symgraph.inspection.draw.drawing import Box, Sketch, check_direction, place
+from symgraph.inspection.draw.palette import KINDS
+from symgraph.inspection.draw.png import png
+from symgraph.inspection.draw.svg import svg
 
 FORMATS = ("dot", "png", "svg")
 
