@@ -11,8 +11,8 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.callbacks.base import Callback, Logs
-from symgraph.inspection.events import EventWriter
-from symgraph.inspection.tensorboard import graph_of
+from symgraph.inspection.export.events import EventWriter
+from symgraph.inspection.export.tensorboard import graph_of
 
 
 class TensorBoard(Callback):

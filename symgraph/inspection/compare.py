@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from symgraph.inspection.export.json_files import read_json
 from symgraph.inspection.facts.profile import SCHEMA
 from symgraph.inspection.rules import QUANTITIES, change, rule
 from symgraph.inspection.text.table import byte_text, count_text, table, time_text
-from symgraph.inspection.write import read_json
 
 _MOST = 12
 # Unknown sizes are called after the inputs that they come from.

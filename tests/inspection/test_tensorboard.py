@@ -14,8 +14,8 @@ from PIL import Image
 import symgraph
 from symgraph import backend as K
 from symgraph import callbacks, layers
-from symgraph.inspection.events import EventWriter, crc32c, gray_png, histogram, record
-from symgraph.inspection.tensorboard import graph_of
+from symgraph.inspection.export.events import EventWriter, crc32c, gray_png, histogram, record
+from symgraph.inspection.export.tensorboard import graph_of
 from symgraph.models import Model, Sequential
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")

@@ -21,14 +21,14 @@ from symgraph.compiler.program.clocks import RECORDER, Clocks, Recorder, Scale, 
 from symgraph.compiler.program.program import Program
 from symgraph.compiler.run.collect import collect
 from symgraph.compiler.run.variant import Variant
-from symgraph.inspection.chrome_trace import MOST_BYTES, write_trace
+from symgraph.inspection.export.chrome_trace import MOST_BYTES, write_trace
+from symgraph.inspection.export.json_files import write_json
+from symgraph.inspection.export.tensorboard import write_profile
 from symgraph.inspection.facts.function import Facts
 from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.inspection.facts.profile import ProfileFacts
 from symgraph.inspection.facts.times import Call, Event, FunctionTimes
-from symgraph.inspection.tensorboard import write_profile
 from symgraph.inspection.text.profile import profile_table, profile_text
-from symgraph.inspection.write import write_json
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.machine import read_cycles
 from symgraph.kernels.run.threads import get_num_threads

@@ -16,10 +16,10 @@ from symgraph.compiler.run.collect import pass_facts
 from symgraph.compiler.run.variant import Compilation, Variant
 from symgraph.inspection.draw.dot import rendered
 from symgraph.inspection.draw.outline import Outline, sketch
+from symgraph.inspection.export.graphs import to_networkx
 from symgraph.inspection.facts.function import Facts
 from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.inspection.facts.times import FunctionTimes
-from symgraph.inspection.graphs import to_networkx
 from symgraph.inspection.report.material import Material, Numbers
 from symgraph.inspection.report.write import write_report
 from symgraph.inspection.text.listing import listing

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from symgraph.inspection.events import EventWriter, graph_def, node_def
+from symgraph.inspection.export.events import EventWriter, graph_def, node_def
 from symgraph.inspection.facts.function import Facts, NodeFacts
 from symgraph.inspection.facts.profile import ProfileFacts
 

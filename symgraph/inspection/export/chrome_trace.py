@@ -13,9 +13,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from symgraph.inspection.export.json_files import write_bytes
 from symgraph.inspection.facts.profile import ProfileFacts
 from symgraph.inspection.facts.times import Call, Event, FunctionTimes
-from symgraph.inspection.write import write_bytes
 
 MOST_BYTES = 100_000_000
 """Viewers take long with more text than that."""

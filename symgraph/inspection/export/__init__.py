@@ -1,0 +1,1 @@
+"""Graphs and profiles for other programs: Perfetto, TensorBoard, networkx, JSON."""
