@@ -23,9 +23,9 @@ from symgraph.compiler.observe.profile import Profile
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
 from symgraph.engine.training_parts.trial import trial_data, trial_run
-from symgraph.inspection.compare import compare
+from symgraph.inspection.compare.comparison import compare
+from symgraph.inspection.compare.rules import rule
 from symgraph.inspection.facts.hardware import machine_facts
-from symgraph.inspection.rules import rule
 from symgraph.inspection.text.bench import bench_lines, source_lines
 from symgraph.inspection.text.doctor import BAD, examine, finding_lines
 from symgraph.kernels.bench import measure, problem

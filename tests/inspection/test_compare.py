@@ -15,7 +15,7 @@ import symgraph
 from symgraph import backend as K
 from symgraph import layers
 from symgraph.inspection.compare import compare
-from symgraph.inspection.rules import change, rule
+from symgraph.inspection.compare.rules import change, rule
 from symgraph.models import Sequential
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from symgraph.inspection.compare.rules import QUANTITIES, change, rule
 from symgraph.inspection.export.json_files import read_json
 from symgraph.inspection.facts.profile import SCHEMA
-from symgraph.inspection.rules import QUANTITIES, change, rule
 from symgraph.inspection.text.table import byte_text, count_text, table, time_text
 
 _MOST = 12
@@ -109,7 +109,7 @@ class Comparison:
     machines: tuple[str, str]
 
     def broken(self, rules: str | Sequence[str]) -> list[str]:
-        """A line for each Function that breaks a rule (see `symgraph.inspection.rules`), or is in one only.
+        """A line for each Function that breaks a rule (see `compare.rules`), or is in one only.
 
         Raises
         ------
