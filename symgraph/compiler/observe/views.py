@@ -20,8 +20,8 @@ from symgraph.inspection.export.graphs import to_networkx
 from symgraph.inspection.facts.function import Facts
 from symgraph.inspection.facts.hardware import machine_facts
 from symgraph.inspection.facts.times import FunctionTimes
+from symgraph.inspection.report.html_file import write_report
 from symgraph.inspection.report.material import Material, Numbers
-from symgraph.inspection.report.write import write_report
 from symgraph.inspection.text.listing import listing
 from symgraph.kernels.ceilings import measure_ceilings
 from symgraph.kernels.run.jit import Kernel

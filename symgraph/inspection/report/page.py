@@ -7,8 +7,8 @@ from importlib import resources
 
 from symgraph.inspection.report.advice import advice
 from symgraph.inspection.report.charts import arena_map, roofline
+from symgraph.inspection.report.environment import machine
 from symgraph.inspection.report.graph import graph
-from symgraph.inspection.report.machine import machine
 from symgraph.inspection.report.markup import element, link, plural, text
 from symgraph.inspection.report.material import Material, Numbers
 from symgraph.inspection.report.nodes import kernel_pages, listed, node_pages
