@@ -1,1 +1,1 @@
-"""Views of compiled graphs: text, networkx."""
+"""Views of compiled graphs: plain data, text, drawings, files for others, comparisons, the report."""
