@@ -23,9 +23,9 @@ from symgraph.compiler.observe.profile import Profile
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
 from symgraph.engine.training_parts.trial import trial_data, trial_run
-from symgraph.inspection.compare.comparison import compare
+from symgraph.inspection.compare import compare
 from symgraph.inspection.compare.rules import rule
-from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.hardware import hardware_facts
 from symgraph.inspection.text.bench import bench_lines, source_lines
 from symgraph.inspection.text.doctor import BAD, examine, finding_lines
 from symgraph.kernels.bench import measure, problem
@@ -180,8 +180,8 @@ def _padding(text: str) -> object:
 
 def doctor(say: Callable[[str], None] = print) -> int:
     """Look at the machine; 1 where something does not work."""
-    machine = machine_facts()
-    findings = list(examine(machine.with_ceilings(measure_ceilings(machine.threads))))
+    hardware = hardware_facts()
+    findings = list(examine(hardware.with_ceilings(measure_ceilings(hardware.threads))))
     for line in finding_lines(findings):
         say(line)
     return int(any(finding.verdict == BAD for finding in findings))

@@ -14,7 +14,7 @@ from symgraph import backend as K
 from symgraph import cli, layers
 from symgraph.compiler.function import Function
 from symgraph.engine.training_parts.trial import trial_data, trial_run
-from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.hardware import hardware_facts
 from symgraph.inspection.text import doctor
 from symgraph.models import Model, Sequential
 
@@ -78,19 +78,19 @@ def test_doctor_finds_kernels_that_compute_nonsense(
     ],
 )
 def test_doctor_warns(changes: dict[str, Any], name: str, text: str) -> None:
-    machine = replace(machine_facts(), **{"threads": 1, "processors": 4, **changes})
-    (found,) = [finding for finding in doctor.examine(machine) if finding.name == name]
+    hardware = replace(hardware_facts(), **{"threads": 1, "processors": 4, **changes})
+    (found,) = [finding for finding in doctor.examine(hardware) if finding.name == name]
     assert found.verdict == doctor.WARNING and text in found.text
 
 
 def test_doctor_knows_the_quota_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_QUOTA", tmp_path / "cpu.max")
     (tmp_path / "cpu.max").write_text("150000 100000\n")
-    machine = replace(machine_facts(), threads=4, processors=8)
-    (found,) = [finding for finding in doctor.examine(machine) if finding.name == "threads"]
+    hardware = replace(hardware_facts(), threads=4, processors=8)
+    (found,) = [finding for finding in doctor.examine(hardware) if finding.name == "threads"]
     assert found.verdict == doctor.WARNING and "may use 1.5 of them" in found.text
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    (found,) = [finding for finding in doctor.examine(machine) if finding.name == "threads"]
+    (found,) = [finding for finding in doctor.examine(hardware) if finding.name == "threads"]
     assert found.verdict == doctor.GOOD
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from symgraph.inspection.facts.function import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
-from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.hardware import hardware_facts
 from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.inspection.report.material import Material
 from symgraph.kernels.ceilings import Ceilings
@@ -79,7 +79,7 @@ def times(made: Facts, seconds: Sequence[float], calls: int = 10, coverage: floa
 
 def material(made: Facts, measured: FunctionTimes | None = None) -> Material:
     """What a report of them is made of; the ceilings are 100 GFLOP/s and 10 GB/s."""
-    return Material(made, measured, made.passes, (), {}, machine_facts(), (CEILINGS,))
+    return Material(made, measured, made.passes, (), {}, hardware_facts(), (CEILINGS,))
 
 
 def chain(count: int) -> Facts:

@@ -93,7 +93,7 @@ def test_tables_are_cut_and_say_so(facts: ProfileFacts) -> None:
 
 
 def test_where_there_is_no_clock_the_text_says_so(facts: ProfileFacts) -> None:
-    text = profile_text(replace(facts, machine=replace(facts.machine, clock="")))
+    text = profile_text(replace(facts, hardware=replace(facts.hardware, clock="")))
     assert "not timed: there is no clock" in text
 
 

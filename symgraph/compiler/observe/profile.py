@@ -25,7 +25,7 @@ from symgraph.inspection.export.chrome_trace import MOST_BYTES, write_trace
 from symgraph.inspection.export.json_files import write_json
 from symgraph.inspection.export.tensorboard import write_profile
 from symgraph.inspection.facts.function import Facts
-from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.hardware import hardware_facts
 from symgraph.inspection.facts.profile import ProfileFacts
 from symgraph.inspection.facts.times import Call, Event, FunctionTimes
 from symgraph.inspection.text.profile import profile_table, profile_text
@@ -147,12 +147,12 @@ class Profile:
         return sorted(found, key=lambda times: -(times.seconds + times.first_seconds))
 
     def facts(self) -> ProfileFacts:
-        """All that is known, as plain data. The machine's ceilings are measured for it, once in a process."""
+        """All that is known, as plain data. The first one of a process measures the ceilings."""
         functions = tuple(self.functions)
         threads = sorted({times.facts.threads for times in functions})
         ceilings = {number: measure_ceilings(number) for number in threads}
-        machine = machine_facts().with_ceilings(ceilings.get(get_num_threads()))
-        return ProfileFacts(functions, self.seconds, machine, ceilings)
+        hardware = hardware_facts().with_ceilings(ceilings.get(get_num_threads()))
+        return ProfileFacts(functions, self.seconds, hardware, ceilings)
 
     def __str__(self) -> str:
         return profile_text(self.facts())
@@ -228,7 +228,7 @@ class Profile:
         events = clocks.events
         assert self._zero is not None and events is not None
         count, zero = min(int(events[0, 0]), int(events[0, 1])), self._zero[0]
-        number = {machine: row for row, machine in enumerate(real)}
+        number = {machine_row: row for row, machine_row in enumerate(real)}
         return [
             Event(number[row], lane, (start - zero) * cycle, (end - zero) * cycle)
             for row, lane, start, end in events[1 : 1 + count].tolist()

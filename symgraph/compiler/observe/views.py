@@ -18,7 +18,7 @@ from symgraph.inspection.draw.dot import rendered
 from symgraph.inspection.draw.outline import Outline, sketch
 from symgraph.inspection.export.graphs import to_networkx
 from symgraph.inspection.facts.function import Facts
-from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.hardware import hardware_facts
 from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.inspection.report.html_file import write_report
 from symgraph.inspection.report.material import Material, Numbers
@@ -113,7 +113,7 @@ class Pictures:
             pass_facts(lowered) if detailed else facts.passes,
             self.compilations,
             {},
-            machine_facts(),
+            hardware_facts(),
             [measure_ceilings(n) for n in sorted({1, threads})],
         )
         names = Numbers(material).kernels[:kernels]

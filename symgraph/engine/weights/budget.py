@@ -1,4 +1,4 @@
-"""Limits to the weights of a model: the machine's memory, and what the file holds that it is made for."""
+"""Limits to the weights of a model: the computer's memory, and what the file holds that it is made for."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def spend(layer: str, weight: str, shape: Sequence[int]) -> None:
 
 @cache
 def _memory() -> int:
-    """The machine's memory in bytes; where the system does not tell, what 48 bits can address."""
+    """The memory of the computer in bytes; where the system does not tell, what 48 bits can address."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

@@ -69,8 +69,8 @@ def _whole(profile: ProfileFacts, texts: list[str], left: int) -> str:
     about = {
         "note": "; ".join(notes) or "complete",
         "lanes": "a lane has the tiles of the threads that came to a row first, second, ...",
-        "processor": profile.machine.processor,
-        "symgraph": profile.machine.versions.get("symgraph", ""),
+        "processor": profile.hardware.processor,
+        "symgraph": profile.hardware.versions.get("symgraph", ""),
     }
     events = ",\n".join(texts)
     return f'{{"displayTimeUnit":"ms","otherData":{_text(about)},"traceEvents":[\n{events}\n]}}\n'

@@ -1,4 +1,4 @@
-"""The machine that times were measured on, as plain data: what is told beside every time."""
+"""The hardware that times were measured on, as plain data: what is told beside every time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _SETTINGS = ("SYMGRAPH_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "KMP_")
 
 
 @dataclass(frozen=True)
-class MachineFacts:
-    """A machine, its software, and what is set there.
+class HardwareFacts:
+    """A computer, its software, and what is set there.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class MachineFacts:
     settings: dict[str, str]
     ceilings: Ceilings | None = None
 
-    def with_ceilings(self, ceilings: Ceilings | None) -> MachineFacts:
+    def with_ceilings(self, ceilings: Ceilings | None) -> HardwareFacts:
         """The same, with measured ceilings."""
         return replace(self, ceilings=ceilings)
 
@@ -70,11 +70,11 @@ class MachineFacts:
         return asdict(self) | {"features": list(self.features)}
 
 
-def machine_facts() -> MachineFacts:
-    """The machine as it is now; its ceilings are measured apart (`symgraph.kernels.ceilings`)."""
+def hardware_facts() -> HardwareFacts:
+    """The hardware as it is now; its ceilings are measured apart (`symgraph.kernels.ceilings`)."""
     folder = cache_folder()
     enabled = (f[1:] for f in TARGET.features.split(",") if f.startswith("+"))
-    return MachineFacts(
+    return HardwareFacts(
         _processor(),
         TARGET.cpu,
         tuple(sorted(enabled)),

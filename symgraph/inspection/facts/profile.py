@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from symgraph.inspection.facts.hardware import MachineFacts
+from symgraph.inspection.facts.hardware import HardwareFacts
 from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.kernels.ceilings import Ceilings
 
@@ -16,7 +16,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ProfileFacts:
-    """Times of Functions, and the machine that they were measured on.
+    """Times of Functions, and the hardware that they were measured on.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class ProfileFacts:
 
     functions: tuple[FunctionTimes, ...]
     seconds: float
-    machine: MachineFacts
+    hardware: HardwareFacts
     ceilings: Mapping[int, Ceilings]
 
     @property
@@ -45,7 +45,7 @@ class ProfileFacts:
             "kind": "profile",
             "seconds": self.seconds,
             "inside": self.inside,
-            "machine": self.machine.to_json(),
+            "machine": self.hardware.to_json(),
             "ceilings": [asdict(ceilings) for ceilings in self.ceilings.values()],
             "functions": [times.to_json() for times in self.functions],
         }

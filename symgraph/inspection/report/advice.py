@@ -206,9 +206,9 @@ def _whole(numbers: Numbers) -> Iterator[Advice]:
         yield Advice(
             0.0, f"first start: {seconds_text(compiled)} went into compiling kernels", (reason,), "#summary"
         )
-    if numbers.facts.threads == 1 and numbers.material.machine.processors > 1:
+    if numbers.facts.threads == 1 and numbers.material.hardware.processors > 1:
         reason = (
-            f"This machine has {numbers.material.machine.processors} processors: "
+            f"This machine has {numbers.material.hardware.processors} processors: "
             "symgraph.set_num_threads(...)."
         )
         yield Advice(0.0, "one thread only", (reason,), "#machine")

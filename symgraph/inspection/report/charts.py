@@ -152,7 +152,7 @@ def _holders(numbers: Numbers, memory: MemoryMap) -> str:
 
 
 def roofline(numbers: Numbers) -> str:
-    """Operations a byte across, operations a second upwards; lines show what the machine can do."""
+    """Operations a byte across, operations a second upwards; lines show what the hardware can do."""
     ceilings = numbers.material.ceilings
     if not ceilings:
         return element("p", "The machine's ceilings were not measured.", class_="note")

@@ -1,4 +1,4 @@
-"""The eighth part of a report: the machine, and everything else that the times depend on."""
+"""The eighth part of a report: the hardware, and everything else that the times depend on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from symgraph.inspection.report.material import Numbers
 from symgraph.inspection.text.table import byte_text
 
 
-def machine(numbers: Numbers) -> str:
+def environment(numbers: Numbers) -> str:
     """The section's markup."""
-    found = numbers.material.machine
+    found = numbers.material.hardware
     chips = "".join(element("code", text(feature)) for feature in found.features)
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     settings = ", ".join(f"{name}={value}" for name, value in found.settings.items())

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from symgraph.inspection.draw.outline import Cluster, Outline
 from symgraph.inspection.facts.function import BlockFacts, Facts, NodeFacts, PassFacts, RowFacts
-from symgraph.inspection.facts.hardware import MachineFacts
+from symgraph.inspection.facts.hardware import HardwareFacts
 from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.kernels.ceilings import Ceilings
 from symgraph.kernels.run.source import KernelSource
@@ -59,7 +59,7 @@ class Material:
     compilations : sequence of Made
     sources : mapping of str to KernelSource
         By the kernel's name.
-    machine : MachineFacts
+    hardware : HardwareFacts
     ceilings : sequence of Ceilings
         For one thread, and for those of the Program.
     """
@@ -69,7 +69,7 @@ class Material:
     passes: Sequence[PassFacts]
     compilations: Sequence[Made]
     sources: Mapping[str, KernelSource]
-    machine: MachineFacts
+    hardware: HardwareFacts
     ceilings: Sequence[Ceilings]
 
     def with_sources(self, sources: Mapping[str, KernelSource]) -> Material:
@@ -81,7 +81,7 @@ class Material:
 class Measure:
     """Of one node or several, in a call: seconds (None where not measured), operations, bytes.
 
-    `least` are the seconds that the machine's ceilings allow, None without ceilings.
+    `least` are the seconds that the ceilings of the hardware allow, None without ceilings.
     """
 
     seconds: float | None

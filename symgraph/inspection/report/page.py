@@ -7,7 +7,7 @@ from importlib import resources
 
 from symgraph.inspection.report.advice import advice
 from symgraph.inspection.report.charts import arena_map, roofline
-from symgraph.inspection.report.environment import machine
+from symgraph.inspection.report.environment import environment
 from symgraph.inspection.report.graph import graph
 from symgraph.inspection.report.markup import element, link, plural, text
 from symgraph.inspection.report.material import Material, Numbers
@@ -24,7 +24,7 @@ _SECTIONS: tuple[tuple[str, str, str, Callable[[Numbers], str]], ...] = (
     ("nodes", "Nodes", "all that have kernels; choose one for its page", listed),
     ("arena", "Memory", "the arena: rows across, offsets downwards", arena_map),
     ("roofline", "Roofline", "what was reached, beside what this machine can do", roofline),
-    ("machine", "Machine", "and what else the times depend on", machine),
+    ("machine", "Machine", "and what else the times depend on", environment),
 )
 
 

@@ -1,4 +1,4 @@
-"""What `symgraph doctor` looks at: whether kernels can be made, kept and run on this machine."""
+"""What `symgraph doctor` looks at: whether kernels can be made, kept and run on this computer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from symgraph.inspection.facts.hardware import MachineFacts
+from symgraph.inspection.facts.hardware import HardwareFacts
 from symgraph.inspection.text.table import byte_text, table
 from symgraph.kernels.matmul import matmul
 from symgraph.kernels.run.jit import numba_kernel
@@ -29,28 +29,28 @@ class Finding:
     text: str
 
 
-def examine(machine: MachineFacts) -> Iterator[Finding]:
-    """Look at everything. `machine` is told with its ceilings, where they were measured."""
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    yield Finding("versions", GOOD, f"{machine.python}, {versions}")
-    features = [f for f in ("avx512f", "avx2", "fma", "sse4.2", "neon", "sve") if f in machine.features]
+def examine(hardware: HardwareFacts) -> Iterator[Finding]:
+    """Look at everything. `hardware` is told with its ceilings, where they were measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in hardware.versions.items())
+    yield Finding("versions", GOOD, f"{hardware.python}, {versions}")
+    features = [f for f in ("avx512f", "avx2", "fma", "sse4.2", "neon", "sve") if f in hardware.features]
     yield Finding(
         "processor",
         GOOD,
-        f"{machine.processor} ({machine.cpu}), {machine.vector_bits}-bit vectors, {' '.join(features)}; "
-        f"{machine.system}",
+        f"{hardware.processor} ({hardware.cpu}), {hardware.vector_bits}-bit vectors, {' '.join(features)}; "
+        f"{hardware.system}",
     )
-    yield from _threads(machine)
-    yield _clock(machine)
-    yield _cache(machine)
-    settings = ", ".join(f"{name}={value}" for name, value in machine.settings.items())
+    yield from _threads(hardware)
+    yield _clock(hardware)
+    yield _cache(hardware)
+    settings = ", ".join(f"{name}={value}" for name, value in hardware.settings.items())
     yield Finding("environment", GOOD, settings or "nothing is set")
-    if machine.ceilings is not None:
-        found = machine.ceilings
+    if hardware.ceilings is not None:
+        found = hardware.ceilings
         text = f"{found.gflops:.1f} GFLOP/s (float32 multiply-adds), {found.gbytes:.1f} GB/s (copy)"
         yield Finding("ceilings", GOOD, f"with {found.threads} threads: {text}")
     yield _compiled()
-    yield _checked(machine.threads)
+    yield _checked(hardware.threads)
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:
@@ -58,14 +58,14 @@ def finding_lines(findings: list[Finding]) -> list[str]:
     return table(("what", "", "found"), [(f.name, f.verdict, f.text) for f in findings])
 
 
-def _threads(machine: MachineFacts) -> Iterator[Finding]:
-    text = f"{machine.threads} threads on {machine.processors} processors, layer {machine.threading_layer}"
+def _threads(hardware: HardwareFacts) -> Iterator[Finding]:
+    text = f"{hardware.threads} threads on {hardware.processors} processors, layer {hardware.threading_layer}"
     quota = _quota()
-    if machine.threads > machine.processors:
+    if hardware.threads > hardware.processors:
         yield Finding("threads", WARNING, f"{text}: more threads than processors wait for each other")
-    elif quota is not None and machine.threads > quota + 0.5:
+    elif quota is not None and hardware.threads > quota + 0.5:
         yield Finding("threads", WARNING, f"{text}, but this container may use {quota:g} of them")
-    elif machine.threading_layer == "workqueue":
+    elif hardware.threading_layer == "workqueue":
         yield Finding("threads", WARNING, f"{text}: on this layer calls wait for each other")
     else:
         yield Finding("threads", GOOD, text)
@@ -91,20 +91,20 @@ def _pools() -> str:
     return ", ".join(f"{pool['internal_api']} with {pool['num_threads']} threads" for pool in found)
 
 
-def _clock(machine: MachineFacts) -> Finding:
-    if machine.clock:
-        return Finding("clock", GOOD, machine.clock)
+def _clock(hardware: HardwareFacts) -> Finding:
+    if hardware.clock:
+        return Finding("clock", GOOD, hardware.clock)
     return Finding("clock", WARNING, "none for user code on this processor: profiles have no times of rows")
 
 
-def _cache(machine: MachineFacts) -> Finding:
-    if machine.cache is None:
+def _cache(hardware: HardwareFacts) -> Finding:
+    if hardware.cache is None:
         return Finding(
             "kernel cache",
             WARNING,
             "no folder that is safe (see SYMGRAPH_CACHE): kernels are compiled anew in every process",
         )
-    folder = Path(machine.cache)
+    folder = Path(hardware.cache)
     sizes = [file.stat().st_size for file in folder.glob("*.o")]
     text = f"{folder}, {len(sizes)} kernels, {byte_text(sum(sizes))}"
     try:

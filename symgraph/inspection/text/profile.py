@@ -1,10 +1,10 @@
-"""Profiles as text: where the time of each Function goes, and how near that is to what the machine can do."""
+"""Profiles as text: where the time of each Function goes, and how near the ceilings that is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from symgraph.inspection.facts.hardware import MachineFacts
+from symgraph.inspection.facts.hardware import HardwareFacts
 from symgraph.inspection.facts.profile import ProfileFacts
 from symgraph.inspection.facts.times import FunctionTimes, Group
 from symgraph.inspection.text.table import table, time_text
@@ -16,10 +16,10 @@ _COVERED = 0.95
 
 
 def profile_text(profile: ProfileFacts) -> str:
-    """Everything: the machine, then each Function by phase, layer, op and kernel."""
+    """Everything: the hardware, then each Function by phase, layer, op and kernel."""
     lines = [*_head(profile)]
     for times in profile.functions:
-        lines += ["", *_function_lines(times, profile.machine)]
+        lines += ["", *_function_lines(times, profile.hardware)]
         for by in _VIEWS:
             lines += ["", *_group_lines(times, by, profile.ceilings.get(times.facts.threads), _MOST)]
     if profile.functions:
@@ -49,12 +49,12 @@ def _head(profile: ProfileFacts) -> Iterator[str]:
         f"{time_text(profile.seconds)}, {100 * share:.1f} % of it inside of {count} "
         f"Program{'s' if count > 1 else ''}; the rest is Python between calls, and the planning of Programs"
     )
-    machine = profile.machine
-    yield f"{machine.processor}, {machine.vector_bits}-bit vectors, threading layer {machine.threading_layer}"
-    for threads, found in profile.ceilings.items():
+    found = profile.hardware
+    yield f"{found.processor}, {found.vector_bits}-bit vectors, threading layer {found.threading_layer}"
+    for threads, ceilings in profile.ceilings.items():
         yield (
-            f"with {_threads(threads)} it does at most {found.gflops:.1f} GFLOP/s "
-            f"(float32 multiply-adds) and {found.gbytes:.1f} GB/s (copy), both measured"
+            f"with {_threads(threads)} it does at most {ceilings.gflops:.1f} GFLOP/s "
+            f"(float32 multiply-adds) and {ceilings.gbytes:.1f} GB/s (copy), both measured"
         )
 
 
@@ -67,13 +67,13 @@ def _threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}"
 
 
-def _function_lines(times: FunctionTimes, machine: MachineFacts) -> Iterator[str]:
+def _function_lines(times: FunctionTimes, hardware: HardwareFacts) -> Iterator[str]:
     yield _title(times)
     if times.warm and times.calls:
         each = time_text(times.seconds / times.calls)
         yield f"  warm  {times.calls} call{'s' if times.calls > 1 else ''}, {each} each"
     yield f"  cold  the first call, {time_text(times.first_seconds)}{_cold_note(times)}"
-    if not machine.clock:
+    if not hardware.clock:
         yield "  rows  not timed: there is no clock for user code on this processor"
         return
     covered = times.coverage

@@ -1,4 +1,4 @@
-"""The machine block, and the ceilings that shares are counted against."""
+"""What is told of the hardware, and the ceilings that shares are counted against."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 import symgraph
-from symgraph.inspection.facts.hardware import machine_facts
+from symgraph.inspection.facts.hardware import hardware_facts
 from symgraph.kernels.ceilings import Ceilings, _chains, _multiply_adds, measure_ceilings
 from symgraph.kernels.run.target import TARGET
 
 
-def test_the_machine_tells_versions_settings_and_threads(
+def test_the_hardware_tells_versions_settings_and_threads(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SYMGRAPH_CACHE", str(tmp_path))
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    facts = machine_facts()
+    facts = hardware_facts()
     assert facts.versions["numba"] == numba.__version__
     assert facts.versions["numpy"] == np.__version__
     assert facts.settings["OMP_NUM_THREADS"] == "7"
