@@ -13,7 +13,7 @@ import numpy as np
 from symgraph.compiler.lower import Lowered, Update, is_static, lower, variables_of
 from symgraph.compiler.observe.debugging import Debugging
 from symgraph.compiler.observe.guard import as_guard
-from symgraph.compiler.observe.views import Pictures
+from symgraph.compiler.observe.views import FunctionViews
 from symgraph.compiler.program.program import Program
 from symgraph.compiler.run.collect import collect, pass_facts
 from symgraph.compiler.run.connect import Connections, connected, with_connections
@@ -36,7 +36,7 @@ from symgraph.kernels.run.source import KernelSource
 _MOST_SPECIALISATIONS = 32
 
 
-class Function(Debugging, Pictures):
+class Function(Debugging, FunctionViews):
     """Outputs and updates of a graph as a callable.
 
     ``f(a, b)`` and ``f([a, b])`` feed the inputs in order and return a list of arrays (one array where a

@@ -17,7 +17,7 @@ from symgraph.engine.network_parts.call import compute_shapes, run_network
 from symgraph.engine.network_parts.files import NetworkFiles
 from symgraph.engine.network_parts.layer_list import LayerList, outputs_for
 from symgraph.engine.network_parts.map import map_network
-from symgraph.engine.network_parts.views import NetworkPictures
+from symgraph.engine.network_parts.views import NetworkViews
 from symgraph.engine.weights.order import WeightParts
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
@@ -29,7 +29,7 @@ from symgraph.utils.old_arguments import old_arguments
 __all__ = ["Network", "get_source_inputs"]
 
 
-class Network(NetworkFiles, NetworkPictures, Layer):
+class Network(NetworkFiles, NetworkViews, Layer):
     """Layers joined to a graph without cycles. `Model` adds training to it.
 
     `Network(inputs, outputs, name=None)` takes what lies between two sets of tensors. A subclass that calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symgraph.inspection.facts.function import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
+from symgraph.inspection.facts.function import Facts, InputFacts, NodeFacts, PassFacts, PieceFacts, RowFacts
 from symgraph.inspection.facts.hardware import hardware_facts
 from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.inspection.report.material import Material
@@ -48,7 +48,7 @@ def facts(nodes: Sequence[NodeFacts], name: str = "made") -> Facts:
         RowFacts(i, n.id, f"kernel_{n.kind}[float32]", 2, 0, i, 1, ("feed 0",), (f"arena+{256 * (i % 2)}",))
         for i, n in enumerate(working)
     )
-    blocks = tuple(BlockFacts(256 * (i % 2), 256, i, i + 1, n.id) for i, n in enumerate(working))
+    pieces = tuple(PieceFacts(256 * (i % 2), 256, i, i + 1, n.id) for i, n in enumerate(working))
     passes = (PassFacts("fold", 9, 7, 0.002, {"folded": 2}, {"add <float32()>": 2}, {}),)
     shapes = ((4, 8),)
     inputs = (InputFacts("%0", "x", "float32(N, 8)"),)
@@ -59,7 +59,7 @@ def facts(nodes: Sequence[NodeFacts], name: str = "made") -> Facts:
         shapes,
         tuple(nodes),
         rows,
-        blocks,
+        pieces,
         512,
         256 * len(rows),
         2,

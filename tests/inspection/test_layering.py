@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from symgraph.inspection.draw.layering import Layout, layered
+from symgraph.inspection.draw.layering import Placement, layered
 from symgraph.inspection.draw.ordering import crossings, order_ranks
 
 
@@ -18,7 +18,7 @@ def random_graph(seed: int, count: int, edges: int):
     return sizes, sorted(pairs)
 
 
-def overlaps(laid: Layout, sizes) -> list[tuple[int, int]]:
+def overlaps(laid: Placement, sizes) -> list[tuple[int, int]]:
     found = []
     for i, j in itertools.combinations(range(len(sizes)), 2):
         (xi, yi), (xj, yj) = laid.centers[i], laid.centers[j]

@@ -86,7 +86,7 @@ def _check(function: Function, program: Program, facts: Facts) -> dict[str, int]
         if node in slices and _added(node, program):
             # Parts of sums are added up: every element of the result, once for each slice but the first.
             more = (slices[node] - 1) * sum(count for count, _ in _elements(node, sizes))
-            alone = [_of_slice(node, work, sizes) for work in program.layout.works if work.node is node]
+            alone = [_of_slice(node, work, sizes) for work in program.inventory.works if work.node is node]
             assert found[0].flops == sum(alone) + more, name
         else:
             assert sum(f.flops or 0 for f in found) == _counted(node, sizes), name
@@ -102,13 +102,13 @@ def _check(function: Function, program: Program, facts: Facts) -> dict[str, int]
 def _slices(program: Program) -> dict[Tensor, int]:
     """How many slices each sliced node has."""
     last: dict[Tensor, int] = {}
-    for work in program.layout.works:
+    for work in program.inventory.works:
         last[work.node] = max(last.get(work.node, 0), work.slice)
     return {node: number + 1 for node, number in last.items() if number}
 
 
 def _added(node: Tensor, program: Program) -> bool:
-    return sum(work.node is node for work in program.layout.works) > _slices(program)[node]
+    return sum(work.node is node for work in program.inventory.works) > _slices(program)[node]
 
 
 def _of_slice(node: Tensor, work: Any, sizes: Any) -> int:
@@ -122,7 +122,7 @@ def _of_slice(node: Tensor, work: Any, sizes: Any) -> int:
 
 def _copied(node: Tensor, program: Program) -> bool:
     """Whether a result had to be copied to where it belongs."""
-    return sum(work.node is node and work.slice == 0 for work in program.layout.works) > 1
+    return sum(work.node is node and work.slice == 0 for work in program.inventory.works) > 1
 
 
 def _network(shape: tuple[int, int, int], filters: int, same: bool) -> Sequential:

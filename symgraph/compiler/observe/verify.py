@@ -49,7 +49,7 @@ class Verifier:
 
     def begin(self, run: LiveRun) -> None:
         """See which nodes are summed over slices."""
-        self._added = {id(work.node) for work in run.program.layout.works if work.kind == "add"}
+        self._added = {id(work.node) for work in run.program.inventory.works if work.kind == "add"}
 
     def done(self, run: LiveRun, work: Work) -> None:
         """Compare."""

@@ -30,7 +30,7 @@ from symgraph.kernels.run.source import KernelSource
 _SLOW_LOWERING = 10.0  # seconds: the passes of such graphs are not run once more for their differences
 
 
-class Pictures:
+class FunctionViews:
     """Drawings and reports: a part of `Function`."""
 
     name: str

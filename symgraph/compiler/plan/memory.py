@@ -16,7 +16,7 @@ import numpy as np
 from symgraph.compiler.plan.arena import Lifetime, pack
 from symgraph.compiler.plan.gangs import Step, gather
 from symgraph.compiler.program.program import Base, Program
-from symgraph.compiler.program.works import Block, Draft, Layout
+from symgraph.compiler.program.works import Draft, Inventory, Piece
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.graph.tensor import Tensor
@@ -278,12 +278,12 @@ class Memory:
             read=read,
             changed=changed,
             sizes=sizes,
-            layout=Layout(
+            inventory=Inventory(
                 self._drafts,
                 [step.work_number for gang in every for step in gang],
                 lambda row: depths[row - ahead] if depths and row >= ahead else 0,
                 lambda address, depth: self._placed(address, offsets, depth),
-                lambda: _blocks(lifetimes, owners, offsets, starts),
+                lambda: _pieces(lifetimes, owners, offsets, starts),
                 ahead,
             ),
         )
@@ -394,14 +394,14 @@ class Memory:
         return lifetimes, owners
 
 
-def _blocks(
+def _pieces(
     lifetimes: Mapping[int, Lifetime],
     owners: Mapping[int, Tensor],
     offsets: Mapping[int, int],
     starts: Sequence[int],
-) -> tuple[Block, ...]:
+) -> tuple[Piece, ...]:
     """The arena's pieces; `starts` are the first rows of gangs, by which lifetimes count."""
     return tuple(
-        Block(offsets[base], life.nbytes, starts[life.first], starts[life.last + 1] - 1, owners[base])
+        Piece(offsets[base], life.nbytes, starts[life.first], starts[life.last + 1] - 1, owners[base])
         for base, life in lifetimes.items()
     )

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from symgraph.compiler.program.clocks import Clocks
-from symgraph.compiler.program.works import Layout
+from symgraph.compiler.program.works import Inventory
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
 from symgraph.kernels.run.machine import Branch, KernelError, Lease, Loop, Row, Table
@@ -63,7 +63,7 @@ class Program:
         The first row of the update tail, which is never interrupted.
     sizes : dict of Unknown to int
         What it was planned for.
-    layout : Layout
+    inventory : Inventory
         What the rows are for, and what lies where in the arena.
     """
 
@@ -82,7 +82,7 @@ class Program:
         read: Sequence[Storage],
         changed: Sequence[Storage],
         sizes: Mapping[Unknown, int],
-        layout: Layout,
+        inventory: Inventory,
     ) -> None:
         self.rows = tuple(rows)
         self.gangs = tuple(gangs)
@@ -93,7 +93,7 @@ class Program:
         self.guarded = guarded
         self.threads = threads
         self.sizes = dict(sizes)
-        self.layout = layout
+        self.inventory = inventory
         self.bases = tuple(bases)
         self._table = Table(rows, threads, guarded, gangs, blocks)
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]

@@ -42,7 +42,7 @@ class Work:
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class Piece:
     """A piece of the arena, `offset` bytes into it, taken from row `first` to row `last`, both included.
 
     `node` is the first node that wrote to it.
@@ -71,14 +71,14 @@ class Draft:
     """Numbers of steps, where it is a block."""
 
 
-class Layout:
+class Inventory:
     """Works and arena of a Program. They are made when first asked for: most Programs are never looked at.
 
     Attributes
     ----------
     works : tuple of Work
         In the order in which nodes were planned.
-    arena : tuple of Block
+    arena : tuple of Piece
         By first row.
     """
 
@@ -88,7 +88,7 @@ class Layout:
         of_row: Sequence[int],
         depths: Callable[[int], int],
         resolve: Callable[[Address, int], Address],
-        arena: Callable[[], tuple[Block, ...]],
+        arena: Callable[[], tuple[Piece, ...]],
         ahead: int,
     ) -> None:
         self._ahead = ahead
@@ -128,7 +128,7 @@ class Layout:
         )
 
     @cached_property
-    def arena(self) -> tuple[Block, ...]:
+    def arena(self) -> tuple[Piece, ...]:
         """See the class."""
         return self._arena()
 

@@ -24,7 +24,7 @@ from symgraph.graph.ops.siblings import SiblingReductions
 from symgraph.graph.origin import Origin
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
-from symgraph.inspection.facts.function import BlockFacts, Facts, InputFacts, NodeFacts, PassFacts, RowFacts
+from symgraph.inspection.facts.function import Facts, InputFacts, NodeFacts, PassFacts, PieceFacts, RowFacts
 from symgraph.kernels.run.machine import Loop
 from symgraph.passes.pipeline import PIPELINE, run_passes
 
@@ -92,7 +92,7 @@ class _Collector:
                 array = entry.node.op.storage.array
                 self.variables.setdefault(id(array), entry.node.name or entry.id)
         self.works: dict[int, list[Work]] = {}
-        for work in program.layout.works if program else ():
+        for work in program.inventory.works if program else ():
             if work.kind not in ("view", "block"):
                 self.works.setdefault(id(work.node), []).append(work)
 
@@ -106,7 +106,7 @@ class _Collector:
             tuple(concrete_shape(t.type, self.sizes) for t in lowered.inputs) if program else None,
             tuple(map(self._node, self.entries)),
             tuple(self._rows(program)) if program else (),
-            tuple(self._blocks(program)) if program else (),
+            tuple(self._pieces(program)) if program else (),
             program.arena_bytes if program else 0,
             program.buffer_bytes if program else 0,
             program.threads if program else 0,
@@ -171,7 +171,7 @@ class _Collector:
     def _rows(self, program: Program) -> Iterator[RowFacts]:
         gangs = [number for number, size in enumerate(program.gangs) for _ in range(size)]
         for number, row in enumerate(program.rows):
-            work = program.layout.works[program.layout.work_of_row(number)]
+            work = program.inventory.works[program.inventory.work_of_row(number)]
             yield RowFacts(
                 number,
                 self.ids[id(row.node)],
@@ -184,9 +184,9 @@ class _Collector:
                 tuple(self._place(program, b.base, b.offset) for b in work.outputs),
             )
 
-    def _blocks(self, program: Program) -> Iterator[BlockFacts]:
-        for block in sorted(program.layout.arena, key=lambda b: (b.first, b.offset)):
-            yield BlockFacts(block.offset, block.nbytes, block.first, block.last, self.ids[id(block.node)])
+    def _pieces(self, program: Program) -> Iterator[PieceFacts]:
+        for piece in sorted(program.inventory.arena, key=lambda p: (p.first, p.offset)):
+            yield PieceFacts(piece.offset, piece.nbytes, piece.first, piece.last, self.ids[id(piece.node)])
 
     def _turns(self, row: int) -> int:
         """How often a row runs in a call: the product of the turns of the loops around it."""

@@ -82,7 +82,7 @@ class LiveRun:
             observer.begin(self)
         self._observers = tuple(observers)
         last = self._last_rows
-        works = self.program.layout.works
+        works = self.program.inventory.works
 
         def after(lease: Lease, row: int) -> None:
             self._lease = lease
@@ -101,7 +101,7 @@ class LiveRun:
         """The numbers of the works that end with each row. Python is not waited for."""
         found: dict[int, list[int]] = {}
         rows = self.program.rows
-        for number, work in enumerate(self.program.layout.works):
+        for number, work in enumerate(self.program.inventory.works):
             own = [row for row in work.rows if not isinstance(rows[row].kernel, Host)]
             ends = self._ends(*work.span) if work.kind == "block" else {max(own)} if own else ()
             for end in ends:
@@ -129,7 +129,7 @@ class LiveRun:
     @cached_property
     def _works(self) -> dict[int, list[Work]]:
         found: dict[int, list[Work]] = {}
-        for work in self.program.layout.works:
+        for work in self.program.inventory.works:
             found.setdefault(id(work.node), []).append(work)
         return found
 

@@ -125,7 +125,7 @@ class Variant:
         detail = self._complaint(row.node, feeds)
         if detail:
             meaning = f"{meaning}: {detail.removeprefix(f'{row.node.op}: ')}"
-        work = program.layout.works[program.layout.work_of_row(error.row)]
+        work = program.inventory.works[program.inventory.work_of_row(error.row)]
         shapes = " and ".join(str(buffer.shape) for buffer in work.inputs)
         loops = self.ids.loops(row.node)
         where = [f"turn {n + 1} of the loop {name}" for n, name in zip(error.turns, loops, strict=False)]

@@ -13,7 +13,7 @@ from symgraph.utils.vis_utils import layer_graph, layer_sketch
 _FUNCTIONS = ("train", "test", "predict")
 
 
-class NetworkPictures:
+class NetworkViews:
     """Gives a network its graph as data, its report, and its face in notebooks."""
 
     name: str

@@ -56,8 +56,8 @@ def rendered(sketch: Sketch, form: str, rankdir: str = "TB") -> bytes:
         raise ValueError(f"draw: expected one of the formats {', '.join(FORMATS)}, got {form!r}")
     if form == "dot":
         return dot(sketch, rankdir).encode()
-    picture = place(sketch, rankdir)
-    return png(picture) if form == "png" else svg(picture).encode()
+    drawing = place(sketch, rankdir)
+    return png(drawing) if form == "png" else svg(drawing).encode()
 
 
 class Dot:
@@ -75,7 +75,7 @@ class Dot:
     __str__ = to_string
 
     def create(self, prog: Any = None, format: str = "svg") -> bytes:
-        """The picture as bytes: ``svg``, ``png`` or ``dot``. `prog` is taken and not used."""
+        """The drawing as bytes: ``svg``, ``png`` or ``dot``. `prog` is taken and not used."""
         return rendered(self._sketch, "dot" if format == "raw" else format, self._rankdir)
 
     def write(self, path: str | os.PathLike[str], prog: Any = None, format: str = "raw") -> bool:

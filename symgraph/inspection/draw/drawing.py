@@ -1,11 +1,11 @@
-"""Pictures of graphs as plain data: boxes, arrows and frames with places, for SVG and PNG."""
+"""Drawings of graphs as plain data: boxes, arrows and frames with places, for SVG and PNG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symgraph.inspection.draw.layering import Layout, Spacing, layered
+from symgraph.inspection.draw.layering import Placement, Spacing, layered
 
 TITLE, LINE = 12.5, 10.5
 """Sizes of the letters in pixels: of a box's title, and of the lines below it."""
@@ -108,7 +108,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Drawing:
     """Boxes, arrows and frames with places, in pixels. `across`: ranks run from left to right."""
 
     title: str
@@ -139,7 +139,7 @@ def check_direction(rankdir: str) -> None:
         raise ValueError(f"rankdir: expected one of {', '.join(DIRECTIONS)}, got {rankdir!r}")
 
 
-def place(sketch: Sketch, rankdir: str = "TB") -> Picture:
+def place(sketch: Sketch, rankdir: str = "TB") -> Drawing:
     """Give every box of a sketch its place.
 
     `rankdir` is the direction of the arrows, as in DOT: TB (downwards), BT, LR or RL.
@@ -157,16 +157,16 @@ def place(sketch: Sketch, rankdir: str = "TB") -> Picture:
         edges,
         Spacing(16.0, 42.0) if across else Spacing(),
     )
-    return _picture(sketch, laid, sizes, names, rankdir)
+    return _drawing(sketch, laid, sizes, names, rankdir)
 
 
-def _picture(
+def _drawing(
     sketch: Sketch,
-    laid: Layout,
+    laid: Placement,
     sizes: Sequence[tuple[float, float]],
     names: Sequence[tuple[str, str]],
     rankdir: str,
-) -> Picture:
+) -> Drawing:
     across = rankdir in ("LR", "RL")
     length = laid.height  # along the arrows
 
@@ -188,7 +188,7 @@ def _picture(
     drawn: list[Placed | Frame] = [*boxes, *frames]
     width = max((b.x + b.width for b in drawn), default=0.0) + MARGIN
     height = max((b.y + b.height for b in drawn), default=0.0) + MARGIN
-    return Picture(sketch.title, tuple(boxes), arrows, frames, round(width, 1), round(height, 1), across)
+    return Drawing(sketch.title, tuple(boxes), arrows, frames, round(width, 1), round(height, 1), across)
 
 
 def _frames(groups: Sequence[Group], boxes: Sequence[Placed]) -> tuple[Frame, ...]:

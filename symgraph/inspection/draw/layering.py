@@ -1,4 +1,4 @@
-"""Layered layout of a directed graph: where boxes go, so that edges run one way and seldom cross.
+"""Layers of a directed graph: where boxes go, so that edges run one way and seldom cross.
 
 After Sugiyama, Tagawa and Toda (1981): edges that close cycles are turned round; every node gets a rank; long
 edges are cut by dummy nodes, which edges of one source share; the order within ranks comes from barycenters;
@@ -30,7 +30,7 @@ class Spacing:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Placement:
     """A laid out graph.
 
     Attributes
@@ -68,10 +68,10 @@ def layered(
     sizes: Sequence[tuple[float, float]],
     edges: Sequence[tuple[int, int]],
     spacing: Spacing = Spacing(),
-) -> Layout:
+) -> Placement:
     """Lay out boxes of these sizes (width, height), joined by these edges (source, target), downwards."""
     if not sizes:
-        return Layout([], [], [], [], 0.0, 0.0)
+        return Placement([], [], [], [], 0.0, 0.0)
     kept = _without_cycles(len(sizes), edges)
     ranks = _ranks(len(sizes), kept)
     layers = _with_dummies(ranks, [w for w, _ in sizes], kept)
@@ -85,7 +85,7 @@ def layered(
         paths.append(path)
     width = max(x[i] + layers.width[i] / 2 for i in range(len(x)))
     far = [route is None for route in layers.routes]
-    return Layout(centers, ranks, paths, far, width, tops[-1] + heights[-1])
+    return Placement(centers, ranks, paths, far, width, tops[-1] + heights[-1])
 
 
 def _without_cycles(count: int, edges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

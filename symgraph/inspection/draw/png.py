@@ -1,4 +1,4 @@
-"""Pictures as PNG files, drawn with Pillow."""
+"""Drawings as PNG files, drawn with Pillow."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from symgraph.inspection.draw.drawing import (
     TITLE,
     TITLE_STEP,
     Arrow,
+    Drawing,
     Frame,
-    Picture,
     Placed,
     Point,
 )
@@ -33,8 +33,8 @@ _STEPS = 14  # straight pieces of a curve
 _FACES = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf", "Arial.ttf")
 
 
-def png(picture: Picture, scale: float = 2.0) -> bytes:
-    """A picture as PNG, `scale` dots a pixel; less where there would be more than 40 million.
+def png(drawing: Drawing, scale: float = 2.0) -> bytes:
+    """A drawing as PNG, `scale` dots a pixel; less where there would be more than 40 million.
 
     Raises
     ------
@@ -46,14 +46,14 @@ def png(picture: Picture, scale: float = 2.0) -> bytes:
         from PIL import Image, ImageDraw  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("PNG files need Pillow: pip install Pillow (SVG and DOT files do not)") from error
-    area = max(picture.width * picture.height, 1.0)
-    side = max(picture.width, picture.height, 1.0)
+    area = max(drawing.width * drawing.height, 1.0)
+    side = max(drawing.width, drawing.height, 1.0)
     scale = min(scale, (_MOST_PIXELS / area) ** 0.5, _LONGEST_SIDE / side)
     # Twice as large, then smaller: soft edges.
     fine = 2 if 4 * area * scale * scale <= 2 * _MOST_PIXELS else 1
-    width, height = (max(round(v * scale), 1) for v in (picture.width, picture.height))
+    width, height = (max(round(v * scale), 1) for v in (drawing.width, drawing.height))
     image = Image.new("RGB", (width * fine, height * fine), PAPER)
-    _Pen(ImageDraw.Draw(image), scale * fine).picture(picture)
+    _Pen(ImageDraw.Draw(image), scale * fine).drawing(drawing)
     if fine > 1:
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
@@ -62,19 +62,19 @@ def png(picture: Picture, scale: float = 2.0) -> bytes:
 
 
 class _Pen:
-    """Draws the parts of a picture; all places and sizes are those of the picture."""
+    """Draws the parts of a drawing; all places and sizes are those of the drawing."""
 
     def __init__(self, draw: ImageDraw.ImageDraw, scale: float) -> None:
         self.draw = draw
         self.scale = scale
 
-    def picture(self, picture: Picture) -> None:
+    def drawing(self, drawing: Drawing) -> None:
         """Everything, what is behind first."""
-        for frame in picture.frames:
+        for frame in drawing.frames:
             self._frame(frame)
-        for arrow in sorted(picture.arrows, key=lambda a: not a.faint):
-            self._arrow(arrow, picture.across)
-        for placed in picture.boxes:
+        for arrow in sorted(drawing.arrows, key=lambda a: not a.faint):
+            self._arrow(arrow, drawing.across)
+        for placed in drawing.boxes:
             self._box(placed)
 
     def _at(self, *numbers: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Pictures as SVG text."""
+"""Drawings as SVG text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from symgraph.inspection.draw.drawing import (
     TITLE,
     TITLE_STEP,
     Arrow,
+    Drawing,
     Frame,
-    Picture,
     Placed,
     Point,
     text_width,
@@ -32,23 +32,23 @@ _STYLE = (
 )
 
 
-def svg(picture: Picture, themed: bool = False) -> str:
-    """A picture as SVG.
+def svg(drawing: Drawing, themed: bool = False) -> str:
+    """A drawing as SVG.
 
     `themed` leaves colours to the page around it: elements have classes only. Else the text stands alone.
     """
-    size = f'width="{picture.width:g}" height="{picture.height:g}"'
-    box = f'viewBox="0 0 {picture.width:g} {picture.height:g}"'
+    size = f'width="{drawing.width:g}" height="{drawing.height:g}"'
+    box = f'viewBox="0 0 {drawing.width:g} {drawing.height:g}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img"'
     if themed:
         lines = [f'{head} class="drawing">']
     else:
         lines = [f"{head}>", f"<style>{_STYLE}</style>", f'<rect width="100%" height="100%" fill="{PAPER}"/>']
-    if picture.title:
-        lines.append(f"<title>{escape(picture.title)}</title>")
-    lines += [frame_svg(frame) for frame in picture.frames]
-    lines += _edges(picture)
-    lines += [_box(placed, themed) for placed in picture.boxes]
+    if drawing.title:
+        lines.append(f"<title>{escape(drawing.title)}</title>")
+    lines += [frame_svg(frame) for frame in drawing.frames]
+    lines += _edges(drawing)
+    lines += [_box(placed, themed) for placed in drawing.boxes]
     lines.append("</svg>")
     return "\n".join(lines) + "\n"
 
@@ -79,11 +79,11 @@ def head_points(arrow: Arrow, across: bool) -> tuple[Point, Point, Point]:
     return (x, y), (x - 3.2, back), (x + 3.2, back)
 
 
-def _edges(picture: Picture) -> Iterator[str]:
-    for arrow in sorted(picture.arrows, key=lambda a: not a.faint):
+def _edges(drawing: Drawing) -> Iterator[str]:
+    for arrow in sorted(drawing.arrows, key=lambda a: not a.faint):
         kind = "e x" if arrow.faint else "e"
-        yield f'<path class="{kind}" d="{path_data(arrow.points, picture.across)}"/>'
-        corners = " ".join(f"{x:g},{y:g}" for x, y in head_points(arrow, picture.across))
+        yield f'<path class="{kind}" d="{path_data(arrow.points, drawing.across)}"/>'
+        corners = " ".join(f"{x:g},{y:g}" for x, y in head_points(arrow, drawing.across))
         yield f'<polygon class="h" points="{corners}"/>'
 
 

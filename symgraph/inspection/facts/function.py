@@ -84,7 +84,7 @@ class RowFacts:
 
 
 @dataclass(frozen=True)
-class BlockFacts:
+class PieceFacts:
     """A piece of the arena: bytes from its start, and the rows from which to which it is taken."""
 
     offset: int
@@ -132,7 +132,7 @@ class Facts:
     shapes: tuple[tuple[int, ...], ...] | None
     nodes: tuple[NodeFacts, ...]
     rows: tuple[RowFacts, ...]
-    arena: tuple[BlockFacts, ...]
+    arena: tuple[PieceFacts, ...]
     arena_bytes: int
     buffer_bytes: int
     threads: int

@@ -26,7 +26,7 @@ from symgraph.kernels.ceilings import Ceilings
 
 _WIDTH, _HEIGHT, _CURVE = 1120.0, 360.0, 84.0
 _LEFT, _TOP = 74.0, 10.0
-_MOST_BLOCKS = 3000
+_MOST_PIECES = 3000
 _MOST_DOTS = 500
 _ROOF_HEIGHT = 430.0
 
@@ -34,10 +34,10 @@ _ROOF_HEIGHT = 430.0
 def arena_map(numbers: Numbers) -> str:
     """Rows across, the arena downwards: what is where, and when; above it, how much is taken."""
     memory = memory_map(numbers.facts)
-    if not memory.blocks:
+    if not memory.pieces:
         return element("p", "Nothing lies in the arena.", class_="note")
-    last = max(len(numbers.facts.rows), max(b.last for b in memory.blocks) + 1)
-    parts = [*_taken(memory, last), *_blocks(numbers, memory, last), *_map_axes(memory, last)]
+    last = max(len(numbers.facts.rows), max(b.last for b in memory.pieces) + 1)
+    parts = [*_taken(memory, last), *_pieces(numbers, memory, last), *_map_axes(memory, last)]
     whole = _svg(_WIDTH, _TOP + _CURVE + 26 + _HEIGHT + 34, parts, "Map of the arena")
     phases = "".join(f'<i class="p-{p}"></i>{p}' for p in ("forward", "backward", "update"))
     return whole + element("p", f"written by {phases}", class_="note key") + _holders(numbers, memory)
@@ -59,9 +59,9 @@ def _across(row: float, last: int) -> float:
 def _taken(memory: MemoryMap, last: int) -> Iterator[str]:
     """The bytes that are taken at each row, as an area; the peak as a line."""
     changes: dict[int, int] = {}
-    for block in memory.blocks:
-        changes[block.first] = changes.get(block.first, 0) + block.nbytes
-        changes[block.last + 1] = changes.get(block.last + 1, 0) - block.nbytes
+    for piece in memory.pieces:
+        changes[piece.first] = changes.get(piece.first, 0) + piece.nbytes
+        changes[piece.last + 1] = changes.get(piece.last + 1, 0) - piece.nbytes
     bottom = _TOP + _CURVE
     points, taken = [f"M{_across(0, last):g} {bottom:g}"], 0
     for row in sorted(changes):
@@ -82,25 +82,25 @@ def _taken(memory: MemoryMap, last: int) -> Iterator[str]:
     yield f'<text class="axis" x="{_LEFT - 6:g}" y="{_TOP + 10:g}" text-anchor="end">taken</text>'
 
 
-def _blocks(numbers: Numbers, memory: MemoryMap, last: int) -> Iterator[str]:
+def _pieces(numbers: Numbers, memory: MemoryMap, last: int) -> Iterator[str]:
     top = _TOP + _CURVE + 26
-    shown = sorted(memory.blocks, key=lambda b: -b.nbytes * (b.last - b.first + 1))[:_MOST_BLOCKS]
-    for block in shown:
-        node = numbers.nodes[block.node]
-        x, end = _across(block.first, last), _across(block.last + 1, last)
-        y = top + _HEIGHT * block.offset / (memory.arena_bytes or 1)
-        height = max(_HEIGHT * block.nbytes / (memory.arena_bytes or 1), 0.6)
+    shown = sorted(memory.pieces, key=lambda b: -b.nbytes * (b.last - b.first + 1))[:_MOST_PIECES]
+    for piece in shown:
+        node = numbers.nodes[piece.node]
+        x, end = _across(piece.first, last), _across(piece.last + 1, last)
+        y = top + _HEIGHT * piece.offset / (memory.arena_bytes or 1)
+        height = max(_HEIGHT * piece.nbytes / (memory.arena_bytes or 1), 0.6)
         tip = (
-            f"{block.node} {node.op}\n{node.layer or ''}\n{byte_text(block.nbytes)} at {block.offset:,}, "
-            f"rows {block.first} to {block.last}"
+            f"{piece.node} {node.op}\n{node.layer or ''}\n{byte_text(piece.nbytes)} at {piece.offset:,}, "
+            f"rows {piece.first} to {piece.last}"
         )
         place = f'x="{x:.5g}" y="{y:.5g}" width="{max(end - x, 0.8):.4g}" height="{height:.4g}"'
         yield (
-            f'<a href="{node_link(block.node)}"><rect class="blk p-{node.phase}" {place}>'
+            f'<a href="{node_link(piece.node)}"><rect class="blk p-{node.phase}" {place}>'
             f"<title>{text(tip)}</title></rect></a>"
         )
-    if len(memory.blocks) > _MOST_BLOCKS:
-        note = f"the {_MOST_BLOCKS} largest of {len(memory.blocks)} pieces"
+    if len(memory.pieces) > _MOST_PIECES:
+        note = f"the {_MOST_PIECES} largest of {len(memory.pieces)} pieces"
         yield f'<text class="axis" x="{_WIDTH - 12:g}" y="{top - 6:g}" text-anchor="end">{note}</text>'
 
 
@@ -135,16 +135,16 @@ def ticks(last: int) -> list[int]:
 
 def _holders(numbers: Numbers, memory: MemoryMap) -> str:
     rows = []
-    for block in memory.held(memory.peak_row)[:20]:
-        node = numbers.nodes[block.node]
+    for piece in memory.held(memory.peak_row)[:20]:
+        node = numbers.nodes[piece.node]
         rows.append(
             (
-                text(byte_text(block.nbytes)),
+                text(byte_text(piece.nbytes)),
                 f'<a href="{node_link(node.id)}">{text(node.id)}</a>',
                 text(node.op),
                 text(node.layer or ""),
-                f"{block.first} to {block.last}",
-                f"{block.offset:,}",
+                f"{piece.first} to {piece.last}",
+                f"{piece.offset:,}",
             )
         )
     head = ("size", "node", "op", "layer", "rows", "offset")

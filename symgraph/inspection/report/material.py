@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from symgraph.inspection.draw.outline import Cluster, Outline
-from symgraph.inspection.facts.function import BlockFacts, Facts, NodeFacts, PassFacts, RowFacts
+from symgraph.inspection.facts.function import Facts, NodeFacts, PassFacts, PieceFacts, RowFacts
 from symgraph.inspection.facts.hardware import HardwareFacts
 from symgraph.inspection.facts.times import FunctionTimes
 from symgraph.kernels.ceilings import Ceilings
@@ -218,23 +218,23 @@ class Numbers:
         return list(dict.fromkeys(row.kernel for node in self.work for row in self.rows[node.id]))
 
     @cached_property
-    def _blocks(self) -> dict[int, list[BlockFacts]]:
-        found: dict[int, list[BlockFacts]] = {}
-        for block in self.facts.arena:
-            found.setdefault(block.offset, []).append(block)
+    def _pieces(self) -> dict[int, list[PieceFacts]]:
+        found: dict[int, list[PieceFacts]] = {}
+        for piece in self.facts.arena:
+            found.setdefault(piece.offset, []).append(piece)
         return found
 
     @cached_property
     def _starts(self) -> list[int]:
-        return sorted(self._blocks)
+        return sorted(self._pieces)
 
-    def block(self, place: str, row: int) -> BlockFacts | None:
+    def piece(self, place: str, row: int) -> PieceFacts | None:
         """The piece of the arena that a place (``arena+4096``) is in while a row runs."""
         if not place.startswith("arena+"):
             return None
         offset = int(place.removeprefix("arena+"))
-        if offset in self._blocks:
-            candidates = self._blocks[offset]
+        if offset in self._pieces:
+            candidates = self._pieces[offset]
         else:
             candidates = [b for b in self.facts.arena if b.offset <= offset < b.offset + b.nbytes]
         return next((b for b in candidates if b.first <= row <= b.last), None)

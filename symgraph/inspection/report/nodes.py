@@ -180,11 +180,11 @@ def _arena(numbers: Numbers, node: NodeFacts) -> str:
     found = {}
     for row in numbers.rows.get(node.id, []):
         for place in row.results:
-            block = numbers.block(place, row.row)
-            if block is not None:
-                found[block.offset, block.first] = (
-                    f"{bytes_text(block.nbytes)} at {block.offset:,}, taken from row "
-                    f"{block.first} to row {block.last}"
+            piece = numbers.piece(place, row.row)
+            if piece is not None:
+                found[piece.offset, piece.first] = (
+                    f"{bytes_text(piece.nbytes)} at {piece.offset:,}, taken from row "
+                    f"{piece.first} to row {piece.last}"
                 )
     return "<br>".join(text(line) for line in list(found.values())[:4])
 

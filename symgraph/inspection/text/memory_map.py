@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgraph.inspection.facts.function import BlockFacts, Facts
+from symgraph.inspection.facts.function import Facts, PieceFacts
 from symgraph.inspection.text.table import byte_text, table
 
 
@@ -14,7 +14,7 @@ class MemoryMap:
 
     Attributes
     ----------
-    blocks : tuple of BlockFacts
+    pieces : tuple of PieceFacts
         Pieces of the arena, with the rows from which to which each is taken.
     arena_bytes, buffer_bytes : int
         Size of the arena; what its pieces would take beside each other.
@@ -25,16 +25,16 @@ class MemoryMap:
     """
 
     facts: Facts
-    blocks: tuple[BlockFacts, ...]
+    pieces: tuple[PieceFacts, ...]
     arena_bytes: int
     buffer_bytes: int
     peak_row: int
     peak_bytes: int
 
-    def held(self, row: int) -> list[BlockFacts]:
+    def held(self, row: int) -> list[PieceFacts]:
         """The pieces that are taken at a row, the largest first."""
-        found = [block for block in self.blocks if block.first <= row <= block.last]
-        return sorted(found, key=lambda block: (-block.nbytes, block.offset))
+        found = [piece for piece in self.pieces if piece.first <= row <= piece.last]
+        return sorted(found, key=lambda piece: (-piece.nbytes, piece.offset))
 
     def __str__(self) -> str:
         nodes = {node.id: node for node in self.facts.nodes}
@@ -44,14 +44,14 @@ class MemoryMap:
         )
         rows = [
             (
-                byte_text(block.nbytes),
-                block.node,
-                nodes[block.node].op,
-                nodes[block.node].layer or "",
-                f"{block.first} to {block.last}",
-                f"{block.offset:,}",
+                byte_text(piece.nbytes),
+                piece.node,
+                nodes[piece.node].op,
+                nodes[piece.node].layer or "",
+                f"{piece.first} to {piece.last}",
+                f"{piece.offset:,}",
             )
-            for block in self.held(self.peak_row)
+            for piece in self.held(self.peak_row)
         ]
         return "\n".join(
             [head, *table(("size", "node", "op", "layer", "rows", "offset"), rows, right=(0, 5))]
@@ -63,9 +63,9 @@ class MemoryMap:
 def memory_map(facts: Facts) -> MemoryMap:
     """The memory of the Program that `facts` are of."""
     changes: dict[int, int] = {}
-    for block in facts.arena:
-        changes[block.first] = changes.get(block.first, 0) + block.nbytes
-        changes[block.last + 1] = changes.get(block.last + 1, 0) - block.nbytes
+    for piece in facts.arena:
+        changes[piece.first] = changes.get(piece.first, 0) + piece.nbytes
+        changes[piece.last + 1] = changes.get(piece.last + 1, 0) - piece.nbytes
     taken = peak = peak_row = 0
     for row in sorted(changes):
         taken += changes[row]
