@@ -53,7 +53,7 @@ def _op(case: Case) -> tuple[Op, list[tuple[int, ...]]]:
         return matmul.MatMul(), [(m, k), (k, n)]
     if case.kind == "elementwise":
         # tanh(2 x + 1) x, with 1 as an input.
-        steps: tuple[fused.Step, ...] = (
+        steps: tuple[fused.FusedStep, ...] = (
             (elementwise.Add(), (0, 0)), (elementwise.Add(), (2, 1)), (math.Tanh(), (3,)),
             (elementwise.Multiply(), (4, 0)),
         )  # fmt: skip

@@ -66,7 +66,7 @@ def rnn(
     states = [as_tensor(s) for s in elementwise.beside(x, *initial_states)[1:]]
     masks = [] if mask is None else [_mask_steps(as_tensor(mask), as_tensor(inputs), states, go_backwards)]
     rest = [as_tensor(c) for c in elementwise.beside(x, *(constants or ()))[1:]]
-    run = _Step(step_function, rest, len(states))
+    run = _BoundStep(step_function, rest, len(states))
     if unroll:
         outputs, last, after = _unrolled(run, x, masks, states, input_length)
     else:
@@ -106,7 +106,7 @@ def _mask_steps(mask: Tensor, inputs: Tensor, states: Sequence[Tensor], go_backw
     return reverse(turned, 0) if go_backwards else turned
 
 
-class _Step:
+class _BoundStep:
     """Keras' step function, as the loop calls it."""
 
     def __init__(self, function: StepFunction, constants: Sequence[Tensor], states: int) -> None:
@@ -143,7 +143,7 @@ def _choose(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 
 def _looped(
-    step: _Step, x: Tensor, masks: Sequence[Tensor], states: Sequence[Tensor]
+    step: _BoundStep, x: Tensor, masks: Sequence[Tensor], states: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     # As in Keras the step is called outside of the loop first: what a cell makes at its first call and keeps,
     # such as a choice of what it drops, is drawn once for all steps.
@@ -175,7 +175,7 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 
 
 def _unrolled(
-    step: _Step, x: Tensor, masks: Sequence[Tensor], states: Sequence[Tensor], length: int | None
+    step: _BoundStep, x: Tensor, masks: Sequence[Tensor], states: Sequence[Tensor], length: int | None
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     count = x.shape[0] if isinstance(x.shape[0], int) else length
     if not isinstance(count, int) or not count:

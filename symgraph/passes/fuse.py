@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from symgraph.graph.dims import Dim
 from symgraph.graph.op import parts
 from symgraph.graph.ops.elementwise import Elementwise
-from symgraph.graph.ops.fused import Fused, FusedReduction, Step
+from symgraph.graph.ops.fused import Fused, FusedReduction, FusedStep
 from symgraph.graph.ops.reduce import Reduction
 from symgraph.graph.origin import inherit
 from symgraph.graph.tensor import Tensor, consumers, topological
@@ -170,7 +170,7 @@ def _emit(group: _Group, done: dict[int, Tensor], results: set[int]) -> None:
                 inputs[id(done[id(value)])] = len(outer)
                 outer.append(done[id(value)])
     place: dict[int, int] = {}
-    steps: list[Step] = []
+    steps: list[FusedStep] = []
     for node in members:
         arguments = tuple(place[id(v)] if id(v) in inside else inputs[id(done[id(v)])] for v in node.inputs)
         assert isinstance(node.op, Elementwise)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from symgraph.graph.dims import Dim
 from symgraph.graph.op import parts
 from symgraph.graph.ops.elementwise import broadcast_shapes
-from symgraph.graph.ops.fused import FusedReduction, Step
+from symgraph.graph.ops.fused import FusedReduction, FusedStep
 from symgraph.graph.ops.reduce import Reduction
 from symgraph.graph.ops.siblings import SiblingReductions
 from symgraph.graph.origin import Origin, inherit
@@ -59,7 +59,7 @@ def _reduction(node: Tensor) -> Reduction:
     return op
 
 
-def _steps(node: Tensor) -> tuple[Step, ...]:
+def _steps(node: Tensor) -> tuple[FusedStep, ...]:
     return node.op.steps if isinstance(node.op, FusedReduction) else ()
 
 
@@ -146,7 +146,7 @@ def _emit(family: Sequence[Tensor], done: dict[int, Tensor]) -> None:
     """Make one node of a family; `done` learns which part each member became."""
     outer = list({id(i): i for member in family for i in member.inputs}.values())
     place = {id(i): k for k, i in enumerate(outer)}
-    steps: dict[Step, int] = {}
+    steps: dict[FusedStep, int] = {}
     origins: list[tuple[Origin, ...]] = []
     reductions = []
     for member in family:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symgraph import backend as K
-from symgraph.compiler.plan.gangs import Step, gather
+from symgraph.compiler.plan.gangs import PlannedRow, gather
 from symgraph.kernels.run.jit import numba_kernel
 from symgraph.kernels.run.machine import Row
 from symgraph.layers import Dense
@@ -23,9 +23,9 @@ def _nothing(operands, tile):  # type: ignore[no-untyped-def]
 
 NOTHING = numba_kernel("nothing", _nothing, "test")
 
-_steps = st.lists(
+_rows = st.lists(
     st.builds(
-        lambda number, tiles, reads, writes, work, size: Step(
+        lambda number, tiles, reads, writes, work, size: PlannedRow(
             Row(NOTHING, (), tiles), frozenset(reads) - frozenset(writes), frozenset(writes), work, size
         ),
         st.integers(),
@@ -39,45 +39,45 @@ _steps = st.lists(
 )
 
 
-def _clash(a: Step, b: Step) -> bool:
+def _clash(a: PlannedRow, b: PlannedRow) -> bool:
     return bool(a.writes & (b.reads | b.writes) or b.writes & a.reads)
 
 
-@given(_steps)
-def test_every_row_runs_once_and_after_what_it_needs(steps: list[Step]) -> None:
-    gangs = gather(steps)
-    place = {id(step): number for number, gang in enumerate(gangs) for step in gang}
-    assert sorted(place) == sorted(map(id, steps)) and sum(map(len, gangs)) == len(steps)
-    for later, b in enumerate(steps):
-        for a in steps[:later]:
+@given(_rows)
+def test_every_row_runs_once_and_after_what_it_needs(rows: list[PlannedRow]) -> None:
+    gangs = gather(rows)
+    place = {id(planned): number for number, gang in enumerate(gangs) for planned in gang}
+    assert sorted(place) == sorted(map(id, rows)) and sum(map(len, gangs)) == len(rows)
+    for later, b in enumerate(rows):
+        for a in rows[:later]:
             if _clash(a, b):
                 assert place[id(a)] < place[id(b)]
 
 
-def _step(number: int, tiles: int, work: float, reads: tuple[object, ...] = ()) -> Step:
-    return Step(Row(NOTHING, (number,), tiles), frozenset(reads), frozenset([number]), work, 8)
+def _row(number: int, tiles: int, work: float, reads: tuple[object, ...] = ()) -> PlannedRow:
+    return PlannedRow(Row(NOTHING, (number,), tiles), frozenset(reads), frozenset([number]), work, 8)
 
 
-def _numbers(steps: list[Step]) -> list[list[object]]:
-    return [[step.row.operands[0] for step in gang] for gang in gather(steps)]
+def _numbers(rows: list[PlannedRow]) -> list[list[object]]:
+    return [[planned.row.operands[0] for planned in gang] for gang in gather(rows)]
 
 
 def test_independent_rows_form_a_gang_with_the_longest_tiles_first() -> None:
-    assert _numbers([_step(0, 8, 8e6), _step(1, 2, 8e6), _step(2, 1, 10)]) == [[1, 0, 2]]
+    assert _numbers([_row(0, 8, 8e6), _row(1, 2, 8e6), _row(2, 1, 10)]) == [[1, 0, 2]]
 
 
 def test_a_row_that_needs_another_starts_a_gang() -> None:
-    assert _numbers([_step(0, 2, 1e6), _step(1, 2, 1e6, (0,)), _step(2, 2, 1e6)]) == [[0], [1, 2]]
+    assert _numbers([_row(0, 2, 1e6), _row(1, 2, 1e6, (0,)), _row(2, 2, 1e6)]) == [[0], [1, 2]]
 
 
 def test_a_small_row_fills_an_earlier_gap() -> None:
-    steps = [_step(0, 2, 1e6), _step(1, 2, 1e6), _step(2, 2, 1e6, (1,)), _step(3, 1, 10)]
-    assert _numbers(steps) == [[0, 1, 3], [2]]
+    rows = [_row(0, 2, 1e6), _row(1, 2, 1e6), _row(2, 2, 1e6, (1,)), _row(3, 1, 10)]
+    assert _numbers(rows) == [[0, 1, 3], [2]]
 
 
 def test_rows_too_short_for_a_second_thread_run_alone() -> None:
-    assert _numbers([_step(0, 1, 100), _step(1, 1, 100), _step(2, 1, 100)]) == [[0], [1], [2]]
-    assert _numbers([_step(0, 1, 1e6), _step(1, 1, 1e6)]) == [[0, 1]]
+    assert _numbers([_row(0, 1, 100), _row(1, 1, 100), _row(2, 1, 100)]) == [[0], [1], [2]]
+    assert _numbers([_row(0, 1, 1e6), _row(1, 1, 1e6)]) == [[0, 1]]
 
 
 def test_all_parameters_are_updated_in_one_gang() -> None:

@@ -25,7 +25,7 @@ _SPEED = 10e9
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedRow:
     """A row and what it touches: memory that it reads and writes, named by anything hashable.
 
     `work` is its number of bytes and floating-point operations, `new_bytes` the size of what it writes,
@@ -52,51 +52,51 @@ class Step:
 
 @dataclass
 class _Gang:
-    steps: list[Step] = field(default_factory=list)
+    rows: list[PlannedRow] = field(default_factory=list)
     reads: set[Hashable] = field(default_factory=set)
     writes: set[Hashable] = field(default_factory=set)
 
-    def add(self, step: Step) -> None:
-        self.steps.append(step)
-        self.reads |= step.reads
-        self.writes |= step.writes
+    def add(self, planned: PlannedRow) -> None:
+        self.rows.append(planned)
+        self.reads |= planned.reads
+        self.writes |= planned.writes
 
-    def needs(self, step: Step) -> bool:
-        """Whether `step` and the gang cannot run at once."""
-        if step.alone or any(other.alone for other in self.steps):
+    def needs(self, planned: PlannedRow) -> bool:
+        """Whether `planned` and the gang cannot run at once."""
+        if planned.alone or any(other.alone for other in self.rows):
             return True
-        return not (self.writes.isdisjoint(step.touches) and self.reads.isdisjoint(step.writes))
+        return not (self.writes.isdisjoint(planned.touches) and self.reads.isdisjoint(planned.writes))
 
 
-def gather(steps: Sequence[Step]) -> list[list[Step]]:
-    """All steps, in an order as good as the given one, cut into gangs."""
+def gather(rows: Sequence[PlannedRow]) -> list[list[PlannedRow]]:
+    """All rows, in an order as good as the given one, cut into gangs."""
     gangs: list[_Gang] = []
-    for step in steps:
-        place = _place(gangs, step)
+    for planned in rows:
+        place = _place(gangs, planned)
         if place is None:
             place = _Gang()
             gangs.append(place)
-        place.add(step)
-    return [part for gang in gangs for part in _parts(gang.steps)]
+        place.add(planned)
+    return [part for gang in gangs for part in _parts(gang.rows)]
 
 
-def _place(gangs: Sequence[_Gang], step: Step) -> _Gang | None:
-    """The gang that `step` joins: of those within its reach the one with most rows; the last where equal."""
-    mobile = step.row.tiles == 1 and step.new_bytes <= _SMALL_BYTES
+def _place(gangs: Sequence[_Gang], planned: PlannedRow) -> _Gang | None:
+    """The gang that `planned` joins: within its reach the one with most rows; the last where equal."""
+    mobile = planned.row.tiles == 1 and planned.new_bytes <= _SMALL_BYTES
     found: _Gang | None = None
     for gang in reversed(gangs[-_REACH if mobile else -1 :]):
-        if gang.needs(step):
+        if gang.needs(planned):
             break
-        if len(gang.steps) < _MOST_ROWS and (found is None or len(gang.steps) > len(found.steps)):
+        if len(gang.rows) < _MOST_ROWS and (found is None or len(gang.rows) > len(found.rows)):
             found = gang
     return found
 
 
-def _parts(steps: Sequence[Step]) -> Iterator[list[Step]]:
+def _parts(rows: Sequence[PlannedRow]) -> Iterator[list[PlannedRow]]:
     """A gang, the rows with most work a tile first; one by one where a second thread would not pay."""
-    if all(step.row.tiles == 1 for step in steps):
-        work = sorted(step.work for step in steps)
+    if all(planned.row.tiles == 1 for planned in rows):
+        work = sorted(planned.work for planned in rows)
         if sum(work[:-1]) < _WORTH * _SPEED:
-            yield from ([step] for step in steps)
+            yield from ([planned] for planned in rows)
             return
-    yield sorted(steps, key=lambda step: -step.work / step.row.tiles)
+    yield sorted(rows, key=lambda planned: -planned.work / planned.row.tiles)

@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from symgraph.compiler.plan.arena import Lifetime, pack
-from symgraph.compiler.plan.gangs import Step, gather
+from symgraph.compiler.plan.gangs import PlannedRow, gather
 from symgraph.compiler.program.program import Base, Program
 from symgraph.compiler.program.works import Draft, Inventory, Piece
 from symgraph.graph.dims import Unknown
@@ -46,15 +46,15 @@ class _Moving:
 
 
 class Memory:
-    """Bases, temporaries, and the steps and loops that use them.
+    """Bases, temporaries, and the rows and loops that use them.
 
     Attributes
     ----------
     bases : list of Base
     temporaries : dict of int to Temporary
-    steps : list of Step
+    planned : list of PlannedRow
         The rows so far.
-    lasting : list of Step
+    lasting : list of PlannedRow
         Rows that come before all others, and run again only after variables have changed.
 
     Parameters
@@ -67,8 +67,8 @@ class Memory:
         self.pinned = pinned
         self.bases: list[Base] = []
         self.temporaries: dict[int, Temporary] = {}
-        self.steps: list[Step] = []
-        self.lasting: list[Step] = []
+        self.planned: list[PlannedRow] = []
+        self.lasting: list[PlannedRow] = []
         self._drafts: list[Draft] = []
         self._moving: list[_Moving] = []
         self._blocks: list[Loop | Branch] = []
@@ -100,29 +100,29 @@ class Memory:
 
     @contextmanager
     def loop(self, turns: int) -> Iterator[None]:
-        """The steps that are appended inside run `turns` times."""
-        first = len(self.steps)
+        """The rows that are appended inside run `turns` times."""
+        first = len(self.planned)
         self._depth += 1
         yield
         self._depth -= 1
-        if len(self.steps) > first:
-            self._blocks.append(Loop(first, len(self.steps), turns))
+        if len(self.planned) > first:
+            self._blocks.append(Loop(first, len(self.planned), turns))
 
     @contextmanager
     def branch(self, condition: Buffer) -> Iterator[Callable[[], None]]:
-        """The steps that are appended inside run if the bool at `condition` is true.
+        """The rows that are appended inside run if the bool at `condition` is true.
 
         Those after a call of what this gives run if it is false.
         """
-        first = middle = len(self.steps)
+        first = middle = len(self.planned)
 
         def turn_over() -> None:
             nonlocal middle
-            middle = len(self.steps)
+            middle = len(self.planned)
 
         yield turn_over
-        if len(self.steps) > first:
-            self._blocks.append(Branch(first, middle, len(self.steps), condition.address))
+        if len(self.planned) > first:
+            self._blocks.append(Branch(first, middle, len(self.planned), condition.address))
 
     @contextmanager
     def turning(self) -> Iterator[None]:
@@ -154,8 +154,8 @@ class Memory:
         work = flops + sum(b.nbytes for b in (*inputs, *outputs))
         self._drafts.append(Draft(node, 0, tuple(inputs), tuple(outputs), int(flops), depth=self._depth - 1))
         for first, end in pairwise(i * turns // chunks for i in range(chunks + 1)):
-            self.steps.append(
-                Step(
+            self.planned.append(
+                PlannedRow(
                     replace(sequence_row(name, moving, first, end - first), node=node),
                     frozenset(map(self._name, bases & read)),
                     frozenset(map(self._name, bases - read)),
@@ -187,7 +187,7 @@ class Memory:
         number: int = 0,
         kind: str = "op",
     ) -> None:
-        """Rows of one node, or of slice `number` of it, as steps; `kind` is that of `works.Work`.
+        """Rows of one node, or of slice `number` of it, as planned; `kind` is that of `works.Work`.
 
         What is no input is written: results, and scratch between its rows.
         """
@@ -197,8 +197,8 @@ class Memory:
         self._drafts.append(Draft(node, number, tuple(inputs), tuple(outputs), int(flops), kind, self._depth))
         for row in rows:
             bases = {operand.base for operand in row.operands if isinstance(operand, Address)}
-            (self.lasting if row.lasting else self.steps).append(
-                Step(
+            (self.lasting if row.lasting else self.planned).append(
+                PlannedRow(
                     replace(row, node=node, slice=number),
                     frozenset(map(self._name, bases & read)),
                     frozenset(map(self._name, bases - read)),
@@ -211,8 +211,8 @@ class Memory:
     def note_block(
         self, node: Tensor, inputs: Sequence[Buffer], outputs: Sequence[Buffer], first: int
     ) -> None:
-        """The steps from number `first` on are those of a loop or choice."""
-        span = first, len(self.steps)
+        """The rows from number `first` on are those of a loop or choice."""
+        span = first, len(self.planned)
         self._drafts.append(Draft(node, 0, tuple(inputs), tuple(outputs), 0, "block", self._depth, span))
 
     def array(self, buffer: Buffer) -> np.ndarray | None:
@@ -240,30 +240,30 @@ class Memory:
     ) -> Program:
         """Everything in its place.
 
-        Steps from number `guarded` on are the update tail. `read` are the variables that lasting rows read,
+        Rows from number `guarded` on are the update tail. `read` are the variables that lasting rows read,
         `changed` those that are updated.
         """
-        cuts = sorted({0, guarded, len(self.steps), *(n for block in self._blocks for n in block.edges)})
-        gangs: list[list[Step]] = []
+        cuts = sorted({0, guarded, len(self.planned), *(n for block in self._blocks for n in block.edges)})
+        gangs: list[list[PlannedRow]] = []
         for start, end in pairwise(cuts):
-            gangs += self._gathered(self.steps[start:end])
+            gangs += self._gathered(self.planned[start:end])
         lifetimes, owners = self._lifetimes(gangs)
         offsets, size = pack(lifetimes)
         depths = self._depths()
         first = self._gathered(self.lasting)
         every = [*first, *gangs]
         rows = [
-            replace(step.row, operands=tuple(self._resolved(o, offsets, 0) for o in step.row.operands))
+            replace(planned.row, operands=tuple(self._resolved(o, offsets, 0) for o in planned.row.operands))
             for gang in first
-            for step in gang
+            for planned in gang
         ]
         ahead = len(rows)
         starts = list(accumulate(map(len, gangs), initial=ahead))
         for gang in gangs:
-            for step in gang:
+            for planned in gang:
                 depth = depths[len(rows) - ahead] if depths else 0
-                operands = tuple(self._resolved(o, offsets, depth) for o in step.row.operands)
-                rows.append(replace(step.row, operands=operands))
+                operands = tuple(self._resolved(o, offsets, depth) for o in planned.row.operands)
+                rows.append(replace(planned.row, operands=operands))
         return Program(
             rows,
             [*self.bases, Base("arena")],
@@ -280,7 +280,7 @@ class Memory:
             sizes=sizes,
             inventory=Inventory(
                 self._drafts,
-                [step.work_number for gang in every for step in gang],
+                [planned.work_number for gang in every for planned in gang],
                 lambda row: depths[row - ahead] if depths and row >= ahead else 0,
                 lambda address, depth: self._placed(address, offsets, depth),
                 lambda: _pieces(lifetimes, owners, offsets, starts),
@@ -288,8 +288,8 @@ class Memory:
             ),
         )
 
-    def _gathered(self, steps: Sequence[Step]) -> list[list[Step]]:
-        return [[step] for step in steps] if self.pinned else gather(steps)
+    def _gathered(self, rows: Sequence[PlannedRow]) -> list[list[PlannedRow]]:
+        return [[row] for row in rows] if self.pinned else gather(rows)
 
     def _loops(self) -> list[Loop]:
         return [block for block in self._blocks if isinstance(block, Loop)]
@@ -299,7 +299,7 @@ class Memory:
         loops = self._loops()
         if not loops:
             return []
-        depths = np.zeros(len(self.steps), int)
+        depths = np.zeros(len(self.planned), int)
         for loop in loops:
             depths[loop.first : loop.end] += 1
         return [int(d) for d in depths]
@@ -349,7 +349,9 @@ class Memory:
             base, offset = len(self.bases), offset + offsets[base]
         return Address(base, offset, tuple(strides))
 
-    def _lifetimes(self, gangs: Sequence[Sequence[Step]]) -> tuple[dict[int, Lifetime], dict[int, Tensor]]:
+    def _lifetimes(
+        self, gangs: Sequence[Sequence[PlannedRow]]
+    ) -> tuple[dict[int, Lifetime], dict[int, Tensor]]:
         """Lifetimes of temporaries, in gangs, and the node that is the first to use each.
 
         What a loop shares with the world around it, or with its other turns, lives all through the loop.
@@ -363,7 +365,7 @@ class Memory:
         for index, gang in enumerate(gangs):
             starts.append(count)
             count += len(gang)
-            for node, operand in ((step.row.node, o) for step in gang for o in step.row.operands):
+            for node, operand in ((planned.row.node, o) for planned in gang for o in planned.row.operands):
                 if isinstance(operand, Address):
                     base = self._real(operand.base)[0]
                     if base < 0:

@@ -99,7 +99,7 @@ class _Planner:
                 self._node(item)
         self._copy_outputs()
         copies = self._save_old_values()
-        guarded = len(self.memory.steps)
+        guarded = len(self.memory.planned)
         self._tail()
         self._store(copies)
         read, changed = list(self.read.values()), list(self.changed.values())
@@ -240,7 +240,7 @@ class _Planner:
             self._place(node, found)
             self._release(node.inputs)
             return
-        first = len(self.memory.steps)
+        first = len(self.memory.planned)
         frame = Frame(op, given, results, self.memory)
         for source, target in frame.beginnings():
             self._copy(source, target, node)
@@ -260,7 +260,7 @@ class _Planner:
         results = [
             self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
         ]
-        outside, first = (self.places, self.pending), len(self.memory.steps)
+        outside, first = (self.places, self.pending), len(self.memory.planned)
         with self.memory.branch(condition) as turn_over:
             for number, body in enumerate((op.then, op.otherwise)):
                 if number:

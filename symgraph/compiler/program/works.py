@@ -68,7 +68,7 @@ class Draft:
     depth: int = 0
     """How many loops were open when it was planned."""
     span: tuple[int, int] = (0, 0)
-    """Numbers of steps, where it is a block."""
+    """Numbers of rows, where it is a block."""
 
 
 class Inventory:

@@ -33,13 +33,13 @@ from symgraph.kernels.reduce import reduce_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row
 
-Step = tuple[Elementwise, tuple[int, ...]]
+FusedStep = tuple[Elementwise, tuple[int, ...]]
 """An element-wise op and the places of its arguments: inputs first, then earlier steps."""
 Origins = tuple[tuple[Origin, ...], ...]
 """Where each step comes from, then each reduction; empty where that is not known."""
 
 
-def step_types(steps: Sequence[Step], inputs: Sequence[TensorType]) -> list[TensorType]:
+def step_types(steps: Sequence[FusedStep], inputs: Sequence[TensorType]) -> list[TensorType]:
     """The types of all places: inputs, then every step."""
     places = list(inputs)
     for op, arguments in steps:
@@ -47,7 +47,7 @@ def step_types(steps: Sequence[Step], inputs: Sequence[TensorType]) -> list[Tens
     return places
 
 
-def step_values(steps: Sequence[Step], arrays: Sequence[Any]) -> list[Any]:
+def step_values(steps: Sequence[FusedStep], arrays: Sequence[Any]) -> list[Any]:
     """The values of all places, by the steps' references."""
     places = list(arrays)
     for op, arguments in steps:
@@ -55,7 +55,7 @@ def step_values(steps: Sequence[Step], arrays: Sequence[Any]) -> list[Any]:
     return places
 
 
-def instructions(steps: Sequence[Step], dtypes: Sequence[str]) -> tuple[Instruction, ...]:
+def instructions(steps: Sequence[FusedStep], dtypes: Sequence[str]) -> tuple[Instruction, ...]:
     """The steps as the kernels' program, for inputs of `dtypes`."""
     places = [TensorType(d, ()) for d in dtypes]
     program = []
@@ -65,7 +65,7 @@ def instructions(steps: Sequence[Step], dtypes: Sequence[str]) -> tuple[Instruct
     return tuple(program)
 
 
-def _names(steps: Sequence[Step]) -> str:
+def _names(steps: Sequence[FusedStep]) -> str:
     return "+".join(op.kernel for op, _ in steps)
 
 
@@ -76,7 +76,7 @@ class Fused(Op):
     All results have the full shape; inputs broadcast to it.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[FusedStep, ...]
     results: tuple[int, ...]
     origins: Origins = field(default=(), compare=False, repr=False)
     differentiable: ClassVar[bool] = False
@@ -122,8 +122,8 @@ class Fused(Op):
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Chains with one and two results, broadcasting, casts and comparisons."""
-        chain: tuple[Step, ...] = ((Multiply(), (0, 1)), (Add(), (2, 0)), (Tanh(), (3,)))
-        masked: tuple[Step, ...] = ((Greater(), (0, 1)), (Where(), (2, 0, 1)), (Cast("float64"), (3,)))
+        chain: tuple[FusedStep, ...] = ((Multiply(), (0, 1)), (Add(), (2, 0)), (Tanh(), (3,)))
+        masked: tuple[FusedStep, ...] = ((Greater(), (0, 1)), (Where(), (2, 0, 1)), (Cast("float64"), (3,)))
         for shape in ((0,), (7,), (3, 33), (5, 1, 19)):
             for dtype in ("float32", "float64"):
                 a, b = (rng.standard_normal(s).astype(dtype) for s in (shape, shape[-1:]))
@@ -136,7 +136,7 @@ class Fused(Op):
 class FusedReduction(Op):
     """A reduction of an element-wise expression that is never stored: its last step is what is reduced."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[FusedStep, ...]
     reduction: Reduction
     origins: Origins = field(default=(), compare=False, repr=False)
     differentiable: ClassVar[bool] = False
@@ -196,7 +196,7 @@ class FusedReduction(Op):
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Sum, mean and max of expressions, over first, last and all axes."""
-        steps: tuple[Step, ...] = ((Add(), (0, 1)), (Multiply(), (2, 2)), (Exp(), (3,)))
+        steps: tuple[FusedStep, ...] = ((Add(), (0, 1)), (Multiply(), (2, 2)), (Exp(), (3,)))
         for dtype in ("float32", "float64"):
             for reduction in (Sum((0,)), Sum((1,), True), Mean((0, 1)), Max((1,))):
                 a, b = rng.uniform(-1, 1, (13, 21)).astype(dtype), rng.uniform(-1, 1, 21).astype(dtype)

@@ -34,8 +34,8 @@ class _Unary(Elementwise):
         return (None if slope is None else grad * slope,)
 
 
-class _Step(_Unary):
-    """A function with derivative zero almost everywhere."""
+class _Stairs(_Unary):
+    """A function that is constant but for jumps: its derivative is zero almost everywhere."""
 
     smooth: ClassVar[bool] = False
     domain: ClassVar[tuple[float, float]] = (-9.0, 9.0)
@@ -72,7 +72,7 @@ class Absolute(_Unary):
 
 
 @dataclass(frozen=True)
-class Sign(_Step):
+class Sign(_Stairs):
     """-1, 0 or 1 as x is negative, zero or positive."""
 
     kernel: ClassVar[str] = "sign"
@@ -348,7 +348,7 @@ class Relu(_Unary):
 
 
 @dataclass(frozen=True)
-class Floor(_Step):
+class Floor(_Stairs):
     """The largest integer not above x."""
 
     kernel: ClassVar[str] = "floor"
@@ -356,7 +356,7 @@ class Floor(_Step):
 
 
 @dataclass(frozen=True)
-class Ceil(_Step):
+class Ceil(_Stairs):
     """The smallest integer not below x."""
 
     kernel: ClassVar[str] = "ceil"
@@ -364,7 +364,7 @@ class Ceil(_Step):
 
 
 @dataclass(frozen=True)
-class Round(_Step):
+class Round(_Stairs):
     """The nearest integer, halves to even."""
 
     kernel: ClassVar[str] = "round"
@@ -372,14 +372,14 @@ class Round(_Step):
 
 
 @dataclass(frozen=True)
-class Trunc(_Step):
+class Trunc(_Stairs):
     """The integer part of x."""
 
     kernel: ClassVar[str] = "trunc"
     function: ClassVar[Callable[..., Any]] = np.trunc
 
 
-class _FloatTest(_Step):
+class _FloatTest(_Stairs):
     """A test of a float: bool result."""
 
     def infer(self, *types: Any) -> Any:

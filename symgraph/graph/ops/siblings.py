@@ -17,7 +17,7 @@ from symgraph.graph.ops.elementwise import (
     broadcast_shapes,
     cut_samples,
 )
-from symgraph.graph.ops.fused import Origins, Step, instructions, step_values
+from symgraph.graph.ops.fused import FusedStep, Origins, instructions, step_values
 from symgraph.graph.ops.reduce import Max, Mean, Reduction, Sum
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.reduce import reductions_rows
@@ -32,7 +32,7 @@ class SiblingReductions(Op):
     Places are counted as in `Fused`: inputs first, then steps. All reductions have the same axes.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[FusedStep, ...]
     reductions: tuple[tuple[Reduction, int], ...]
     origins: Origins = field(default=(), compare=False, repr=False)
     differentiable: ClassVar[bool] = False
@@ -94,7 +94,7 @@ class SiblingReductions(Op):
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Sums and extremes of inputs and steps, over first, last and all axes."""
-        steps: tuple[Step, ...] = ((Subtract(), (0, 1)), (Multiply(), (0, 2)))
+        steps: tuple[FusedStep, ...] = ((Subtract(), (0, 1)), (Multiply(), (0, 2)))
         for dtype in ("float32", "float64"):
             for axes in ((0,), (1,), (0, 1)):
                 a, b = rng.uniform(-1, 1, (13, 21)).astype(dtype), rng.uniform(-1, 1, 21).astype(dtype)
