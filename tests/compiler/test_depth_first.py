@@ -8,7 +8,7 @@ import pytest
 from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.compiler.plan import depth_first
-from symgraph.compiler.plan.depth_first import Slices, arrange
+from symgraph.compiler.plan.depth_first import SlicedRun, arrange
 from symgraph.graph.evaluate import bind_shapes
 from symgraph.graph.ops.conv import Conv2D
 from symgraph.graph.tensor import consumers
@@ -112,7 +112,7 @@ def test_runs_are_found_where_large_values_are_handed_on() -> None:
             lambda: consumers(lowered.nodes),
             2,
         )
-        found[samples] = [item for item in items if isinstance(item, Slices)]
+        found[samples] = [item for item in items if isinstance(item, SlicedRun)]
     # 62 x 62 x 16 floats are 0.23 MiB a sample: 15 MiB handed on in 4 slices.
     assert not found[1] and not found[2]
     (run,) = found[64]

@@ -1,4 +1,4 @@
-"""Loops as sequences: the same numbers as step by step, in both directions, for any cell and any sizes."""
+"""Loops within one row: the same numbers as step by step, in both directions, for any cell and any sizes."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_agrees_with_the_loop_and_with_one_thread(kind: str, monkeypatch: pytest
         found[threads] = fn(*fed.values())
         assert len(_sequences(fn)) == 2
     set_num_threads(before)
-    monkeypatch.setattr(planner, "plan_sequence", lambda *given: None)
+    monkeypatch.setattr(planner, "plan_turns", lambda *given: None)
     fn = Function(list(fed), wanted)
     stepwise = fn(*fed.values())
     assert not _sequences(fn)

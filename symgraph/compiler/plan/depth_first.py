@@ -32,7 +32,7 @@ _REACH = 64
 
 
 @dataclass(frozen=True)
-class Slices:
+class SlicedRun:
     """A run of nodes, with their cuts, that is done slice by slice.
 
     Slice i has the samples from ``bounds[i]`` up to ``bounds[i + 1]``. `inner` has (id of a node, number of
@@ -171,14 +171,14 @@ class _Arranger:
         run.ids.add(id(node))
         run.cuts[id(node)] = cut
 
-    def finish(self, run: _Run, roots: set[int]) -> Slices | None:
+    def finish(self, run: _Run, roots: set[int]) -> SlicedRun | None:
         """The run's slices; None where it hands nothing on, or fits into one slice."""
         total = sum(run.handed.values())
         count = min(-(-total // SLICE_BYTES), MOST_SLICES, run.samples // (SAMPLES * self.threads))
         if count < 2:
             return None
         bounds = tuple(i * run.samples // count for i in range(count + 1))
-        return Slices(tuple(run.nodes), run.cuts, frozenset(self._inner(run, roots)), bounds)
+        return SlicedRun(tuple(run.nodes), run.cuts, frozenset(self._inner(run, roots)), bounds)
 
     def _inner(self, run: _Run, roots: set[int]) -> Iterator[tuple[int, int]]:
         """Results that nobody outside the run reads."""
@@ -212,13 +212,13 @@ def arrange(
     sizes: Mapping[Unknown, int],
     readers: Callable[[], dict[int, list[Tensor]]],
     threads: int,
-) -> list[Tensor | Slices]:
-    """`body` with runs of nodes replaced by `Slices`.
+) -> list[Tensor | SlicedRun]:
+    """`body` with runs of nodes replaced by `SlicedRun` objects.
 
     Nodes in the midst of a run that need nothing of it come before it.
     """
     arranger = _Arranger(sizes, readers, threads)
-    result: list[Tensor | Slices] = []
+    result: list[Tensor | SlicedRun] = []
     at = 0
     while at < len(body):
         run = arranger.start(body[at])

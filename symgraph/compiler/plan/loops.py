@@ -13,7 +13,7 @@ HISTORY_BYTES = 4 << 20
 """A state's history of up to this size is written though only its last entry is wanted."""
 
 
-class Frame:
+class LoopBuffers:
     """The buffers of one scan: `given` are its inputs, `results` what it is offered for its results.
 
     A state with a history is read from one entry of it and written to the next. Another one lies in its

@@ -1,7 +1,8 @@
 """All memory that a Program touches, while it is being planned.
 
 Buffers count from *bases*: numbers from 0 are memory that exists (feeds, outputs, variables), negative ones
-temporaries that will lie in the arena, and those from `_MOVING` on views that move with the turns of a loop.
+temporaries that will lie in the arena, and those from `_LOOP_VIEWS` on views that move with the turns of a
+loop.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 from symgraph.kernels.run.machine import Address, Branch, Loop, Row
 from symgraph.kernels.run.turns import Moving, sequence_row
 
-_MOVING = 1 << 40
+_LOOP_VIEWS = 1 << 40
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Temporary:
 
 
 @dataclass(frozen=True)
-class _Moving:
+class _LoopView:
     """A view that starts `offset` bytes into `base` and moves by `stride` a turn of loop number `depth`."""
 
     base: int
@@ -70,7 +71,7 @@ class Memory:
         self.planned: list[PlannedRow] = []
         self.lasting: list[PlannedRow] = []
         self._drafts: list[Draft] = []
-        self._moving: list[_Moving] = []
+        self._loop_views: list[_LoopView] = []
         self._blocks: list[Loop | Branch] = []
         self._depth = 0
 
@@ -95,8 +96,8 @@ class Memory:
 
     def moving(self, buffer: Buffer, stride: int = 0) -> Buffer:
         """`buffer` in the first turn of the loop that is open, `stride` bytes further on in each next one."""
-        self._moving.append(_Moving(buffer.base, buffer.offset, stride, self._depth - 1))
-        return replace(buffer, base=_MOVING + len(self._moving) - 1, offset=0, room=None)
+        self._loop_views.append(_LoopView(buffer.base, buffer.offset, stride, self._depth - 1))
+        return replace(buffer, base=_LOOP_VIEWS + len(self._loop_views) - 1, offset=0, room=None)
 
     @contextmanager
     def loop(self, turns: int) -> Iterator[None]:
@@ -126,12 +127,12 @@ class Memory:
 
     @contextmanager
     def turning(self) -> Iterator[None]:
-        """Views that are made inside move with the turns of a sequence: a loop within one row."""
+        """Views that are made inside move with the turns of a loop within one row."""
         self._depth += 1
         yield
         self._depth -= 1
 
-    def sequence(
+    def loop_row(
         self,
         name: str,
         tiles: Sequence[Sequence[Row]],
@@ -166,15 +167,15 @@ class Memory:
             )
 
     def _turned(self, operand: int | Address) -> Moving | int:
-        """An operand of a row within a sequence."""
+        """An operand of a row within such a loop."""
         if not isinstance(operand, Address):
             return operand
         _, _, moves = self._real(operand.base)
         return Moving(operand, sum(stride for loop, stride in moves if loop == self._depth - 1))
 
     def _behind(self, base: int) -> int:
-        """What a view that moves in the open sequence is a view of."""
-        view = self._moving[base - _MOVING] if base >= _MOVING else None
+        """What a view that moves in the open loop is a view of."""
+        view = self._loop_views[base - _LOOP_VIEWS] if base >= _LOOP_VIEWS else None
         return view.base if view is not None and view.depth == self._depth - 1 else base
 
     def append(
@@ -217,14 +218,14 @@ class Memory:
 
     def array(self, buffer: Buffer) -> np.ndarray | None:
         """The array (of a variable or constant) that a buffer lies in."""
-        return self.bases[buffer.base].array if 0 <= buffer.base < _MOVING else None
+        return self.bases[buffer.base].array if 0 <= buffer.base < _LOOP_VIEWS else None
 
     def _name(self, base: int) -> Hashable:
         """What tells whether two bases are the same memory: a variable may have several.
 
         Views that move are apart from each other within a turn.
         """
-        array = self.bases[base].array if 0 <= base < _MOVING else None
+        array = self.bases[base].array if 0 <= base < _LOOP_VIEWS else None
         return base if array is None else ("array", id(array))
 
     # Packing
@@ -322,8 +323,8 @@ class Memory:
     def _real(self, base: int) -> tuple[int, int, list[tuple[int, int]]]:
         """The base that a moving one is a view of, the offset there, and (loop number, stride) pairs."""
         offset, strides = 0, []
-        while base >= _MOVING:
-            view = self._moving[base - _MOVING]
+        while base >= _LOOP_VIEWS:
+            view = self._loop_views[base - _LOOP_VIEWS]
             offset += view.offset
             strides.append((view.depth, view.stride))
             base = view.base
@@ -341,7 +342,7 @@ class Memory:
         base, offset, moves = self._real(operand.base)
         strides = [0] * depth if any(stride for _, stride in moves) else []
         for loop, stride in moves:
-            # Further in there is only a sequence, which moves what it reads itself.
+            # Further in there is only a loop within one row, which moves what it reads itself.
             if stride and loop < depth:
                 strides[loop] += stride
         offset += operand.offset

@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 
 from symgraph.compiler.lower import Lowered
-from symgraph.compiler.plan.depth_first import Home, Slices, Spare, arrange
-from symgraph.compiler.plan.loops import Frame
+from symgraph.compiler.plan.depth_first import Home, SlicedRun, Spare, arrange
+from symgraph.compiler.plan.loops import LoopBuffers
 from symgraph.compiler.plan.memory import Memory
-from symgraph.compiler.plan.turns import plan_sequence
+from symgraph.compiler.plan.turns import plan_turns
 from symgraph.compiler.program.program import Base, Program
 from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
@@ -36,7 +36,7 @@ from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.index import copy_rows
 from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 
-Place = Buffer | tuple[Buffer, ...]
+Buffers = Buffer | tuple[Buffer, ...]
 Mode = Literal["fast", "pinned", "dry"]
 """``pinned``: the same rows, but no value takes another's place, rows run one by one, and new values of
 variables are stored last; ``dry``: as pinned, and they are not stored at all."""
@@ -74,7 +74,7 @@ class _Planner:
         self.sizes = sizes
         self.threads = threads
         self.memory = Memory(pinned=mode != "fast")
-        self.places: dict[int, Place] = {}
+        self.buffers: dict[int, Buffers] = {}
         roots = [*lowered.outputs, *(value for _, value in lowered.updates)]
         self.pending = _count_uses(lowered.nodes, roots)
         self.output_bases: dict[int, int] = {}
@@ -82,7 +82,7 @@ class _Planner:
         self.changed = {id(variable.storage): variable.storage for variable, _ in lowered.updates}
         self.read: dict[int, Storage] = {}
         for index, (tensor, shape) in enumerate(zip(lowered.inputs, shapes, strict=True)):
-            self.places[id(tensor)] = self.memory.external(Base("feed", index), shape, tensor.dtype)
+            self.buffers[id(tensor)] = self.memory.external(Base("feed", index), shape, tensor.dtype)
         self.outputs = [(concrete_shape(t.type, sizes), t.dtype) for t in lowered.outputs]
 
     def program(self) -> Program:
@@ -93,7 +93,7 @@ class _Planner:
             self.output_bases.setdefault(id(node), result.base)
         roots = {id(root) for root in (*self.lowered.outputs, *(v for _, v in self.lowered.updates))}
         for item in arrange(self.lowered.body, roots, self.sizes, self._readers, self.threads):
-            if isinstance(item, Slices):
+            if isinstance(item, SlicedRun):
                 self._slices(item)
             else:
                 self._node(item)
@@ -109,7 +109,7 @@ class _Planner:
 
     def _node(self, node: Tensor, into: tuple[Buffer | None, ...] = ()) -> None:
         """Place `node` and append its rows. `into` names buffers that results have to go to."""
-        if id(node) in self.places:
+        if id(node) in self.buffers:
             return
         check_requirements(node, self.sizes)
         op = concrete_op(node.op, self.sizes)
@@ -118,7 +118,7 @@ class _Planner:
             return
         assert not isinstance(op, Placeholder), f"{node!r} was not fed"
         if isinstance(op, Part):
-            whole = self.places[id(node.inputs[0])]
+            whole = self.buffers[id(node.inputs[0])]
             assert isinstance(whole, tuple)
             self._place(node, whole[op.index])
             self._release(node.inputs)
@@ -162,20 +162,20 @@ class _Planner:
         return self.memory.kept(shape, dtype)
 
     def _buffer(self, node: Tensor) -> Buffer:
-        place = self.places[id(node)]
-        assert isinstance(place, Buffer), f"{node!r} has several results"
-        return place
+        buffer = self.buffers[id(node)]
+        assert isinstance(buffer, Buffer), f"{node!r} has several results"
+        return buffer
 
-    def _place(self, node: Tensor, place: Place) -> None:
-        self.places[id(node)] = place
-        for part in place if isinstance(place, tuple) else (place,):
+    def _place(self, node: Tensor, buffers: Buffers) -> None:
+        self.buffers[id(node)] = buffers
+        for part in buffers if isinstance(buffers, tuple) else (buffers,):
             if part.base in self.memory.temporaries:
                 self.memory.temporaries[part.base].uses += self.pending.get(id(node), 0)
 
     def _release(self, inputs: Sequence[Tensor]) -> None:
         for value in inputs:
-            place = self.places[id(value)]
-            for part in place if isinstance(place, tuple) else (place,):
+            buffers = self.buffers[id(value)]
+            for part in buffers if isinstance(buffers, tuple) else (buffers,):
                 if part.base in self.memory.temporaries:
                     self.memory.temporaries[part.base].uses -= 1
 
@@ -235,22 +235,22 @@ class _Planner:
         results = [
             self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
         ]
-        found = plan_sequence(node, op, given, results, self.memory, self.sizes, self.threads)
+        found = plan_turns(node, op, given, results, self.memory, self.sizes, self.threads)
         if found is not None:
             self._place(node, found)
             self._release(node.inputs)
             return
         first = len(self.memory.planned)
-        frame = Frame(op, given, results, self.memory)
-        for source, target in frame.beginnings():
+        buffers = LoopBuffers(op, given, results, self.memory)
+        for source, target in buffers.beginnings():
             self._copy(source, target, node)
         if op.length:
-            outside = self.places, self.pending
+            outside = self.buffers, self.pending
             with self.memory.loop(op.length):
-                self._body(node, op.body, frame.inputs(), frame.targets())
-            self.places, self.pending = outside
-        self.memory.note_block(node, given, frame.results, first)
-        self._place(node, tuple(frame.results))
+                self._body(node, op.body, buffers.inputs(), buffers.targets())
+            self.buffers, self.pending = outside
+        self.memory.note_block(node, given, buffers.results, first)
+        self._place(node, tuple(buffers.results))
         self._release(node.inputs)
 
     def _cond(self, node: Tensor, op: Cond) -> None:
@@ -260,7 +260,7 @@ class _Planner:
         results = [
             self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
         ]
-        outside, first = (self.places, self.pending), len(self.memory.planned)
+        outside, first = (self.buffers, self.pending), len(self.memory.planned)
         with self.memory.branch(condition) as turn_over:
             for number, body in enumerate((op.then, op.otherwise)):
                 if number:
@@ -268,7 +268,7 @@ class _Planner:
                 # Views, so that no side writes over what the other one needs.
                 inputs = [self.memory.moving(buffer) for buffer in given]
                 self._body(node, body, inputs, [(result, True) for result in results])
-        self.places, self.pending = outside
+        self.buffers, self.pending = outside
         self.memory.note_block(node, [condition, *given], results, first)
         self._place(node, tuple(results))
         self._release(node.inputs)
@@ -277,7 +277,7 @@ class _Planner:
         self, node: Tensor, body: Body, inputs: Sequence[Buffer], targets: Sequence[tuple[Buffer, bool]]
     ) -> None:
         """The rows of an inner graph. What was placed outside is forgotten: the caller brings it back."""
-        self.places = dict(zip(map(id, body.inputs), inputs, strict=True))
+        self.buffers = dict(zip(map(id, body.inputs), inputs, strict=True))
         nodes = topological(body.results)
         self.pending = _count_uses(nodes, body.results)
         self._turn(node, nodes, body.results, targets)
@@ -320,7 +320,7 @@ class _Planner:
 
     # Slices
 
-    def _slices(self, run: Slices) -> None:
+    def _slices(self, run: SlicedRun) -> None:
         """Place the nodes of a run and append their rows, slice by slice."""
         homes: dict[int, list[Home]] = {}
         for node in run.nodes:
@@ -340,7 +340,7 @@ class _Planner:
         for node in run.nodes:
             self._release(node.inputs)
 
-    def _homes(self, node: Tensor, run: Slices) -> list[Home]:
+    def _homes(self, node: Tensor, run: SlicedRun) -> list[Home]:
         """Where the results of a node of a run go."""
         kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
         homes = []
@@ -357,7 +357,7 @@ class _Planner:
     def _slice(
         self,
         node: Tensor,
-        run: Slices,
+        run: SlicedRun,
         homes: Mapping[int, list[Home]],
         spare: Spare,
         number: int,
@@ -457,8 +457,8 @@ class _Planner:
 
     def _placed(self, node: Tensor) -> list[Buffer]:
         """The inputs of a tail node that lie in fixed arrays (variables, constants), also through views."""
-        places = [self.places.get(id(i)) for i in node.inputs]
-        return [p for p in places if isinstance(p, Buffer) and self.memory.array(p) is not None]
+        found = [self.buffers.get(id(i)) for i in node.inputs]
+        return [b for b in found if isinstance(b, Buffer) and self.memory.array(b) is not None]
 
     def _fits(self, node: Tensor, result: Tensor, array: np.ndarray) -> bool:
         """Whether `node` may write its result over `array`.

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.plan.loops import Frame
+from symgraph.compiler.plan.loops import LoopBuffers
 from symgraph.compiler.plan.memory import Memory
 from symgraph.compiler.program.program import Base
 from symgraph.graph.dims import Unknown
@@ -52,7 +52,7 @@ Sizes = dict[Unknown, int]
 Bounds = tuple[int, ...]
 
 
-def plan_sequence(
+def plan_turns(
     node: Tensor,
     op: Scan,
     given: Sequence[Buffer],
@@ -61,7 +61,7 @@ def plan_sequence(
     sizes: Sizes,
     threads: int,
 ) -> tuple[Buffer, ...] | None:
-    """Append what runs a scan as a sequence. Returns its results, or None where a loop is the better way.
+    """Append a row that runs a scan. Returns its results, or None where a loop of rows is the better way.
 
     Parameters
     ----------
@@ -76,21 +76,21 @@ def plan_sequence(
         return None
     for inner in nodes:
         check_requirements(inner, sizes)
-    frame = Frame(op, given, results, memory, history_bytes=0)
-    for source, target in frame.beginnings():
+    buffers = LoopBuffers(op, given, results, memory, history_bytes=0)
+    for source, target in buffers.beginnings():
         rows = copy_rows(source, target, threads=threads, scratch=memory.temporary)
         memory.append(rows, node, [source], [target], kind="copy")
     with memory.turning():
-        moving = frame.inputs()[: op.sequences + op.states]
+        moving = buffers.inputs()[: op.sequences + op.states]
         inputs = [*moving, *given[op.sequences + op.states :]]
-        shared = _Shared(node, op, nodes, inputs, frame.targets(), memory, sizes, threads)
+        shared = _Shared(node, op, nodes, inputs, buffers.targets(), memory, sizes, threads)
         tiles = list(shared.tiles(bounds))
         assert isinstance(op.length, int)
-        work = op.flops([b.shape for b in given], [b.shape for b in frame.results])
+        work = op.flops([b.shape for b in given], [b.shape for b in buffers.results])
         chunks = min(max(1, math.ceil(work / (len(tiles) * CHUNK_FLOPS))), MOST_CHUNKS, op.length)
         name = f"{op.cell or 'sequence'}[{op.body.results[-1].dtype}]"
-        memory.sequence(name, tiles, op.length, chunks, node, given, frame.results, work)
-    return tuple(frame.results)
+        memory.loop_row(name, tiles, op.length, chunks, node, given, buffers.results, work)
+    return tuple(buffers.results)
 
 
 # Whether, and how many samples at once
@@ -99,7 +99,7 @@ def plan_sequence(
 def _bounds(
     op: Scan, nodes: Sequence[Tensor], given: Sequence[Buffer], sizes: Sizes, threads: int
 ) -> Bounds | None:
-    """The samples at which tiles begin and end; None where a sequence is impossible or no gain."""
+    """The samples at which tiles begin and end; None where that is impossible or no gain."""
     assert isinstance(op.length, int)
     if not op.length or not all(_never_fails(inner) for inner in nodes):
         return None
@@ -166,7 +166,7 @@ def _is_row_wise(node: Tensor, own: set[int], samples: int, sizes: Sizes) -> boo
 
 
 class _Shared:
-    """What the tiles of a sequence have in common."""
+    """What the tiles of such a row have in common."""
 
     def __init__(
         self,
@@ -238,7 +238,7 @@ class _Shared:
             yield tile.rows()
 
     def pack(self, rows: Sequence[Row], factor: Buffer) -> list[Row]:
-        """Let the rows that pack come before the sequence, once; the others are returned."""
+        """Let the rows that pack come before the loop, once; the others are returned."""
         for row in rows:
             if row.lasting and row.operands not in self._seen:
                 self._seen.add(row.operands)

@@ -193,7 +193,7 @@ class LiveRun:
         return op.value(self.program.sizes) if isinstance(op, DimValue) else None
 
 
-class _Memory:
+class _ArrayInterface:
     """What numpy makes a view of."""
 
     def __init__(self, address: int, buffer: Buffer) -> None:
@@ -210,4 +210,4 @@ def array_at(address: int, buffer: Buffer) -> np.ndarray:
     """The strided array at an address that is like `buffer`, as a view."""
     if not buffer.size:
         return np.empty(buffer.shape, buffer.dtype)
-    return np.asarray(_Memory(address, buffer))
+    return np.asarray(_ArrayInterface(address, buffer))

@@ -159,11 +159,11 @@ def roofline(numbers: Numbers) -> str:
     dots = _dots(numbers)
     xs = [m.intensity or 1.0 for _, m in dots] + [c.gflops / c.gbytes for c in ceilings]
     ys = [c.gflops for c in ceilings] + [_rate(m) for _, m in dots if m.seconds]
-    frame = _Frame(min(xs) / 2, max(xs) * 4, min(ys) / 3, max(ys) * 2)
-    parts = [*frame.axes(), *_roof(frame, ceilings)]
+    axes = _Axes(min(xs) / 2, max(xs) * 4, min(ys) / 3, max(ys) * 2)
+    parts = [*axes.lines(), *_roof(axes, ceilings)]
     for name, measure in reversed(dots):
-        parts.append(_dot(numbers, frame, name, measure))
-    parts += _labels(numbers, frame, dots)
+        parts.append(_dot(numbers, axes, name, measure))
+    parts += _labels(numbers, axes, dots)
     rows = [
         (
             text(plural(c.threads, "thread")),
@@ -205,7 +205,7 @@ def _rate(measure: Measure) -> float:
     return (measure.flops or 0) / (measure.seconds or 1.0) / 1e9
 
 
-class _Frame:
+class _Axes:
     """Two logarithmic axes."""
 
     def __init__(self, left: float, right: float, low: float, high: float) -> None:
@@ -219,7 +219,7 @@ class _Frame:
         y = (math.log10(max(rate, 1e-9)) - y0) / (y1 - y0)
         return _LEFT + x * (_WIDTH - _LEFT - 20), _TOP + (1 - min(max(y, 0.0), 1.0)) * _ROOF_HEIGHT
 
-    def axes(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """Grid lines with numbers."""
         for power in range(math.ceil(self.x[0]), math.floor(self.x[1]) + 1):
             x, low = self.at(10.0**power, 10 ** self.y[0])
@@ -246,16 +246,16 @@ class _Frame:
         )
 
 
-def _roof(frame: _Frame, ceilings: Sequence[Ceilings]) -> Iterator[str]:
+def _roof(axes: _Axes, ceilings: Sequence[Ceilings]) -> Iterator[str]:
     """A line for each number of threads, and what it stands for."""
     low = math.inf
     for one in sorted(ceilings, key=lambda c: (c.gflops, c.gbytes)):
-        ridge, right = one.gflops / one.gbytes, 10 ** frame.x[1]
-        start = max(10 ** frame.x[0], 10 ** frame.y[0] / one.gbytes)
+        ridge, right = one.gflops / one.gbytes, 10 ** axes.x[1]
+        start = max(10 ** axes.x[0], 10 ** axes.y[0] / one.gbytes)
         points = [
-            frame.at(start, start * one.gbytes),
-            frame.at(ridge, one.gflops),
-            frame.at(right, one.gflops),
+            axes.at(start, start * one.gbytes),
+            axes.at(ridge, one.gflops),
+            axes.at(right, one.gflops),
         ]
         line = " ".join(f"{x:.5g},{y:.5g}" for x, y in points)
         yield f'<polyline class="roof" points="{line}"/>'
@@ -265,12 +265,12 @@ def _roof(frame: _Frame, ceilings: Sequence[Ceilings]) -> Iterator[str]:
         yield f'<text class="rooftext" x="{x - 4:.5g}" y="{low:.5g}" text-anchor="end">{text(label)}</text>'
 
 
-def _point(numbers: Numbers, frame: _Frame, measure: Measure) -> tuple[float, float]:
+def _point(numbers: Numbers, axes: _Axes, measure: Measure) -> tuple[float, float]:
     intensity = measure.intensity or 1.0
     if measure.seconds:
-        return frame.at(intensity, _rate(measure))
+        return axes.at(intensity, _rate(measure))
     best = numbers.ceiling or numbers.material.ceilings[-1]
-    return frame.at(intensity, min(best.gflops, intensity * best.gbytes))
+    return axes.at(intensity, min(best.gflops, intensity * best.gbytes))
 
 
 def _radius(numbers: Numbers, measure: Measure) -> float:
@@ -278,9 +278,9 @@ def _radius(numbers: Numbers, measure: Measure) -> float:
     return 3 + 22 * math.sqrt(min(numbers.share(measure) or 0.0, 1.0))
 
 
-def _dot(numbers: Numbers, frame: _Frame, name: str, measure: Measure) -> str:
+def _dot(numbers: Numbers, axes: _Axes, name: str, measure: Measure) -> str:
     node = numbers.nodes[name]
-    x, y = _point(numbers, frame, measure)
+    x, y = _point(numbers, axes, measure)
     radius = _radius(numbers, measure)
     tip = (
         f"{node.id} {node.op}\n{node.layer or ''}\n{seconds_text(measure.seconds)}, "
@@ -297,11 +297,11 @@ def _dot(numbers: Numbers, frame: _Frame, name: str, measure: Measure) -> str:
     )
 
 
-def _labels(numbers: Numbers, frame: _Frame, dots: Sequence[tuple[str, Measure]]) -> Iterator[str]:
+def _labels(numbers: Numbers, axes: _Axes, dots: Sequence[tuple[str, Measure]]) -> Iterator[str]:
     """Names beside the dots that matter most, where there is room."""
     taken: list[tuple[float, float, float]] = []
     for name, measure in dots[:20]:
-        x, y = _point(numbers, frame, measure)
+        x, y = _point(numbers, axes, measure)
         node = numbers.nodes[name]
         label = (node.layer or node.id) + ("" if node.phase == "forward" else f", {node.phase}")
         radius = _radius(numbers, measure)
