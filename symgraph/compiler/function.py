@@ -19,7 +19,8 @@ from symgraph.compiler.run.collect import collect, pass_facts
 from symgraph.compiler.run.connect import Connections, connected, with_connections
 from symgraph.compiler.run.feeds import as_feed, as_feeds, label
 from symgraph.compiler.run.live_run import Observer
-from symgraph.compiler.run.variant import Compilation, Variant, recent
+from symgraph.compiler.run.named_graph import Compilation
+from symgraph.compiler.run.variant import Variant, recent
 from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symgraph.compiler.observe.taps import Callback, Fetch, Fetched, Tap
 from symgraph.compiler.observe.verify import Verifier
+from symgraph.compiler.run.live_run import Observer
+from symgraph.compiler.run.variant import Variant
 from symgraph.graph.tensor import Tensor
 from symgraph.inspection.text.checks import CheckReport
-
-if TYPE_CHECKING:
-    from symgraph.compiler.run.live_run import Observer
-    from symgraph.compiler.run.variant import Variant
 
 
 class TapHandle:

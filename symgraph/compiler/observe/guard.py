@@ -76,7 +76,7 @@ class NanGuard:
 
     def begin(self, run: LiveRun) -> None:
         """Look at inputs and variables. Infinite constants are meant so."""
-        for node in run.variant.lowered.nodes:
+        for node in run.graph.lowered.nodes:
             value = run.leaf(node)
             if value is None or value.dtype.kind != "f":
                 continue
@@ -84,8 +84,8 @@ class NanGuard:
             if fault is not None:
                 where = "" if isinstance(node.op, Placeholder) else f" ({_lines(node.origins)})"
                 raise NotFiniteError(
-                    f"{run.variant.name}: {_leaf_name(run, node)} has {_counted(value, fault)}{where}",
-                    run.variant.ids.of(node),
+                    f"{run.graph.name}: {_leaf_name(run, node)} has {_counted(value, fault)}{where}",
+                    run.graph.ids.of(node),
                     str(node.op),
                     node.origins,
                 )
@@ -181,7 +181,7 @@ def _inside(run: LiveRun, find: _Find, allow_inf: bool) -> _Find:
             inputs = [np.asarray(values[id(source)]) for source in node.inputs]
             fault = _fault(array, allow_inf or any(map(_holds_infinity, inputs)))
             if fault is not None and not found:
-                turn = Turn(number, int(op.length), run.variant.ids.of(find.node))
+                turn = Turn(number, int(op.length), run.graph.ids.of(find.node))
                 found.append(_Find(node, index, array, fault, inputs, (*find.turns, turn)))
 
     with np.errstate(all="ignore"):
@@ -195,11 +195,11 @@ def _error(run: LiveRun, work: Work, find: _Find) -> NotFiniteError:
     """The error, with everything that is known."""
     node, value = find.node, find.value
     op, origins = _culprit(run, find)
-    name = run.variant.ids.of(node)
+    name = run.graph.ids.of(node)
     what = f"result {find.number} of {name}" if isinstance(node.type, TupleType) else name
     fused = f" (a step of {node.op})" if op != str(node.op) else ""
     lines = [
-        f"{run.variant.name}: the first {find.fault} is made by {op}{fused}, {_lines(origins)}",
+        f"{run.graph.name}: the first {find.fault} is made by {op}{fused}, {_lines(origins)}",
         f"  {what} = {node.op}: {value.dtype}{value.shape} has {_counted(value, find.fault)}",
         *(
             f"  input {i}, {_input_name(run, source)}: {described(array)}"
@@ -246,11 +246,11 @@ def described(array: np.ndarray) -> str:
 def _leaf_name(run: LiveRun, node: Tensor) -> str:
     kinds = ((Placeholder, "input"), (VariableRead, "variable"), (Constant, "constant"))
     kind = next((word for op, word in kinds if isinstance(node.op, op)), "value")
-    return f"{kind} {node.name or run.variant.ids.of(node)}"
+    return f"{kind} {node.name or run.graph.ids.of(node)}"
 
 
 def _input_name(run: LiveRun, node: Tensor) -> str:
-    name = run.variant.ids.of(node)
+    name = run.graph.ids.of(node)
     return f"{name} {node.name}" if node.name else f"{name} {node.op}"
 
 

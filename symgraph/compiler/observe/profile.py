@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compiler.program.clocks import RECORDER, Clocks, Recorder, Scale, clock_cost
+from symgraph.compiler.program.clocks import Clocks, Scale, clock_cost
 from symgraph.compiler.program.program import Program
 from symgraph.compiler.run.collect import collect
-from symgraph.compiler.run.variant import Variant
+from symgraph.compiler.run.named_graph import NamedGraph
+from symgraph.compiler.run.recorder import RECORDER, Recorder
 from symgraph.inspection.export.chrome_trace import MOST_BYTES, write_trace
 from symgraph.inspection.export.json_files import write_json
 from symgraph.inspection.export.tensorboard import write_profile
@@ -40,7 +41,7 @@ _MOST_EVENTS = 200_000
 class _Record:
     """The clocks of one Program: of its first call, of the others, and of those in the window of a trace."""
 
-    variant: Variant
+    graph: NamedGraph
     program: Program
     first: Clocks
     warm: Clocks
@@ -50,7 +51,7 @@ class _Record:
     @cached_property
     def facts(self) -> Facts:
         """All that is known of the Program: it does not change."""
-        return collect(self.variant.name, self.variant.lowered, self.program)
+        return collect(self.graph.name, self.graph.lowered, self.program)
 
 
 class Profile:
@@ -121,13 +122,13 @@ class Profile:
             self._scale = Scale()
         self._cycle = None
 
-    def clocks(self, program: Program, variant: Any) -> Clocks:
-        """Where the times of the next run go: see `clocks.Recorder`."""
+    def clocks(self, program: Program, graph: NamedGraph) -> Clocks:
+        """Where the times of the next run go: see `recorder.Recorder`."""
         rows = len(program.machine_rows)
         record = self._records.get(id(program))
         if record is None:
             from_first = self._most_events if self.trace is not None and not self.trace[0] else 0
-            record = _Record(variant, program, Clocks(rows, from_first), Clocks(rows))
+            record = _Record(graph, program, Clocks(rows, from_first), Clocks(rows))
             self._records[id(program)] = record
         record.calls += 1
         if record.calls == 1:

@@ -22,6 +22,7 @@ import numpy as np
 from symgraph.compiler.lower import Lowered, Wanted, lower
 from symgraph.compiler.program.works import Work
 from symgraph.compiler.run.live_run import OBSERVERS, LiveRun
+from symgraph.compiler.run.named_graph import NamedGraph
 from symgraph.compiler.run.variant import Variant
 from symgraph.graph.evaluate import concrete_op, evaluate
 from symgraph.graph.leaves import Placeholder
@@ -116,29 +117,29 @@ class Tap:
         self._wanted = name
         self._callback = callback
         self._lenient = lenient
-        self._targets: dict[int, tuple[Variant, _Target | None]] = {}
+        self._targets: dict[int, tuple[NamedGraph, _Target | None]] = {}
         self._call = -1
         self.seen = False
 
-    def target(self, variant: Variant) -> _Target | None:
+    def target(self, graph: NamedGraph) -> _Target | None:
         """What the name is in a lowered graph. ValueError where it is nothing."""
         self.seen = True
-        known = self._targets.get(id(variant))
+        known = self._targets.get(id(graph))
         if known is None:
             try:
-                known = variant, _resolved(variant, self._wanted)
+                known = graph, _resolved(graph, self._wanted)
             except ValueError:
                 if not self._lenient:
                     raise
-                known = variant, None
-            self._targets[id(variant)] = known
+                known = graph, None
+            self._targets[id(graph)] = known
         target = known[1]
         self.found = self.found or target is not None
         return target
 
     def begin(self, run: LiveRun) -> None:
         """Values that are there already, and those that are computed apart."""
-        target = self.target(run.variant)
+        target = self.target(run.graph)
         if target is None:
             return
         self._call += 1
@@ -149,14 +150,14 @@ class Tap:
         value: np.ndarray | None = run.leaf(target.node)
         if value is None and not look.makers and look.view is not None and _is_outside(run, target.node):
             # A view of an input or variable.
-            (known,) = evaluate([target.node], dict(zip(run.variant.lowered.inputs, run.feeds, strict=True)))
+            (known,) = evaluate([target.node], dict(zip(run.graph.lowered.inputs, run.feeds, strict=True)))
             value = np.asarray(known)
         if value is not None:
             self._show(run, target, np.array(value), ())
             return
         if not look.makers:
             raise ValueError(
-                f"{run.variant.name}: {self.name} is no value of its own there, but an input of the inside "
+                f"{run.graph.name}: {self.name} is no value of its own there, but an input of the inside "
                 "of a loop or choice; tap what makes it"
             )
         run.notes[id(self)] = look
@@ -208,8 +209,8 @@ class Tap:
         self, run: LiveRun, target: _Target, value: Any, turns: tuple[int, ...], live: bool = True
     ) -> None:
         live = live and target.variant is None
-        node = run.variant.ids.of(target.node)
-        info = TapInfo(run.variant.name, node, target.layer, self._call, turns, live)
+        node = run.graph.ids.of(target.node)
+        info = TapInfo(run.graph.name, node, target.layer, self._call, turns, live)
         self._callback(self.name, value, info)
 
 
@@ -222,8 +223,8 @@ def _chosen(results: Sequence[np.ndarray], index: int | None) -> Any:
 
 def _loop_calls(run: LiveRun, node: Tensor) -> list[Work]:
     """The call of the loop that a node is inside of, where all of the loop is one kernel call."""
-    around = run.variant.ids.around(node)
-    loop = run.variant.ids.node(around[-1]) if around else None
+    around = run.graph.ids.around(node)
+    loop = run.graph.ids.node(around[-1]) if around else None
     return [] if loop is None else [work for work in run.works_of(loop) if work.kind == "op"]
 
 
@@ -234,7 +235,7 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 def _is_outside(run: LiveRun, node: Tensor) -> bool:
     """Whether a node is in no loop or choice."""
-    return not run.variant.ids.around(node)
+    return not run.graph.ids.around(node)
 
 
 def _look(run: LiveRun, target: _Target) -> _Look:
@@ -272,10 +273,10 @@ class Fetch:
         self._found: dict[str | Tensor, list[Any]] = {}
         self._taps = [Tap(name, partial(self._take, name)) for name in names]
 
-    def check(self, variant: Variant) -> None:
+    def check(self, graph: NamedGraph) -> None:
         """ValueError for a name that is nothing."""
         for tap in self._taps:
-            tap.target(variant)
+            tap.target(graph)
 
     def _take(self, wanted: str | Tensor, name: str, value: Any, info: TapInfo) -> None:
         looped = bool(info.turns)
@@ -324,27 +325,25 @@ def tap(name: str | Tensor, callback: Callback) -> Iterator[Tap]:
 # Names
 
 
-def _resolved(variant: Variant, wanted: str | Tensor) -> _Target:
+def _resolved(graph: NamedGraph, wanted: str | Tensor) -> _Target:
     if isinstance(wanted, str) and wanted.startswith("%"):
-        node = variant.ids.node(wanted)
+        node = graph.ids.node(wanted)
         if node is None:
-            raise ValueError(f"{variant.name}: there is no node {wanted}; `print(function)` lists them")
+            raise ValueError(f"{graph.name}: there is no node {wanted}; `print(function)` lists them")
         return _Target(node, node.layer)
-    written = wanted if isinstance(wanted, Tensor) else _written(variant, wanted)
-    known = {id(t) for t in topological(_roots(variant.lowered.wanted))}
-    live = _live(variant.lowered, written) if id(written) in known else None
+    written = wanted if isinstance(wanted, Tensor) else _written(graph, wanted)
+    known = {id(t) for t in topological(_roots(graph.lowered.wanted))}
+    live = _live(graph.lowered, written) if id(written) in known else None
     if live is not None:
         return _Target(live, written.layer)
-    missing = [
-        t for t in topological([written]) if isinstance(t.op, Placeholder) and not _is_given(t, variant)
-    ]
+    missing = [t for t in topological([written]) if isinstance(t.op, Placeholder) and not _is_given(t, graph)]
     if missing:
-        raise ValueError(f"{variant.name}: {written!r} needs {missing[0]!r}, which is no input of it")
-    return _Target(written, written.layer, _apart(variant, written))
+        raise ValueError(f"{graph.name}: {written!r} needs {missing[0]!r}, which is no input of it")
+    return _Target(written, written.layer, _apart(graph, written))
 
 
-def _is_given(placeholder: Tensor, variant: Variant) -> bool:
-    wanted = variant.lowered.wanted
+def _is_given(placeholder: Tensor, graph: NamedGraph) -> bool:
+    wanted = graph.lowered.wanted
     return any(placeholder is known for known in (*wanted.inputs, *wanted.givens))
 
 
@@ -353,9 +352,9 @@ def _roots(wanted: Wanted) -> list[Tensor]:
     return [*wanted.outputs, *(value for _, value in wanted.updates), *wanted.inputs, *given]
 
 
-def _written(variant: Variant, name: str) -> Tensor:
+def _written(graph: NamedGraph, name: str) -> Tensor:
     """The tensor that the user's graph has under a name."""
-    wanted = variant.lowered.wanted
+    wanted = graph.lowered.wanted
     nodes = topological(_roots(wanted))
     single = [node for node in nodes if isinstance(node.type, TensorType)]
     # Keras' variables have ":0" at the end of their names.
@@ -366,19 +365,17 @@ def _written(variant: Variant, name: str) -> Tensor:
     else:
         layer = name.removesuffix("/out")
         named = _layer_outputs(topological([*wanted.outputs, *wanted.inputs]), layer)
-        if not named and layer in variant.known:
-            named = [variant.known[layer]]
+        if not named and layer in graph.known:
+            named = [graph.known[layer]]
     if len(named) == 1:
         return named[0]
     if named:
         shown = ", ".join(map(repr, named[:5]))
-        raise ValueError(
-            f"{variant.name}: {name!r} stands for {len(named)} tensors; give one of them: {shown}"
-        )
+        raise ValueError(f"{graph.name}: {name!r} stands for {len(named)} tensors; give one of them: {shown}")
     known = dict.fromkeys(str(text) for n in nodes for text in (n.name, n.layer) if text)
     near = get_close_matches(name, known, 5, 0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(list(known)[:20])}"
-    raise ValueError(f"{variant.name}: no tensor, layer or node is called {name!r}; {hint}")
+    raise ValueError(f"{graph.name}: no tensor, layer or node is called {name!r}; {hint}")
 
 
 def _layer_outputs(nodes: Sequence[Tensor], layer: str) -> list[Tensor]:
@@ -423,11 +420,11 @@ def _live(lowered: Lowered, written: Tensor) -> Tensor | None:
     return lowered.nodes[places[-1]] if same and places else None
 
 
-def _apart(variant: Variant, written: Tensor) -> Variant:
+def _apart(graph: NamedGraph, written: Tensor) -> Variant:
     """A Variant that computes one tensor from the same inputs."""
-    wanted = variant.lowered.wanted
+    wanted = graph.lowered.wanted
     lowered = lower(wanted.inputs, [written], (), wanted.givens)
-    return Variant(variant.name, f"{written!r} is tapped", lowered, None, variant.compilations)
+    return Variant(graph.name, f"{written!r} is tapped", lowered, None, graph.compilations)
 
 
 __all__ = ["Fetch", "Fetched", "Tap", "TapInfo", "tap"]

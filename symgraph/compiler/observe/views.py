@@ -13,7 +13,8 @@ import networkx
 
 from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.run.collect import pass_facts
-from symgraph.compiler.run.variant import Compilation, Variant
+from symgraph.compiler.run.named_graph import Compilation
+from symgraph.compiler.run.variant import Variant
 from symgraph.inspection.draw.dot import rendered
 from symgraph.inspection.draw.outline import Outline, sketch
 from symgraph.inspection.export.graphs import to_networkx

@@ -1,20 +1,15 @@
-"""Times of a Program's rows, added up by the machine while it runs, and who wants them."""
+"""Times of a Program's rows, added up by the machine while it runs."""
 
 from __future__ import annotations
 
 import threading
 import time
-from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from symgraph.kernels.run.jit import numba_kernel
 from symgraph.kernels.run.machine import CLOCK_WORDS, EVENT_WORDS, Lease, Row, Table, read_cycles
-
-if TYPE_CHECKING:
-    from symgraph.compiler.program.program import Program
 
 
 class Clocks:
@@ -61,17 +56,6 @@ class Clocks:
         sums = np.bincount(gangs, tiles, len(tiles))
         shares: np.ndarray = tiles / np.maximum(sums[gangs], 1) * whole[gangs]
         return shares
-
-
-class Recorder(Protocol):
-    """Somebody who wants to know what runs."""
-
-    def clocks(self, program: Program, variant: object) -> Clocks | None:
-        """Where the times of the next run of `program` go; None for no times."""
-
-
-RECORDER: ContextVar[Recorder | None] = ContextVar("symgraph_recorder", default=None)
-"""The recorder of this thread (or task)."""
 
 
 class Scale:

@@ -11,19 +11,17 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from symgraph.compiler.program.program import Program
 from symgraph.compiler.program.works import Work
+from symgraph.compiler.run.named_graph import NamedGraph
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.run.buffer import Buffer
 from symgraph.kernels.run.machine import Branch, Host, Lease, Loop
-
-if TYPE_CHECKING:
-    from symgraph.compiler.program.program import Program
-    from symgraph.compiler.run.variant import Variant
 
 
 class Observer(Protocol):
@@ -60,7 +58,7 @@ class LiveRun:
 
     Attributes
     ----------
-    variant, program
+    graph, program
         What runs.
     feeds : list of array
         What it was fed with.
@@ -68,8 +66,8 @@ class LiveRun:
         For observers, by their identity: several calls may run at once.
     """
 
-    def __init__(self, variant: Variant, program: Program, feeds: Sequence[np.ndarray]) -> None:
-        self.variant = variant
+    def __init__(self, graph: NamedGraph, program: Program, feeds: Sequence[np.ndarray]) -> None:
+        self.graph = graph
         self.program = program
         self.feeds = list(feeds)
         self._observers: tuple[Observer, ...] = ()
@@ -163,7 +161,7 @@ class LiveRun:
 
     def turns(self, work: Work) -> tuple[Turn, ...]:
         """Where in the loops around it a work is, the outermost first."""
-        loops = self.variant.ids.loops(work.node)
+        loops = self.graph.ids.loops(work.node)
         return tuple(
             Turn(number, loop.turns, name)
             for (loop, number), name in zip(self._turn_numbers(work), loops, strict=False)
@@ -184,7 +182,7 @@ class LiveRun:
         """The value of an input, variable, constant or size of the graph; None for other nodes."""
         op = node.op
         if isinstance(op, Placeholder):
-            known = [i for i, t in enumerate(self.variant.lowered.inputs) if t is node]
+            known = [i for i, t in enumerate(self.graph.lowered.inputs) if t is node]
             return self.feeds[known[0]] if known else None
         if isinstance(op, VariableRead):
             return op.storage.array

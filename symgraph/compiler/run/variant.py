@@ -7,18 +7,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 
 from symgraph.compiler.lower import Lowered
 from symgraph.compiler.plan.planner import Mode, plan
-from symgraph.compiler.program.clocks import RECORDER
 from symgraph.compiler.program.program import Program, RowError
-from symgraph.compiler.run.collect import NodeIds
 from symgraph.compiler.run.live_run import OBSERVERS, LiveRun, Observer
+from symgraph.compiler.run.named_graph import Compilation, NamedGraph
+from symgraph.compiler.run.recorder import RECORDER
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.run.threads import get_num_threads
@@ -32,32 +30,11 @@ _Value = TypeVar("_Value")
 Shapes = tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True)
-class Compilation:
-    """A graph that was lowered, or a Program that was planned for it, and why.
-
-    `compiled` and `loaded` are the kernels that were made meanwhile, and those that came from the disk;
-    `kernel_seconds` is what making them took of the `seconds` in all.
-    """
-
-    what: str
-    reason: str
-    seconds: float
-    compiled: int = 0
-    loaded: int = 0
-    kernel_seconds: float = 0.0
-
-    def __str__(self) -> str:
-        kernels = f", {self.compiled} kernels compiled, {self.loaded} loaded" if self.what == "plan" else ""
-        return f"{self.what} in {1000 * self.seconds:.1f} ms{kernels}: {self.reason}"
-
-
-class Variant:
+class Variant(NamedGraph):
     """A lowered graph with its Programs, one for each set of input shapes.
 
-    `name` is the Function's, `reason` says why the graph was lowered; this and every planning is noted in
-    `compilations`. `observers` look at every call (the sequence may change meanwhile). `known` are
-    tensors that are found by these names, though the graph may not have them.
+    `reason` says why the graph was lowered; this and every planning is noted in `compilations`. `observers`
+    look at every call (the sequence may change meanwhile).
     """
 
     def __init__(
@@ -70,12 +47,9 @@ class Variant:
         observers: Sequence[Observer] = (),
         known: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.name = name
-        self.known = {} if known is None else known
+        super().__init__(name, lowered, compilations, known)
         self._observers = observers
-        self.lowered = lowered
         self.newest: Program | None = None
-        self.compilations = compilations
         compilations.append(Compilation("lower", reason, lowered.seconds))
         self._lock = lock
         self._programs: OrderedDict[tuple[int, Shapes, Mode], Program] = OrderedDict()
@@ -112,11 +86,6 @@ class Variant:
     def alone(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
         """Run the Program, and nobody looks. For a graph without updates."""
         return self.program(tuple([f.shape for f in feeds])).run(feeds, self._slabs)
-
-    @cached_property
-    def ids(self) -> NodeIds:
-        """The ids of the nodes."""
-        return NodeIds(self.lowered)
 
     def _described(self, program: Program, error: RowError, feeds: Sequence[np.ndarray]) -> str:
         """What a kernel complains of: layer, line, op, shapes of its inputs, and where in a loop it is."""

@@ -18,7 +18,7 @@ _MOST_PAGES = 3000
 
 
 class Made(Protocol):
-    """A lowering or planning: see `symgraph.compiler.run.variant.Compilation`."""
+    """A lowering or planning: see `symgraph.compiler.run.named_graph.Compilation`."""
 
     @property
     def what(self) -> str:
