@@ -12,9 +12,9 @@ from symgraph import initializers
 from symgraph.engine.layer.access import NodeAccess
 from symgraph.engine.layer.losses import InputsKey, LossesAndUpdates
 from symgraph.engine.layer.naming import default_name
-from symgraph.engine.layer.node import Node, Shape, keras_history, node_key, previous_mask
+from symgraph.engine.layer.node import Node, keras_history, node_key, previous_mask
 from symgraph.engine.layer.rollback import NamedErrors, unchanged_on_error
-from symgraph.engine.layer.shapes import merged_shape, shape_tuple
+from symgraph.engine.layer.shapes import Shape, merged_shape, shape_tuple
 from symgraph.engine.layer.spec import InputSpec, check_inputs
 from symgraph.engine.weights.budget import spend
 from symgraph.engine.weights.order import WeightParts, always, ordered

@@ -7,8 +7,8 @@ from typing import Any
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.layer.node import Node, Shape
-from symgraph.engine.layer.shapes import shape_tuple
+from symgraph.engine.layer.node import Node
+from symgraph.engine.layer.shapes import Shape, shape_tuple
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.old_arguments import old_arguments
 

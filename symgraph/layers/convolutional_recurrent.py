@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from symgraph import backend as K
 from symgraph import regularizers
-from symgraph.engine.layer.node import Shape
+from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.ops.create import zeros
 from symgraph.graph.tensor import Tensor

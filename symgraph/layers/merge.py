@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from symgraph import backend as K
-from symgraph.engine.layer.node import Shape
+from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.arguments import ConfiguredLayer
 

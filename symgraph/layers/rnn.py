@@ -10,8 +10,8 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.files.layer_config import deserialize, serialize
-from symgraph.engine.layer.node import Shape
 from symgraph.engine.layer.rollback import unchanged_on_error
+from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.layer.spec import InputSpec, check_inputs
 from symgraph.graph.ops.create import zeros
 from symgraph.graph.tensor import Tensor

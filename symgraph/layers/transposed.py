@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from symgraph import backend as K
-from symgraph.engine.layer.node import Shape
+from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.conv import Conv2D

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph import backend as K
-from symgraph.engine.layer.node import Shape
+from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.conv import _Conv

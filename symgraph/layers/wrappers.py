@@ -10,8 +10,8 @@ from symgraph import backend as K
 from symgraph.engine.base_layer import InputSpec, Layer
 from symgraph.engine.files.layer_config import deserialize, serialize
 from symgraph.engine.layer.losses import inputs_key
-from symgraph.engine.layer.node import Shape
 from symgraph.engine.layer.rollback import unchanged_on_error
+from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.layer.spec import check_inputs
 from symgraph.engine.network_parts.cloning import clone_model
 from symgraph.engine.training import Model

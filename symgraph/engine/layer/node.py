@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.tensor import Tensor
 
 if TYPE_CHECKING:
     from symgraph.engine.base_layer import Layer
-
-Shape = tuple[int | None, ...]
-"""The shape of a batch as Keras writes it: None where only data will tell the size."""
 
 
 class Node:

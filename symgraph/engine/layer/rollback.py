@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from symgraph.graph.origin import here
 
-if TYPE_CHECKING:
-    from symgraph.engine.base_layer import Layer
-    from symgraph.optimizers import Optimizer
-
 
 @contextmanager
-def unchanged_on_error(layers: Iterable[Layer | Optimizer], parts: bool = True) -> Iterator[None]:
+def unchanged_on_error(layers: Iterable[object], parts: bool = True) -> Iterator[None]:
     """Give `layers` (and, with `parts`, the layers inside them) their old attributes back on an error.
 
     An optimizer may be among them. Lists and tables among the attributes are put back too, one level deep:
@@ -31,9 +27,9 @@ def unchanged_on_error(layers: Iterable[Layer | Optimizer], parts: bool = True) 
         raise
 
 
-def with_parts(layers: Iterable[Layer | Optimizer]) -> list[Layer | Optimizer]:
+def with_parts(layers: Iterable[object]) -> list[object]:
     """`layers` and all layers inside them, each once."""
-    found: dict[int, Layer | Optimizer] = {}
+    found: dict[int, object] = {}
     waiting = list(layers)
     while waiting:
         layer = waiting.pop()

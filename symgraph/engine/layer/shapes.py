@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.engine.layer.node import Shape
+Shape = tuple[int | None, ...]
+"""The shape of a batch as Keras writes it: None where only data will tell the size."""
 
 
 def shape_tuple(shape: Any, what: str) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgraph import backend as K
-from symgraph.engine.layer.node import Shape
+from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.tensor import Tensor
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer, uses_learning_phase
-from symgraph.engine.layer.node import Node, Shape
+from symgraph.engine.layer.node import Node
 from symgraph.engine.layer.rollback import NamedErrors
-from symgraph.engine.layer.shapes import merged_shape
+from symgraph.engine.layer.shapes import Shape, merged_shape
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import has_arg, to_list, unpack_singleton
