@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from symgraph import backend as K
-from symgraph.engine.files.layer_config import deserialize, serialize
-from symgraph.engine.files.network_config import json_value
+from symgraph.engine.files.layer_config import deserialize, json_value, serialize
 from symgraph.graph.evaluate import evaluate
 from symgraph.layers import Input, Layer
 from symgraph.models import Model, Sequential

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer, matched, uses_learning_phase
-from symgraph.engine.files.network_config import network_config, rebuild
 from symgraph.engine.input_layer import InputLayer
 from symgraph.engine.layer.losses import inputs_key
 from symgraph.engine.layer.node import Node, node_key, previous_mask
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.network_parts.call import compute_shapes, run_network
+from symgraph.engine.network_parts.config import network_config, rebuild
 from symgraph.engine.network_parts.files import NetworkFiles
 from symgraph.engine.network_parts.layer_list import LayerList, outputs_for
 from symgraph.engine.network_parts.map import map_network

@@ -12,11 +12,11 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.files.layer_config import deserialize, serialize
-from symgraph.engine.files.network_config import frozen_config
 from symgraph.engine.input_layer import Input, InputLayer
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.layer.shapes import Shape, shape_tuple
 from symgraph.engine.network import get_source_inputs
+from symgraph.engine.network_parts.config import frozen_config
 from symgraph.engine.network_parts.layer_list import LayerList
 from symgraph.engine.training import Model
 from symgraph.utils.config_errors import config_errors, label_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from symgraph import backend as K
 from symgraph import globals as state
 from symgraph import layers
-from symgraph.engine.files.network_config import json_value
+from symgraph.engine.files.layer_config import json_value
 from symgraph.layers import (
     Concatenate,
     Conv2DTranspose,

@@ -1,1 +1,1 @@
-"""Models in files: configurations in JSON and YAML, weights in HDF5, and tf.keras' words."""
+"""Models in files: layers and arguments of `compile` as configurations, weights in HDF5, YAML, tf.keras."""

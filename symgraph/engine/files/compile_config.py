@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from symgraph import losses, metrics
-from symgraph.engine.files.network_config import json_value
+from symgraph.engine.files.layer_config import json_value
 from symgraph.utils.generic_utils import get_custom_objects, is_all_none
 
 # tf.keras' names of arguments of optimizers.

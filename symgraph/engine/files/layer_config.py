@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from symgraph.engine.base_layer import Layer
 from symgraph.utils.generic_utils import deserialize_keras_object, has_arg
 
@@ -63,6 +65,17 @@ def deserialize(
             for name, cls in classes.items()
         }
     return deserialize_keras_object(config, classes, objects, printable_module_name="layer")
+
+
+def json_value(value: Any) -> Any:
+    """What JSON writes for numpy arrays, numpy scalars and classes. TypeError for anything else."""
+    if isinstance(value, np.ndarray):
+        return {"type": "ndarray", "value": value.tolist()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, type):
+        return value.__name__
+    raise TypeError(f"Not JSON Serializable: {value!r}")
 
 
 class _Unsafe:

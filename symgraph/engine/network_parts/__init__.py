@@ -1,1 +1,1 @@
-"""What networks are made of: the map of their layers, calls, copies, text and files, views."""
+"""What networks are made of: their map, calls, configuration, copies, files, views."""

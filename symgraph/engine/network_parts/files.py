@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 
 from symgraph.engine import saving
-from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION
-from symgraph.engine.files.network_config import json_value
+from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION, json_value
 from symgraph.utils.layer_utils import print_summary
 
 

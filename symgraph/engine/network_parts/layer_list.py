@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, Protocol, SupportsIndex
 
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.input_layer import InputLayer
 from symgraph.engine.layer.node import node_key
+from symgraph.engine.network_parts.map import Mapped
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import to_list
 
-if TYPE_CHECKING:
-    from symgraph.engine.network import Network
+
+class Follower(Protocol):
+    """What changes with the list of its layers."""
+
+    def _follow_layers(self, before: list[Layer], after: list[Layer]) -> None:
+        """Become a model of the layers `after`."""
 
 
 class LayerList(list[Layer]):
@@ -20,12 +25,12 @@ class LayerList(list[Layer]):
 
     Parameters
     ----------
-    model : Network
+    model : Follower
         Its `_follow_layers` gets the new layers before the list changes.
     layers : iterable of Layer
     """
 
-    def __init__(self, model: Network, layers: Iterable[Layer]) -> None:
+    def __init__(self, model: Follower, layers: Iterable[Layer]) -> None:
         super().__init__(layers)
         self._model = model
 
@@ -82,7 +87,7 @@ class LayerList(list[Layer]):
         return self
 
 
-def outputs_for(network: Network, before: list[Layer], after: list[Layer]) -> list[Tensor]:
+def outputs_for(network: Mapped, before: list[Layer], after: list[Layer]) -> list[Tensor]:
     """The outputs of a functional network whose list of layers is cut, or goes on, at its end.
 
     What a layer that is gone gave is replaced by what it read; layers on top are called on the outputs.
@@ -108,7 +113,7 @@ def outputs_for(network: Network, before: list[Layer], after: list[Layer]) -> li
     return outputs
 
 
-def _without(network: Network, layer: Layer, outputs: list[Tensor]) -> list[Tensor]:
+def _without(network: Mapped, layer: Layer, outputs: list[Tensor]) -> list[Tensor]:
     """`outputs` with what `layer` read in the place of what it gave."""
     read: list[Tensor] = []
     for x in outputs:
@@ -123,7 +128,7 @@ def _without(network: Network, layer: Layer, outputs: list[Tensor]) -> list[Tens
     return list(dict.fromkeys(read))
 
 
-def _makers(network: Network, tensors: list[Tensor]) -> set[Layer]:
+def _makers(network: Mapped, tensors: list[Tensor]) -> set[Layer]:
     """The layers of the network that `tensors` are computed by."""
     found: set[Layer] = set()
     stack, seen = list(tensors), set()

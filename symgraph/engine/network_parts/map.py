@@ -5,10 +5,35 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.layer.node import Node, keras_history, node_key
 from symgraph.graph.tensor import Tensor
+
+
+class Mapped(Protocol):
+    """A network that knows its map: see `Network`."""
+
+    name: str
+    trainable: bool
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    _network_nodes: set[str]
+    _nodes_by_depth: dict[int, list[Node]]
+    _input_layers: list[Layer]
+    _input_coordinates: list[tuple[Layer, int, int]]
+    _output_coordinates: list[tuple[Layer, int, int]]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, from the inputs to the outputs."""
+
+    def add_loss(self, losses: Any, inputs: Any = None) -> None:
+        """Collect losses: those of `inputs`, or of all calls."""
+
+    def add_update(self, updates: Any, inputs: Any = None) -> None:
+        """Collect updates: those of `inputs`, or of all calls."""
 
 
 @dataclass(frozen=True)

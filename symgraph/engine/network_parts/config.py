@@ -7,22 +7,18 @@ import json
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from symgraph.engine.base_layer import Layer
-from symgraph.engine.files.layer_config import deserialize
+from symgraph.engine.files.layer_config import deserialize, json_value
 from symgraph.engine.layer.node import Node, node_key
+from symgraph.engine.network_parts.map import Mapped
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.generic_utils import unpack_singleton
 
-if TYPE_CHECKING:
-    from symgraph.engine.network import Network
 
-
-def network_config(network: Network) -> dict[str, Any]:
+def network_config(network: Mapped) -> dict[str, Any]:
     """The configuration of a functional network: its layers, how they are joined, inputs and outputs."""
     kept = _kept_indices(network)
     layers = []
@@ -49,18 +45,18 @@ def network_config(network: Network) -> dict[str, Any]:
     return copy.deepcopy({**config, **frozen_config(network)})
 
 
-def frozen_config(network: Network) -> dict[str, Any]:
+def frozen_config(network: Mapped) -> dict[str, Any]:
     """What the configuration of a frozen network has further. Keras 2.2.4 passes over it."""
     return {} if network.trainable else {"trainable": False}
 
 
-def _all_layers(network: Network) -> list[Layer]:
+def _all_layers(network: Mapped) -> list[Layer]:
     """The layers, and before them those of inputs that no output depends on."""
     unused = [layer for layer in network._input_layers if layer not in network.layers]
     return [*dict.fromkeys(unused), *network.layers]
 
 
-def _kept_indices(network: Network) -> dict[str, int]:
+def _kept_indices(network: Mapped) -> dict[str, int]:
     """New numbers of the calls that belong to the network; a layer's other calls are left out."""
     kept = {node_key(layer.name, index): 0 for layer, index, _ in network._input_coordinates}
     for layer in network.layers:
@@ -96,17 +92,6 @@ def _call_config(layer: Layer, node: Node, kept: Mapping[str, int]) -> list[list
 
 def _ends(coordinates: Sequence[tuple[Layer, int, int]], kept: Mapping[str, int]) -> list[list[Any]]:
     return [[layer.name, kept[node_key(layer.name, index)], part] for layer, index, part in coordinates]
-
-
-def json_value(value: Any) -> Any:
-    """What JSON writes for numpy arrays, numpy scalars and classes. TypeError for anything else."""
-    if isinstance(value, np.ndarray):
-        return {"type": "ndarray", "value": value.tolist()}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, type):
-        return value.__name__
-    raise TypeError(f"Not JSON Serializable: {value!r}")
 
 
 def rebuild(
