@@ -324,7 +324,7 @@ class Model(GeneratorMethods):
         _warn_of_unknown_layers(self)
 
 
-def _warn_of_unknown_layers(model: Any) -> None:
+def _warn_of_unknown_layers(model: Model) -> None:
     """Tell of layers that a subclass calls and does not know, since they are in a list, say."""
     known = {id(weight) for weight in model.weights}
     strange = {
@@ -341,7 +341,7 @@ def _warn_of_unknown_layers(model: Any) -> None:
         )
 
 
-def _whole(model: Any, feed: Feed) -> list[Any]:
+def _whole(model: Model, feed: Feed) -> list[Any]:
     """What a function is fed with for all samples at once."""
     batches = training_arrays.Batches(joined(feed), model._feed_inputs)
     return batches.rows(0, batches.samples)
@@ -360,7 +360,7 @@ def _checked_batch_size(batch_size: int | None, steps: int | None, steps_name: s
 
 
 def _parts(
-    model: Any, feed: Feed, validation_data: Any, validation_split: float, batch_size: int | None
+    model: Model, feed: Feed, validation_data: Any, validation_split: float, batch_size: int | None
 ) -> tuple[list[Any], list[Any] | None]:
     """What to train on, and what to evaluate after each epoch."""
     if validation_data is not None:

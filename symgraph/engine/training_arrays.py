@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,6 +25,25 @@ Batch = tuple[int, list[Any]]
 
 Call = tuple[int, int, list[Any]]
 """Progress after a call of a test or predict function, the weight of its results, and what it is fed with."""
+
+
+class TrainedModel(Protocol):
+    """A compiled model as the loops see it."""
+
+    history: Any
+    train_function: Any
+    test_function: Any
+    output_names: list[str]
+    metrics_names: list[str]
+    stateful_metric_names: list[str]
+    stateful_metric_functions: list[Any]
+    _feed_inputs: list[Any]
+
+    def _make_train_function(self) -> None:
+        """Make the function, unless it is there."""
+
+    def _make_test_function(self) -> None:
+        """Make the function, unless it is there."""
 
 
 class Batches:
@@ -66,7 +85,7 @@ class Batches:
 
 
 def fit_loop(
-    model: Any,
+    model: TrainedModel,
     ins: Sequence[Any],
     val_ins: Sequence[Any] | None,
     batch_size: int | None,
@@ -133,7 +152,7 @@ def fit_loop(
 
 
 def run_epochs(
-    model: Any,
+    model: TrainedModel,
     batches: Callable[[], Iterator[Batch]],
     callbacks: cbks.CallbackList,
     epochs: Iterable[int],
@@ -184,7 +203,10 @@ def scalar(value: Any) -> Any:
 
 
 def prepare_callbacks(
-    model: Any, callbacks: Iterable[Any] | None, params: dict[str, Any], validation_data: Sequence[Any] | None
+    model: TrainedModel,
+    callbacks: Iterable[Any] | None,
+    params: dict[str, Any],
+    validation_data: Sequence[Any] | None,
 ) -> cbks.CallbackList:
     """The user's callbacks between those of every training: averages and progress first, history last."""
     stateful = model.stateful_metric_names
@@ -215,7 +237,7 @@ def checked_callbacks(callbacks: Any) -> list[Any]:
     return given
 
 
-def callback_model(model: Any) -> Any:
+def callback_model(model: object) -> Any:
     """The model that callbacks see: `callback_model` where somebody has set one."""
     return getattr(model, "callback_model", None) or model
 
@@ -264,7 +286,7 @@ def _epoch_of_batches(
 
 
 def _steps_or_batches(
-    model: Any, ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
+    model: TrainedModel, ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
 ) -> Iterator[Call]:
     if steps is not None:
         for step in range(steps):
@@ -283,7 +305,7 @@ def progress_bar(verbose: int, samples: int | None, steps: int | None) -> Callab
 
 
 def predict_loop(
-    model: Any,
+    model: TrainedModel,
     f: Function,
     ins: Sequence[Any],
     batch_size: int | None = 32,
@@ -342,7 +364,7 @@ def _fill(outs: Sequence[np.ndarray], values: Sequence[Any], rows: slice, names:
 
 
 def test_loop(
-    model: Any,
+    model: TrainedModel,
     f: Function,
     ins: Sequence[Any] | None,
     batch_size: int | None = None,
@@ -361,7 +383,9 @@ def test_loop(
     return average_outputs(model, f, calls, progress_bar(verbose, samples, steps))
 
 
-def average_outputs(model: Any, f: Function, calls: Iterable[Call], progress: Callable[[int], None]) -> Any:
+def average_outputs(
+    model: TrainedModel, f: Function, calls: Iterable[Call], progress: Callable[[int], None]
+) -> Any:
     """Loss and metrics over all calls of a test function, weighted; stateful metrics as they end.
 
     Returns

@@ -7,16 +7,17 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Set
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from symgraph.engine.data.feed import Feed, joined, standardized, standardized_pair, validation_part
+from symgraph.engine.data.feed import FedModel, Feed, joined, standardized, standardized_pair, validation_part
 from symgraph.engine.data.tables import is_table
 from symgraph.engine.training_arrays import (
     Batch,
     Batches,
     Call,
+    TrainedModel,
     average_outputs,
     callback_model,
     checked_callbacks,
@@ -32,6 +33,15 @@ from symgraph.utils.sequence import Sequence, count_batches
 from symgraph.utils.warn_user import warn_user
 
 _OUTPUT = "Output of generator should be a tuple `(x, y, sample_weight)` or `(x, y)`. Found: "
+
+
+class BatchedModel(FedModel, TrainedModel, Protocol):
+    """A model that is trained, evaluated and asked on batches that others make."""
+
+    predict_function: Any
+
+    def _make_predict_function(self) -> None:
+        """Make the function, unless it is there."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ def stream(data: Any, batches: int, workers: Workers, shuffle: bool = False) -> 
 
 
 def fit_generator(
-    model: Any,
+    model: BatchedModel,
     generator: Any,
     steps_per_epoch: float | None,
     epochs: range,
@@ -153,7 +163,9 @@ class _Epochs:
         Samples in the largest batch so far.
     """
 
-    def __init__(self, model: Any, source: Iterator[Any], steps: int, total: int, class_weight: Any) -> None:
+    def __init__(
+        self, model: BatchedModel, source: Iterator[Any], steps: int, total: int, class_weight: Any
+    ) -> None:
         self._model, self._source, self._class_weight = model, source, class_weight
         self._steps, self._total = steps, total
         self.largest = 0
@@ -172,7 +184,7 @@ class _Epochs:
             callback_model(self._model).stop_training = True
 
 
-def _validation_on_batches(model: Any, source: Iterator[Any], steps: int) -> Callable[[], list[Any]]:
+def _validation_on_batches(model: BatchedModel, source: Iterator[Any], steps: int) -> Callable[[], list[Any]]:
     def validate() -> list[Any]:
         calls = _calls(source, steps, lambda item: _pair(model, item), model, "validation_steps")
         return to_list(average_outputs(model, model.test_function, calls, progress_bar(0, None, steps)))
@@ -180,12 +192,12 @@ def _validation_on_batches(model: Any, source: Iterator[Any], steps: int) -> Cal
     return validate
 
 
-def _validation_on_arrays(model: Any, ins: list[Any], epochs: _Epochs) -> Callable[[], list[Any]]:
+def _validation_on_arrays(model: BatchedModel, ins: list[Any], epochs: _Epochs) -> Callable[[], list[Any]]:
     """Validation in batches as large as those of the training, some of which may be smaller."""
     return lambda: to_list(test_loop(model, model.test_function, ins, batch_size=epochs.largest))
 
 
-def _validation_arrays(model: Any, data: Any) -> list[Any]:
+def _validation_arrays(model: BatchedModel, data: Any) -> list[Any]:
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise ValueError(
             "`validation_data` should be a tuple `(val_x, val_y, val_sample_weight)` or `(val_x, val_y)`. "
@@ -195,7 +207,7 @@ def _validation_arrays(model: Any, data: Any) -> list[Any]:
 
 
 def evaluate_generator(
-    model: Any, generator: Any, steps: float | None, workers: Workers, verbose: int
+    model: BatchedModel, generator: Any, steps: float | None, workers: Workers, verbose: int
 ) -> Any:
     """Loss and metrics over batches; parameters as of `Model.evaluate_generator`.
 
@@ -211,7 +223,9 @@ def evaluate_generator(
         return average_outputs(model, model.test_function, calls, progress_bar(verbose, None, count))
 
 
-def predict_generator(model: Any, generator: Any, steps: float | None, workers: Workers, verbose: int) -> Any:
+def predict_generator(
+    model: BatchedModel, generator: Any, steps: float | None, workers: Workers, verbose: int
+) -> Any:
     """Outputs for batches; parameters as of `Model.predict_generator`.
 
     Returns
@@ -238,7 +252,7 @@ def _calls(
     source: Iterator[Any],
     steps: int,
     standardize: Callable[[Any], Feed],
-    model: Any,
+    model: BatchedModel,
     name: str = "steps",
 ) -> Iterator[Call]:
     done = 0
@@ -251,13 +265,13 @@ def _calls(
         _warn_of_end(name, steps)
 
 
-def _fed(model: Any, feed: Feed) -> Batch:
+def _fed(model: BatchedModel, feed: Feed) -> Batch:
     """Samples, and what a function is fed with. A batch without arrays, of the graph alone, counts as one."""
     batches = Batches(joined(feed), model._feed_inputs)
     return batches.samples or 1, batches.rows(0, batches.samples)
 
 
-def _pair(model: Any, item: Any, class_weight: Any = None) -> Feed:
+def _pair(model: BatchedModel, item: Any, class_weight: Any = None) -> Feed:
     """The checked form of a batch with targets. ValueError for anything but 2 or 3 things."""
     if not isinstance(item, tuple | list) or len(item) not in (2, 3):
         raise ValueError(_OUTPUT + _brief(item))
@@ -283,7 +297,9 @@ def _brief(item: Any) -> str:
     return f"array of shape {tuple(item.shape)}" if hasattr(item, "shape") else repr(item)[:200]
 
 
-def _built_by_first(model: Any, source: Iterator[Any], standardize: Callable[[Any], Feed]) -> Iterator[Any]:
+def _built_by_first(
+    model: BatchedModel, source: Iterator[Any], standardize: Callable[[Any], Feed]
+) -> Iterator[Any]:
     """The same batches; a model that has no shapes yet takes those of the first one."""
     if model.built and model.inputs and (model.optimizer is None or model._is_compiled):
         return source

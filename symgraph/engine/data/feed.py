@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,13 +33,47 @@ Feed = tuple[list[Any], list[Any], list[Any]]
 """Inputs, targets and sample weights; each a list of arrays of equal length."""
 
 
+class FedModel(Protocol):
+    """A model as data see it: what it is fed with once it is built and, for targets, compiled."""
+
+    name: str
+    built: bool
+    optimizer: Any
+    inputs: list[Any]
+    output_names: list[str]
+    _is_compiled: bool
+    _is_graph_network: bool
+    _feed_inputs: list[Any]
+    _feed_input_names: list[str]
+    _feed_input_shapes: list[Any]
+    _feed_output_names: list[str]
+    _feed_output_shapes: list[Any]
+    _feed_loss_fns: list[Any]
+    _feed_sample_weight_modes: list[Any]
+
+    @property
+    def stateful(self) -> bool:
+        """Whether a layer carries state from batch to batch."""
+
+    def _set_inputs(self, inputs: Any) -> None:
+        """Build for the shapes of the first data."""
+
+    def _compile_again(self) -> None:
+        """Compile with the arguments of before."""
+
+
 def joined(feed: Feed) -> list[Any]:
     """Inputs, targets and sample weights in one list, as a model's functions are fed with them."""
     return [array for part in feed for array in part]
 
 
 def standardized_pair(
-    model: Any, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, batch_size: int | None = None
+    model: FedModel,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Any = None,
+    batch_size: int | None = None,
 ) -> Feed:
     """`standardized` for training and evaluation: a model whose losses compare with targets needs some."""
     if model.built and model.inputs and not model._is_compiled:
@@ -56,7 +90,7 @@ def standardized_pair(
 
 
 def standardized(
-    model: Any,
+    model: FedModel,
     x: Any,
     y: Any = None,
     sample_weight: Any = None,
@@ -91,7 +125,7 @@ def standardized(
         return _standardized(model, x, y, sample_weight, class_weight, batch_size)
 
 
-def unbuilt_on_error(model: Any) -> AbstractContextManager[None]:
+def unbuilt_on_error(model: FedModel) -> AbstractContextManager[None]:
     """A block whose errors take the shapes that data gave to `model`, and its weights, away again."""
     if model.built and model.inputs:
         return nullcontext()
@@ -99,7 +133,7 @@ def unbuilt_on_error(model: Any) -> AbstractContextManager[None]:
 
 
 def _standardized(
-    model: Any, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: int | None
+    model: FedModel, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: int | None
 ) -> Feed:
     inputs = standardize_input_data(
         x,
@@ -124,7 +158,7 @@ def _standardized(
 
 
 def _standardized_targets(
-    model: Any, y: Any, sample_weight: Any, class_weight: Any
+    model: FedModel, y: Any, sample_weight: Any, class_weight: Any
 ) -> tuple[list[Any], list[Any]]:
     names, functions = model._feed_output_names, model._feed_loss_fns
     shapes = [
@@ -201,7 +235,7 @@ def _without_tables(x: Any) -> Any:
     return numbers(x, "") if is_table(x) or arrays else x
 
 
-def _build_for(model: Any, x: Any, compiling: bool) -> None:
+def _build_for(model: FedModel, x: Any, compiling: bool) -> None:
     """Give a model without input shape the shapes of the first data, and compile it if that was asked for."""
     if not model.built or not model.inputs:
         x = _without_tables(x)
@@ -216,7 +250,7 @@ def _build_for(model: Any, x: Any, compiling: bool) -> None:
         model._compile_again()
 
 
-def validation_part(model: Any, validation_data: Any, batch_size: int | None) -> Feed:
+def validation_part(model: FedModel, validation_data: Any, batch_size: int | None) -> Feed:
     """The checked form of `validation_data`: (x, y) or (x, y, sample_weight)."""
     if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
         got = (

@@ -10,7 +10,7 @@ from symgraph.engine.base_layer import Layer, uses_learning_phase
 from symgraph.engine.layer.node import Node
 from symgraph.engine.layer.rollback import NamedErrors
 from symgraph.engine.layer.shapes import Shape, merged_shape
-from symgraph.engine.network_parts.map import Mapped
+from symgraph.engine.network_parts.map import MappedNetwork
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import has_arg, to_list, unpack_singleton
@@ -20,7 +20,7 @@ Computed = dict[int, tuple[Tensor, Tensor | None]]
 
 
 def run_network(
-    network: Mapped, inputs: Sequence[Tensor], masks: Sequence[Tensor | None]
+    network: MappedNetwork, inputs: Sequence[Tensor], masks: Sequence[Tensor | None]
 ) -> tuple[list[Tensor], list[Tensor | None]]:
     """Call all layers on new inputs, and hand their losses and updates to the network.
 
@@ -41,7 +41,7 @@ def run_network(
     return [x for x, _ in results], [mask for _, mask in results]
 
 
-def _known(computed: Computed, x: Tensor, network: Mapped) -> tuple[Tensor, Tensor | None]:
+def _known(computed: Computed, x: Tensor, network: MappedNetwork) -> tuple[Tensor, Tensor | None]:
     if id(x) not in computed:
         raise ValueError(
             f"model {network.name}: {x!r} is not computed from the inputs by the layers of the model; were "
@@ -50,7 +50,7 @@ def _known(computed: Computed, x: Tensor, network: Mapped) -> tuple[Tensor, Tens
     return computed[id(x)]
 
 
-def _in_order(network: Mapped) -> list[Node]:
+def _in_order(network: MappedNetwork) -> list[Node]:
     return [
         node
         for depth in sorted(network._nodes_by_depth, reverse=True)
@@ -58,7 +58,7 @@ def _in_order(network: Mapped) -> list[Node]:
     ]
 
 
-def _run_node(network: Mapped, node: Node, computed: Computed, inputs: Sequence[Tensor]) -> None:
+def _run_node(network: MappedNetwork, node: Node, computed: Computed, inputs: Sequence[Tensor]) -> None:
     layer = node.outbound_layer
     found = [_known(computed, x, network) for x in node.input_tensors]
     tensors, masks = [x for x, _ in found], [mask for _, mask in found]
@@ -83,7 +83,7 @@ def _run_node(network: Mapped, node: Node, computed: Computed, inputs: Sequence[
     )
 
 
-def _hand_on(network: Mapped, layer: Layer, tensors: list[Tensor], inputs: Sequence[Tensor]) -> None:
+def _hand_on(network: MappedNetwork, layer: Layer, tensors: list[Tensor], inputs: Sequence[Tensor]) -> None:
     """Make the layer's losses and updates those of the network, for whoever called it."""
     network.add_update(list(layer.get_updates_for(tensors)), list(inputs))
     network.add_update(list(layer.get_updates_for(None)), None)
@@ -101,7 +101,7 @@ def _note(layer: Layer, tensors: list[Tensor], outputs: Sequence[Tensor]) -> Non
             x._uses_learning_phase = learning or uses_learning_phase(x)
 
 
-def compute_shapes(network: Mapped, input_shapes: Sequence[Any]) -> list[Shape]:
+def compute_shapes(network: MappedNetwork, input_shapes: Sequence[Any]) -> list[Shape]:
     """The shapes of the outputs for inputs of these shapes; no graph is written."""
     shapes: dict[int, Any] = {}
     for x, shape in zip(network.inputs, input_shapes, strict=True):

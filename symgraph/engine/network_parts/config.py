@@ -12,13 +12,13 @@ from typing import Any
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.files.layer_config import deserialize, json_value
 from symgraph.engine.layer.node import Node, node_key
-from symgraph.engine.network_parts.map import Mapped
+from symgraph.engine.network_parts.map import MappedNetwork
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.generic_utils import unpack_singleton
 
 
-def network_config(network: Mapped) -> dict[str, Any]:
+def network_config(network: MappedNetwork) -> dict[str, Any]:
     """The configuration of a functional network: its layers, how they are joined, inputs and outputs."""
     kept = _kept_indices(network)
     layers = []
@@ -45,18 +45,18 @@ def network_config(network: Mapped) -> dict[str, Any]:
     return copy.deepcopy({**config, **frozen_config(network)})
 
 
-def frozen_config(network: Mapped) -> dict[str, Any]:
+def frozen_config(network: MappedNetwork) -> dict[str, Any]:
     """What the configuration of a frozen network has further. Keras 2.2.4 passes over it."""
     return {} if network.trainable else {"trainable": False}
 
 
-def _all_layers(network: Mapped) -> list[Layer]:
+def _all_layers(network: MappedNetwork) -> list[Layer]:
     """The layers, and before them those of inputs that no output depends on."""
     unused = [layer for layer in network._input_layers if layer not in network.layers]
     return [*dict.fromkeys(unused), *network.layers]
 
 
-def _kept_indices(network: Mapped) -> dict[str, int]:
+def _kept_indices(network: MappedNetwork) -> dict[str, int]:
     """New numbers of the calls that belong to the network; a layer's other calls are left out."""
     kept = {node_key(layer.name, index): 0 for layer, index, _ in network._input_coordinates}
     for layer in network.layers:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, SupportsIndex
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.input_layer import InputLayer
 from symgraph.engine.layer.node import node_key
-from symgraph.engine.network_parts.map import Mapped
+from symgraph.engine.network_parts.map import MappedNetwork
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.generic_utils import to_list
 
@@ -87,7 +87,7 @@ class LayerList(list[Layer]):
         return self
 
 
-def outputs_for(network: Mapped, before: list[Layer], after: list[Layer]) -> list[Tensor]:
+def outputs_for(network: MappedNetwork, before: list[Layer], after: list[Layer]) -> list[Tensor]:
     """The outputs of a functional network whose list of layers is cut, or goes on, at its end.
 
     What a layer that is gone gave is replaced by what it read; layers on top are called on the outputs.
@@ -113,7 +113,7 @@ def outputs_for(network: Mapped, before: list[Layer], after: list[Layer]) -> lis
     return outputs
 
 
-def _without(network: Mapped, layer: Layer, outputs: list[Tensor]) -> list[Tensor]:
+def _without(network: MappedNetwork, layer: Layer, outputs: list[Tensor]) -> list[Tensor]:
     """`outputs` with what `layer` read in the place of what it gave."""
     read: list[Tensor] = []
     for x in outputs:
@@ -128,7 +128,7 @@ def _without(network: Mapped, layer: Layer, outputs: list[Tensor]) -> list[Tenso
     return list(dict.fromkeys(read))
 
 
-def _makers(network: Mapped, tensors: list[Tensor]) -> set[Layer]:
+def _makers(network: MappedNetwork, tensors: list[Tensor]) -> set[Layer]:
     """The layers of the network that `tensors` are computed by."""
     found: set[Layer] = set()
     stack, seen = list(tensors), set()

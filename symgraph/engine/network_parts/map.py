@@ -12,7 +12,7 @@ from symgraph.engine.layer.node import Node, keras_history, node_key
 from symgraph.graph.tensor import Tensor
 
 
-class Mapped(Protocol):
+class MappedNetwork(Protocol):
     """A network that knows its map: see `Network`."""
 
     name: str

@@ -41,6 +41,11 @@ class CompiledNetwork(Network):
     train_function: Any
     test_function: Any
     predict_function: Any
+    history: Any
+
+    def _set_inputs(self, inputs: Any) -> None:
+        """Build for the shapes of the first data."""
+        raise NotImplementedError
 
     def compile(
         self,

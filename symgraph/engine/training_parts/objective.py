@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -54,8 +54,19 @@ class _Output:
     several: bool
 
 
+class NetworkEnds(Protocol):
+    """A network as its objective sees it: its ends, and the losses of its layers."""
+
+    outputs: list[Any]
+    output_names: list[str]
+
+    @property
+    def losses(self) -> list[Any]:
+        """Losses of all layers."""
+
+
 def build_objective(
-    model: Any,
+    model: NetworkEnds,
     loss: Any,
     metric_names: Any = None,
     loss_weights: Any = None,

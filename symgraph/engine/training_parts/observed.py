@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.observe.taps import Callback
 
 
+class ObservedModel(Protocol):
+    """A compiled model as observers see it."""
+
+    profile: Any
+    train_function: Any
+
+
 @contextmanager
-def profiled(model: Any, profile: Any) -> Iterator[None]:
+def profiled(model: ObservedModel, profile: Any) -> Iterator[None]:
     """Time what runs in the body, if that is wanted; `model.profile` has the times then.
 
     Parameters
@@ -34,7 +41,7 @@ def profiled(model: Any, profile: Any) -> Iterator[None]:
 
 
 @contextmanager
-def observed(model: Any, profile: Any, taps: Mapping[str, Callback] | None) -> Iterator[None]:
+def observed(model: ObservedModel, profile: Any, taps: Mapping[str, Callback] | None) -> Iterator[None]:
     """`profiled`, with taps on the model's train function, which exists by then.
 
     Raises
