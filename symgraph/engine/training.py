@@ -11,6 +11,7 @@ from symgraph.callbacks import History
 from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.observe.taps import Callback
 from symgraph.engine import training_arrays
+from symgraph.engine.data.checks import check_epochs
 from symgraph.engine.data.feed import (
     Feed,
     joined,
@@ -25,7 +26,6 @@ from symgraph.engine.training_arrays import scalar
 from symgraph.engine.training_generator import makes_batches
 from symgraph.engine.training_parts.generator_methods import GeneratorMethods
 from symgraph.engine.training_parts.observed import observed, profiled
-from symgraph.engine.training_utils import check_epochs
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological
 from symgraph.inspection.text.checks import CheckReport

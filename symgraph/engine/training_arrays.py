@@ -9,13 +9,13 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import callbacks as cbks
-from symgraph.engine.training_utils import (
+from symgraph.engine.data.checks import (
     batch_shuffle,
     check_num_samples,
-    is_dataset,
-    is_sparse_matrix,
     make_batches,
 )
+from symgraph.engine.data.tables import is_dataset
+from symgraph.graph.sparse import is_sparse_matrix
 from symgraph.utils.generic_utils import Progbar, unpack_singleton
 
 Function = Callable[[list[Any]], Sequence[Any]]

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from symgraph import backend as K
 from symgraph import losses
+from symgraph.engine.data.checks import check_class_labels
 from symgraph.engine.training_arrays import Batches
 from symgraph.engine.training_utils import (
     batch_shuffle,
     check_array_length_consistency,
-    check_class_labels,
     check_loss_and_target_compatibility,
     check_num_samples,
     collect_metrics,

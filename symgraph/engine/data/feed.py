@@ -10,22 +10,23 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import losses
-from symgraph.engine.data.rows import in_parts
-from symgraph.engine.data.tables import is_table, numbers
-from symgraph.engine.layer.rollback import unchanged_on_error
-from symgraph.engine.training_parts.objective import is_library_loss
-from symgraph.engine.training_utils import (
+from symgraph.engine.data.checks import (
     check_array_length_consistency,
     check_class_labels,
     check_loss_and_target_compatibility,
     check_not_empty,
-    is_dataset,
-    is_sparse_matrix,
-    standardize_class_weights,
     standardize_input_data,
+)
+from symgraph.engine.data.rows import in_parts
+from symgraph.engine.data.sample_weights import (
+    standardize_class_weights,
     standardize_sample_weights,
     standardize_weights,
 )
+from symgraph.engine.data.tables import is_dataset, is_table, numbers
+from symgraph.engine.layer.rollback import unchanged_on_error
+from symgraph.engine.training_parts.objective import is_library_loss
+from symgraph.graph.sparse import is_sparse_matrix
 
 NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
 

@@ -9,11 +9,11 @@ from typing import Any
 from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.observe.taps import Callback
 from symgraph.engine import training_generator
+from symgraph.engine.data.checks import check_epochs
 from symgraph.engine.data.feed import NOT_COMPILED
 from symgraph.engine.training_generator import Workers
 from symgraph.engine.training_parts.compiled_network import CompiledNetwork
 from symgraph.engine.training_parts.observed import observed, profiled
-from symgraph.engine.training_utils import check_epochs
 from symgraph.utils.old_arguments import Keywords, Positional, old_arguments
 
 
