@@ -10,7 +10,6 @@ from symgraph import backend as K
 from symgraph.callbacks import History
 from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.observe.taps import Callback
-from symgraph.engine import training_arrays
 from symgraph.engine.data.checks import check_epochs
 from symgraph.engine.data.feed import (
     Feed,
@@ -22,9 +21,10 @@ from symgraph.engine.data.feed import (
     validation_part,
 )
 from symgraph.engine.layer.rollback import unchanged_on_error
-from symgraph.engine.training_arrays import scalar
-from symgraph.engine.training_generator import makes_batches
+from symgraph.engine.training_parts import loops
 from symgraph.engine.training_parts.generator_methods import GeneratorMethods
+from symgraph.engine.training_parts.generators import makes_batches
+from symgraph.engine.training_parts.loops import scalar
 from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological
@@ -161,7 +161,7 @@ class Model(GeneratorMethods):
         numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps)
         self._make_train_function()
         with observed(self, profile, taps):
-            history = training_arrays.fit_loop(
+            history = loops.fit_loop(
                 self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps
             )
         if profile is not False:
@@ -216,7 +216,7 @@ class Model(GeneratorMethods):
         feed = standardized_pair(self, x, y, sample_weight, batch_size=batch_size)
         self._make_test_function()
         with profiled(self, profile):
-            return training_arrays.test_loop(
+            return loops.test_loop(
                 self, self.test_function, joined(feed), batch_size=batch_size, verbose=verbose, steps=steps
             )
 
@@ -266,7 +266,7 @@ class Model(GeneratorMethods):
                 )
         self._make_predict_function()
         with profiled(self, profile):
-            return training_arrays.predict_loop(
+            return loops.predict_loop(
                 self, self.predict_function, inputs, batch_size=batch_size, verbose=verbose, steps=steps
             )
 
@@ -343,7 +343,7 @@ def _warn_of_unknown_layers(model: Model) -> None:
 
 def _whole(model: Model, feed: Feed) -> list[Any]:
     """What a function is fed with for all samples at once."""
-    batches = training_arrays.Batches(joined(feed), model._feed_inputs)
+    batches = loops.Batches(joined(feed), model._feed_inputs)
     return batches.rows(0, batches.samples)
 
 

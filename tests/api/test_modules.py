@@ -46,12 +46,36 @@ MODULES = {
     "engine.topology": "Layer InputSpec Input InputLayer",
 }
 
+# Modules of Keras' engine, and what they have.
+ENGINE = {
+    "base_layer": "Layer InputSpec Node",
+    "input_layer": "Input InputLayer",
+    "network": "Network get_source_inputs",
+    "saving": "save_model load_model model_from_config model_from_json model_from_yaml",
+    "sequential": "Sequential",
+    "training": "Model",
+    "training_arrays": "fit_loop predict_loop test_loop",
+    "training_generator": "fit_generator evaluate_generator predict_generator",
+    "training_utils": """
+        standardize_single_array standardize_input_data standardize_sample_or_class_weights
+        standardize_class_weights standardize_sample_weights check_array_length_consistency
+        check_loss_and_target_compatibility collect_metrics batch_shuffle make_batches
+        weighted_masked_objective standardize_weights check_num_samples
+    """,
+}
+
 
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_of_keras(module: str) -> None:
     found = importlib.import_module(f"symgraph.{module}")
     for name in MODULES[module].split():
         assert getattr(found, name) is getattr(layers, name)
+
+
+@pytest.mark.parametrize("module", ENGINE)
+def test_modules_of_the_engine(module: str) -> None:
+    found = importlib.import_module(f"symgraph.engine.{module}")
+    assert [name for name in ENGINE[module].split() if not callable(getattr(found, name, None))] == []
 
 
 def test_modules_of_older_versions() -> None:

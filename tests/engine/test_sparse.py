@@ -6,7 +6,7 @@ import scipy.sparse
 
 from symgraph import backend as K
 from symgraph import models
-from symgraph.engine.training_arrays import Batches
+from symgraph.engine.training_parts.loops import Batches
 from symgraph.layers import Activation, Concatenate, Dense, Dropout, Input, InputLayer, Lambda
 from symgraph.models import Model, Sequential, clone_model, load_model, model_from_json
 

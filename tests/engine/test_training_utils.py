@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from symgraph import backend as K
 from symgraph import losses
 from symgraph.engine.data.checks import check_class_labels
-from symgraph.engine.training_arrays import Batches
+from symgraph.engine.training_parts.loops import Batches
 from symgraph.engine.training_utils import (
     batch_shuffle,
     check_array_length_consistency,

@@ -1,1 +1,1 @@
-"""Users' data: tables, rows that need not fit into memory, sample weights, and what functions are fed."""
+"""Users' data: tables, rows that need not fit into memory, checks, sample weights, what functions get."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.observe.taps import Callback
-from symgraph.engine import training_generator
 from symgraph.engine.data.checks import check_epochs
 from symgraph.engine.data.feed import NOT_COMPILED
-from symgraph.engine.training_generator import Workers
+from symgraph.engine.training_parts import generators
 from symgraph.engine.training_parts.compiled_network import CompiledNetwork
+from symgraph.engine.training_parts.generators import Workers
 from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.utils.old_arguments import Keywords, Positional, old_arguments
 
@@ -113,7 +113,7 @@ class GeneratorMethods(CompiledNetwork):
         """
         self._check_compiled()
         check_epochs(epochs, initial_epoch)
-        history = training_generator.fit_generator(
+        history = generators.fit_generator(
             self,
             generator,
             steps_per_epoch,
@@ -163,7 +163,7 @@ class GeneratorMethods(CompiledNetwork):
         self._check_compiled()
         made_by = Workers(workers, max_queue_size, use_multiprocessing)
         with profiled(self, profile):
-            return training_generator.evaluate_generator(self, generator, steps, made_by, verbose)
+            return generators.evaluate_generator(self, generator, steps, made_by, verbose)
 
     @_generator_method
     def predict_generator(
@@ -192,7 +192,7 @@ class GeneratorMethods(CompiledNetwork):
         """
         made_by = Workers(workers, max_queue_size, use_multiprocessing)
         with profiled(self, profile):
-            return training_generator.predict_generator(self, generator, steps, made_by, verbose)
+            return generators.predict_generator(self, generator, steps, made_by, verbose)
 
     def _check_compiled(self) -> None:
         if self.optimizer is None:

@@ -1,0 +1,345 @@
+"""The loops of `fit_generator`, `evaluate_generator` and `predict_generator`: batches come ready made."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Set
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from symgraph.engine.data.feed import FedModel, Feed, joined, standardized, standardized_pair, validation_part
+from symgraph.engine.data.tables import is_table
+from symgraph.engine.training_parts.loops import (
+    Batch,
+    Batches,
+    Call,
+    TrainedModel,
+    average_outputs,
+    callback_model,
+    checked_callbacks,
+    join_outputs,
+    prepare_callbacks,
+    progress_bar,
+    run_epochs,
+    test_loop,
+)
+from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer
+from symgraph.utils.generic_utils import to_list
+from symgraph.utils.sequence import Sequence, count_batches
+from symgraph.utils.warn_user import warn_user
+
+_OUTPUT = "Output of generator should be a tuple `(x, y, sample_weight)` or `(x, y)`. Found: "
+
+
+class BatchedModel(FedModel, TrainedModel, Protocol):
+    """A model that is trained, evaluated and asked on batches that others make."""
+
+    predict_function: Any
+
+    def _make_predict_function(self) -> None:
+        """Make the function, unless it is there."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who makes batches, and how many of them ahead; as `Model.fit_generator` takes it."""
+
+    workers: int = 1
+    max_queue_size: int = 10
+    use_multiprocessing: bool = False
+
+
+def makes_batches(x: Any) -> bool:
+    """Whether `x` gives ready batches: a `Sequence`, a generator or another iterator, or a loader."""
+    return isinstance(x, Sequence) or hasattr(x, "__next__") or is_loader(x)
+
+
+def is_loader(x: Any) -> bool:
+    """Whether `x` knows its length and is gone through pass by pass, but has no places: PyTorch's DataLoader.
+
+    Containers and what numpy takes for an array are none.
+    """
+    passes = hasattr(x, "__iter__") and hasattr(x, "__len__") and not hasattr(x, "__getitem__")
+    return passes and not (
+        isinstance(x, Set | Mapping | MappingView | type) or hasattr(x, "shape") or is_table(x)
+    )
+
+
+def _passes(loader: Any, batches: int | None) -> Iterator[Any]:
+    """Pass after pass over a loader, of so many batches each; the last one is the first that has fewer."""
+    done = batches
+    while done == batches or (batches is None and done):
+        done = 0
+        for done, item in enumerate(itertools.islice(loader, batches), 1):  # noqa: B007 the loop reads it
+            yield item
+
+
+@contextmanager
+def stream(data: Any, batches: int, workers: Workers, shuffle: bool = False) -> Iterator[Iterator[Any]]:
+    """So many batches of a Sequence or a generator; all threads and processes end with the block."""
+    made = workers.use_multiprocessing
+    if is_loader(data):
+        data = _passes(data, len(data) or None)
+    enqueuer = (
+        OrderedEnqueuer(data, made, shuffle) if isinstance(data, Sequence) else GeneratorEnqueuer(data, made)
+    )
+    try:
+        enqueuer.start(workers.workers, workers.max_queue_size, batches)
+        yield enqueuer.get()
+    finally:
+        enqueuer.stop()
+
+
+def fit_generator(
+    model: BatchedModel,
+    generator: Any,
+    steps_per_epoch: float | None,
+    epochs: range,
+    verbose: int,
+    callbacks: Iterable[Any] | None,
+    validation_data: Any,
+    validation_steps: float | None,
+    class_weight: Any,
+    workers: Workers,
+    shuffle: bool,
+    observe: Callable[[], AbstractContextManager[None]],
+) -> Any:
+    """Train on the batches of a generator or a Sequence.
+
+    Parameters
+    ----------
+    epochs : range
+        The numbers of the epochs.
+    observe : callable
+        Makes the context that the model's train function, which exists by then, runs in.
+    generator, steps_per_epoch, verbose, callbacks, validation_data, validation_steps, class_weight, shuffle
+        As `Model.fit_generator` takes them.
+
+    Returns
+    -------
+    History
+    """
+    callbacks = checked_callbacks(callbacks)
+    steps = _steps(generator, steps_per_epoch, "steps_per_epoch")
+    total = steps * len(epochs)
+    with ExitStack() as stack:
+        source = stack.enter_context(stream(generator, total, workers, shuffle))
+        source = _built_by_first(model, source, lambda item: _pair(model, item, class_weight))
+        model._make_train_function()
+        batches = _Epochs(model, source, steps, total, class_weight)
+        val_ins, validate = None, None
+        if validation_data is not None:
+            model._make_test_function()
+            if makes_batches(validation_data):
+                count = _steps(validation_data, validation_steps, "validation_steps")
+                val_source = stack.enter_context(stream(validation_data, count * len(epochs), workers))
+                validate = _validation_on_batches(model, val_source, count)
+            else:
+                val_ins = _validation_arrays(model, validation_data)
+                validate = _validation_on_arrays(model, val_ins, batches)
+        labels = list(model.metrics_names)
+        params = {
+            "epochs": epochs.stop,
+            "steps": steps,
+            "verbose": verbose,
+            "do_validation": validate is not None,
+            "metrics": labels + [f"val_{label}" for label in labels],
+        }
+        callback_list = prepare_callbacks(model, callbacks, params, val_ins)
+        stack.enter_context(observe())
+        return run_epochs(model, batches, callback_list, epochs, validate)
+
+
+class _Epochs:
+    """Cuts batches into epochs of `steps`; called at the beginning of each.
+
+    Attributes
+    ----------
+    largest : int
+        Samples in the largest batch so far.
+    """
+
+    def __init__(
+        self, model: BatchedModel, source: Iterator[Any], steps: int, total: int, class_weight: Any
+    ) -> None:
+        self._model, self._source, self._class_weight = model, source, class_weight
+        self._steps, self._total = steps, total
+        self.largest = 0
+
+    def __call__(self) -> Iterator[Batch]:
+        done = 0
+        for item in itertools.islice(self._source, self._steps):
+            size, ins = _fed(self._model, _pair(self._model, item, self._class_weight))
+            self.largest = max(self.largest, size)
+            done += 1
+            yield size, ins
+        if not self.largest:
+            raise _no_batches("steps_per_epoch")
+        if done < self._steps:
+            _warn_of_end("steps_per_epoch * epochs", self._total)
+            callback_model(self._model).stop_training = True
+
+
+def _validation_on_batches(model: BatchedModel, source: Iterator[Any], steps: int) -> Callable[[], list[Any]]:
+    def validate() -> list[Any]:
+        calls = _calls(source, steps, lambda item: _pair(model, item), model, "validation_steps")
+        return to_list(average_outputs(model, model.test_function, calls, progress_bar(0, None, steps)))
+
+    return validate
+
+
+def _validation_on_arrays(model: BatchedModel, ins: list[Any], epochs: _Epochs) -> Callable[[], list[Any]]:
+    """Validation in batches as large as those of the training, some of which may be smaller."""
+    return lambda: to_list(test_loop(model, model.test_function, ins, batch_size=epochs.largest))
+
+
+def _validation_arrays(model: BatchedModel, data: Any) -> list[Any]:
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise ValueError(
+            "`validation_data` should be a tuple `(val_x, val_y, val_sample_weight)` or `(val_x, val_y)`. "
+            f"Found: {_brief(data)}"
+        )
+    return joined(validation_part(model, data, None))
+
+
+def evaluate_generator(
+    model: BatchedModel, generator: Any, steps: float | None, workers: Workers, verbose: int
+) -> Any:
+    """Loss and metrics over batches; parameters as of `Model.evaluate_generator`.
+
+    Returns
+    -------
+    np.float64 or list of np.float64
+    """
+    count = _steps(generator, steps, "steps")
+    with stream(generator, count, workers) as source:
+        source = _built_by_first(model, source, lambda item: _pair(model, item))
+        model._make_test_function()
+        calls = _calls(source, count, lambda item: _pair(model, item), model)
+        return average_outputs(model, model.test_function, calls, progress_bar(verbose, None, count))
+
+
+def predict_generator(
+    model: BatchedModel, generator: Any, steps: float | None, workers: Workers, verbose: int
+) -> Any:
+    """Outputs for batches; parameters as of `Model.predict_generator`.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        One for each output.
+    """
+    count = _steps(generator, steps, "steps")
+    several = len(model.inputs or ()) > 1
+
+    def inputs(item: Any) -> Feed:
+        # PyTorch's loaders put inputs and targets into a list.
+        paired = is_loader(generator) and isinstance(item, list) and len(item) > 1 and not several
+        return standardized(model, _inputs(tuple(item) if paired else item))
+
+    with stream(generator, count, workers) as source:
+        source = _built_by_first(model, source, inputs)
+        model._make_predict_function()
+        calls = _calls(source, count, inputs, model)
+        return join_outputs(model.predict_function, calls, progress_bar(verbose, None, count))
+
+
+def _calls(
+    source: Iterator[Any],
+    steps: int,
+    standardize: Callable[[Any], Feed],
+    model: BatchedModel,
+    name: str = "steps",
+) -> Iterator[Call]:
+    done = 0
+    for done, item in enumerate(itertools.islice(source, steps), 1):
+        size, ins = _fed(model, standardize(item))
+        yield done, size, ins
+    if not done:
+        raise _no_batches(name)
+    if done < steps:
+        _warn_of_end(name, steps)
+
+
+def _fed(model: BatchedModel, feed: Feed) -> Batch:
+    """Samples, and what a function is fed with. A batch without arrays, of the graph alone, counts as one."""
+    batches = Batches(joined(feed), model._feed_inputs)
+    return batches.samples or 1, batches.rows(0, batches.samples)
+
+
+def _pair(model: BatchedModel, item: Any, class_weight: Any = None) -> Feed:
+    """The checked form of a batch with targets. ValueError for anything but 2 or 3 things."""
+    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+        raise ValueError(_OUTPUT + _brief(item))
+    x, y, *weights = item
+    return standardized_pair(model, x, y, weights[0] if weights else None, class_weight)
+
+
+def _inputs(item: Any) -> Any:
+    """The inputs of a batch: all of it, but for a tuple of what training needs."""
+    if not isinstance(item, tuple):
+        return item
+    if len(item) not in (1, 2, 3):
+        raise ValueError(_OUTPUT + _brief(item))
+    return item[0]
+
+
+def _brief(item: Any) -> str:
+    if isinstance(item, dict):
+        return f"{{{', '.join(f'{key!r}: {_brief(item[key])}' for key in list(item)[:10])}}}"
+    if isinstance(item, tuple | list):
+        inside = ", ".join(_brief(part) for part in item[:10]) + "," * (len(item) == 1)
+        return f"({inside})" if isinstance(item, tuple) else f"[{inside.removesuffix(',')}]"
+    return f"array of shape {tuple(item.shape)}" if hasattr(item, "shape") else repr(item)[:200]
+
+
+def _built_by_first(
+    model: BatchedModel, source: Iterator[Any], standardize: Callable[[Any], Feed]
+) -> Iterator[Any]:
+    """The same batches; a model that has no shapes yet takes those of the first one."""
+    if model.built and model.inputs and (model.optimizer is None or model._is_compiled):
+        return source
+    for first in source:
+        standardize(first)
+        return itertools.chain([first], source)
+    raise ValueError(f"The generator gave no batches to build {model.name} with.")
+
+
+def _steps(data: Any, steps: Any, name: str) -> int:
+    """How many batches there are to be: as asked for (a part of one counts as one), or all of a Sequence."""
+    if not makes_batches(data):
+        got = type(data).__name__
+        if isinstance(data, type):
+            got = f"the class {data.__name__}; make an object of it"
+        elif callable(data):
+            got += "; call the function, which returns one"
+        raise TypeError(f"Expected a generator or a `symgraph.utils.Sequence`, got {got}")
+    if steps is None and isinstance(data, Sequence):
+        steps = count_batches(data)
+    if steps is None and is_loader(data):
+        steps = len(data)
+    if steps is None:
+        raise ValueError(
+            f"`{name}=None` is only valid for a generator based on the `symgraph.utils.Sequence` class. "
+            f"Please specify `{name}` or use the `symgraph.utils.Sequence` class."
+        )
+    if isinstance(steps, bool) or not isinstance(steps, int | float | np.number) or not math.isfinite(steps):
+        raise TypeError(f"`{name}` should be a number of batches, got {steps!r}")
+    if steps <= 0:
+        raise ValueError(f"`{name}` should be at least 1, got {steps}")
+    return math.ceil(steps)
+
+
+def _no_batches(name: str) -> ValueError:
+    return ValueError(f"The generator gave no batches for `{name}`. (Those that are None do not count.)")
+
+
+def _warn_of_end(what: str, batches: int) -> None:
+    warn_user(
+        "Your generator ran out of data; interrupting here. Make sure that your generator can generate at "
+        f"least `{what}` batches (in this case, {batches} batches)."
+    )

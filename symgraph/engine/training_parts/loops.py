@@ -1,0 +1,406 @@
+"""The loops of `fit`, `evaluate` and `predict`: cut a batch, call a compiled function, tell the callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from symgraph import backend as K
+from symgraph import callbacks as cbks
+from symgraph.engine.data.checks import (
+    batch_shuffle,
+    check_num_samples,
+    make_batches,
+)
+from symgraph.engine.data.tables import is_dataset
+from symgraph.graph.sparse import is_sparse_matrix
+from symgraph.utils.generic_utils import Progbar, unpack_singleton
+
+Function = Callable[[list[Any]], Sequence[Any]]
+Batch = tuple[int, list[Any]]
+"""What `logs['size']` says, and the arrays that a function is fed with."""
+
+
+Call = tuple[int, int, list[Any]]
+"""Progress after a call of a test or predict function, the weight of its results, and what it is fed with."""
+
+
+class TrainedModel(Protocol):
+    """A compiled model as the loops see it."""
+
+    history: Any
+    train_function: Any
+    test_function: Any
+    output_names: list[str]
+    metrics_names: list[str]
+    stateful_metric_names: list[str]
+    stateful_metric_functions: list[Any]
+    _feed_inputs: list[Any]
+
+    def _make_train_function(self) -> None:
+        """Make the function, unless it is there."""
+
+    def _make_test_function(self) -> None:
+        """Make the function, unless it is there."""
+
+
+class Batches:
+    """Rows of several arrays at a time.
+
+    Rows in order are views of numpy arrays. Rows out of order are gathered into memory that the next call of
+    `take` uses again: they are read before that, or copied. Rows of a file are read. Sparse rows are made
+    dense, but for those of the first arrays where the `inputs` of the same numbers are sparse tensors.
+    """
+
+    def __init__(self, arrays: Sequence[Any], inputs: Sequence[Any] = ()) -> None:
+        self._arrays = [x.tocsr() if is_sparse_matrix(x) else x for x in arrays]
+        self._sparse = {i for i, tensor in enumerate(inputs) if K.is_sparse(tensor)}
+        self._gathered: list[np.ndarray | None] = [None for _ in arrays]
+        self.samples = int(arrays[0].shape[0]) if arrays else 0
+
+    def rows(self, start: int, stop: int) -> list[Any]:
+        """Rows `start` to `stop` of each array."""
+        return [self._as_fed(i, x[start:stop]) for i, x in enumerate(self._arrays)]
+
+    def take(self, rows: np.ndarray) -> list[Any]:
+        """The rows of these numbers, each of them in range, of each array."""
+        return [self._take(i, x, rows) for i, x in enumerate(self._arrays)]
+
+    def _take(self, index: int, x: Any, rows: np.ndarray) -> Any:
+        # `take` would first copy the whole of an array that is not contiguous.
+        if not isinstance(x, np.ndarray) or not x.flags.c_contiguous:
+            return self._as_fed(index, x[rows])
+        memory = self._gathered[index]
+        if memory is None or len(memory) < len(rows):
+            memory = self._gathered[index] = np.empty((len(rows), *x.shape[1:]), x.dtype)
+        # The mode "raise" goes through a buffer of its own; the numbers are known to be in range.
+        return x.take(rows, axis=0, out=memory[: len(rows)], mode="clip")
+
+    def _as_fed(self, index: int, rows: Any) -> Any:
+        if isinstance(rows, np.ndarray) or index in self._sparse:
+            return rows
+        return rows.toarray() if is_sparse_matrix(rows) else np.asarray(rows)
+
+
+def fit_loop(
+    model: TrainedModel,
+    ins: Sequence[Any],
+    val_ins: Sequence[Any] | None,
+    batch_size: int | None,
+    epochs: range,
+    verbose: int,
+    callbacks: Iterable[Any] | None,
+    shuffle: bool | str,
+    steps_per_epoch: int | None,
+    validation_steps: int | None,
+) -> Any:
+    """Train on arrays, or on data of the graph if `steps_per_epoch` is given.
+
+    Parameters
+    ----------
+    model : Model
+    ins, val_ins : sequence of arrays
+        What the model's train and test functions are fed with, a batch at a time.
+    epochs : range
+        The numbers of the epochs.
+    batch_size, verbose, callbacks, shuffle, steps_per_epoch, validation_steps
+        As `Model.fit` takes them.
+
+    Returns
+    -------
+    History
+    """
+    callbacks = checked_callbacks(callbacks)
+    shuffle = _checked_shuffle(ins, shuffle, steps_per_epoch)
+    validates = _plans_validation(val_ins, steps_per_epoch, validation_steps)
+    samples = check_num_samples(ins, batch_size, steps_per_epoch, "steps_per_epoch")
+    model._make_train_function()
+    if validates:
+        model._make_test_function()
+    if verbose and ins and val_ins:
+        print(f"Train on {ins[0].shape[0]} samples, validate on {val_ins[0].shape[0]} samples")
+    labels = list(model.metrics_names)
+    params = {
+        "batch_size": batch_size,
+        "epochs": epochs.stop,
+        "steps": steps_per_epoch,
+        "samples": samples,
+        "verbose": verbose,
+        "do_validation": validates,
+        "metrics": labels + [f"val_{label}" for label in labels] if validates else labels,
+    }
+    reader, order = Batches(ins, model._feed_inputs), np.arange(samples or 0)
+
+    def batches() -> Iterator[Batch]:
+        nonlocal order
+        if steps_per_epoch is not None:
+            return ((1, list(ins)) for _ in range(steps_per_epoch))
+        if shuffle == "batch":
+            order = batch_shuffle(order, batch_size or 1)
+        elif shuffle:
+            np.random.shuffle(order)
+        return _epoch_of_batches(reader, order, batch_size or 1, shuffle)
+
+    def validate() -> Sequence[Any]:
+        outs = test_loop(model, model.test_function, val_ins, batch_size=batch_size, steps=validation_steps)
+        return outs if isinstance(outs, list) else [outs]
+
+    callback_list = prepare_callbacks(model, callbacks, params, val_ins or [])
+    return run_epochs(model, batches, callback_list, epochs, validate if validates else None)
+
+
+def run_epochs(
+    model: TrainedModel,
+    batches: Callable[[], Iterator[Batch]],
+    callbacks: cbks.CallbackList,
+    epochs: Iterable[int],
+    validate: Callable[[], Sequence[Any]] | None,
+) -> Any:
+    """Epoch after epoch: train on all `batches()`, then `validate`, and tell the callbacks.
+
+    An epoch without any batch, whose data have ended before it, does not count, and is the last one.
+
+    Returns
+    -------
+    History
+        `model.history` as it is now, which is among the callbacks: one of them may train this model too.
+    """
+    f, labels, history = model.train_function, list(model.metrics_names), model.history
+    target = callback_model(model)
+    callbacks.on_train_begin()
+    target.stop_training = False
+    for epoch in epochs:
+        for metric in model.stateful_metric_functions:
+            metric.reset_states()
+        callbacks.on_epoch_begin(epoch)
+        logs: dict[str, Any] = {}
+        index = -1
+        for index, (size, ins) in enumerate(batches()):
+            batch_logs: dict[str, Any] = {"batch": index, "size": size}
+            callbacks.on_batch_begin(index, batch_logs)
+            for label, value in zip(labels, f(ins), strict=False):
+                batch_logs[label] = scalar(value)
+            callbacks.on_batch_end(index, batch_logs)
+            if target.stop_training:
+                break
+        else:
+            if validate is not None and not target.stop_training:
+                logs.update({f"val_{label}": value for label, value in zip(labels, validate(), strict=False)})
+        if index < 0:
+            break
+        callbacks.on_epoch_end(epoch, logs)
+        if target.stop_training:
+            break
+    callbacks.on_train_end()
+    return history
+
+
+def scalar(value: Any) -> Any:
+    """The number of an array without axes, as a number of numpy; else the array."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def prepare_callbacks(
+    model: TrainedModel,
+    callbacks: Iterable[Any] | None,
+    params: dict[str, Any],
+    validation_data: Sequence[Any] | None,
+) -> cbks.CallbackList:
+    """The user's callbacks between those of every training: averages and progress first, history last."""
+    stateful = model.stateful_metric_names
+    model.history = cbks.History()
+    chain: list[Any] = [cbks.BaseLogger(stateful_metrics=stateful)]
+    if params["verbose"]:
+        chain.append(
+            cbks.ProgbarLogger("samples" if params["steps"] is None else "steps", stateful_metrics=stateful)
+        )
+    callback_list = cbks.CallbackList([*chain, *(callbacks or ()), model.history])
+    callback_list.set_model(callback_model(model))
+    callback_list.set_params(params)
+    for callback in callback_list:
+        callback.validation_data = validation_data
+    return callback_list
+
+
+def checked_callbacks(callbacks: Any) -> list[Any]:
+    """The callbacks as a list. TypeError where there is something else."""
+    given = callbacks or []
+    if not isinstance(given, Iterable):
+        raise TypeError(f"`callbacks` should be a list of callbacks, got {callbacks!r}")
+    given = list(given)
+    for callback in given:
+        # Whatever has the methods will do, as in Keras; a class lacks the object.
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise TypeError(f"`callbacks` should hold callbacks, got {callback!r}")
+    return given
+
+
+def callback_model(model: object) -> Any:
+    """The model that callbacks see: `callback_model` where somebody has set one."""
+    return getattr(model, "callback_model", None) or model
+
+
+def _plans_validation(
+    val_ins: Sequence[Any] | None, steps_per_epoch: int | None, validation_steps: int | None
+) -> bool:
+    if validation_steps:
+        if steps_per_epoch is None:
+            raise ValueError(
+                "Can only use `validation_steps` when doing step-wise training, i.e. `steps_per_epoch` "
+                "must be set."
+            )
+        return True
+    if val_ins is None:
+        return False
+    if steps_per_epoch:
+        raise ValueError(
+            "Must specify `validation_steps` to perform validation when doing step-wise training."
+        )
+    return True
+
+
+def _checked_shuffle(ins: Sequence[Any], shuffle: bool | str, steps: int | None) -> bool | str:
+    if isinstance(shuffle, str):
+        if shuffle != "batch":
+            raise ValueError(f"`shuffle` should be True, False or 'batch', got {shuffle!r}")
+        return shuffle
+    if shuffle and steps is None and any(is_dataset(x) for x in ins):
+        raise TypeError(
+            "Rows of data in a file cannot be read in any order. If using HDF5 input data, pass "
+            'shuffle="batch".'
+        )
+    return bool(shuffle)
+
+
+def _epoch_of_batches(
+    reader: Batches, order: np.ndarray, batch_size: int, shuffle: bool | str
+) -> Iterator[Batch]:
+    for start, stop in make_batches(len(order), batch_size):
+        if shuffle is True:
+            yield stop - start, reader.take(order[start:stop])
+        else:
+            first = int(order[start])
+            yield stop - start, reader.rows(first, first + stop - start)
+
+
+def _steps_or_batches(
+    model: TrainedModel, ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
+) -> Iterator[Call]:
+    if steps is not None:
+        for step in range(steps):
+            yield step + 1, 1, list(ins)
+        return
+    reader = Batches(ins, model._feed_inputs)
+    for start, stop in make_batches(samples or 0, batch_size or 32):
+        yield stop, stop - start, reader.rows(start, stop)
+
+
+def progress_bar(verbose: int, samples: int | None, steps: int | None) -> Callable[[int], None]:
+    """What moves a bar to a number of samples, or of steps; it does nothing unless `verbose` is 1."""
+    if verbose != 1:
+        return lambda done: None
+    return Progbar(target=samples if steps is None else steps).update
+
+
+def predict_loop(
+    model: TrainedModel,
+    f: Function,
+    ins: Sequence[Any],
+    batch_size: int | None = 32,
+    verbose: int = 0,
+    steps: int | None = None,
+) -> Any:
+    """The outputs of `f` for all samples.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        One for each output.
+    """
+    samples = check_num_samples(ins, batch_size, steps, "steps")
+    progress = progress_bar(verbose, samples, steps)
+    calls = _steps_or_batches(model, ins, samples, batch_size, steps)
+    if samples is None:
+        return join_outputs(f, calls, progress)
+    outs: list[np.ndarray] = []
+    for done, rows, batch in calls:
+        values = f(batch)
+        # Filled as it comes, so that the results never lie in memory twice.
+        outs = outs or [np.empty((samples, *value.shape[1:]), value.dtype) for value in values]
+        _fill(outs, values, slice(done - rows, done), model.output_names)
+        progress(done)
+    return unpack_singleton(outs)
+
+
+def join_outputs(f: Function, calls: Iterable[Call], progress: Callable[[int], None]) -> Any:
+    """The outputs of all calls of `f`, one after another, where their number of samples is not known before.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        One for each output.
+    """
+    parts: list[list[np.ndarray]] = []
+    for done, _, batch in calls:
+        values = f(batch)
+        parts = parts or [[] for _ in values]
+        for part, value in zip(parts, values, strict=True):
+            part.append(value)
+        progress(done)
+    return unpack_singleton([np.concatenate(part) for part in parts])
+
+
+def _fill(outs: Sequence[np.ndarray], values: Sequence[Any], rows: slice, names: Sequence[str]) -> None:
+    for out, value, name in zip(outs, values, names, strict=True):
+        target = out[rows]
+        if value.shape != target.shape:
+            raise ValueError(
+                f"output {name}: expected one row for each sample of a batch, {target.shape}, "
+                f"got shape {value.shape}"
+            )
+        target[...] = value
+
+
+def test_loop(
+    model: TrainedModel,
+    f: Function,
+    ins: Sequence[Any] | None,
+    batch_size: int | None = None,
+    verbose: int = 0,
+    steps: int | None = None,
+) -> Any:
+    """Loss and metrics over all samples: weighted by the sizes of batches, stateful metrics as they end.
+
+    Returns
+    -------
+    np.float64 or list of np.float64
+    """
+    # In steps the data may come from the graph, or be the same arrays at each step.
+    samples = check_num_samples(ins or (), None if steps is not None else batch_size, steps, "steps")
+    calls = _steps_or_batches(model, ins or (), samples, batch_size, steps)
+    return average_outputs(model, f, calls, progress_bar(verbose, samples, steps))
+
+
+def average_outputs(
+    model: TrainedModel, f: Function, calls: Iterable[Call], progress: Callable[[int], None]
+) -> Any:
+    """Loss and metrics over all calls of a test function, weighted; stateful metrics as they end.
+
+    Returns
+    -------
+    np.float64 or list of np.float64
+    """
+    for metric in model.stateful_metric_functions:
+        metric.reset_states()
+    stateful = {i for i, name in enumerate(model.metrics_names) if name in model.stateful_metric_names}
+    outs: list[Any] = []
+    total = 0
+    for done, weight, batch in calls:
+        values = [np.asarray(value, np.float64)[()] for value in f(batch)]
+        outs = outs or [0.0 for _ in values]
+        outs = [value if i in stateful else outs[i] + value * weight for i, value in enumerate(values)]
+        total += weight
+        progress(done)
+    return unpack_singleton([out if i in stateful else out / total for i, out in enumerate(outs)])
