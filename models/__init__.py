@@ -2,7 +2,7 @@
 
 # Configurations name classes of layers: all of them have to be loaded.
 from symgraph import layers as _layers
-from symgraph.engine.network_parts.cloning import clone_model
+from symgraph.engine.cloning import clone_model
 from symgraph.engine.saving import (
     load_model,
     model_from_config,

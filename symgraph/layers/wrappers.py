@@ -8,12 +8,12 @@ from typing import Any, Self
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import InputSpec, Layer
+from symgraph.engine.cloning import clone_model
 from symgraph.engine.files.layer_config import deserialize, serialize
 from symgraph.engine.layer.losses import inputs_key
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.layer.spec import check_inputs
-from symgraph.engine.network_parts.cloning import clone_model
 from symgraph.engine.training import Model
 from symgraph.graph.leaves import Variable
 from symgraph.graph.origin import layer_scope

@@ -200,6 +200,12 @@ def _common_length(arrays: Sequence[Any] | None, what: str) -> int | None:
     return lengths.pop() if lengths else None
 
 
+def is_library_loss(fn: Any) -> bool:
+    """Whether `fn` is a loss of `symgraph.losses`, all of which compare targets and outputs of one shape."""
+    name = getattr(fn, "__name__", None)
+    return name is not None and getattr(losses, name, None) is fn
+
+
 def check_loss_and_target_compatibility(
     targets: Sequence[Any],
     loss_fns: Sequence[Callable[..., Any] | None],

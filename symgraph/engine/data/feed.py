@@ -15,6 +15,7 @@ from symgraph.engine.data.checks import (
     check_class_labels,
     check_loss_and_target_compatibility,
     check_not_empty,
+    is_library_loss,
     standardize_input_data,
 )
 from symgraph.engine.data.rows import in_parts
@@ -25,7 +26,6 @@ from symgraph.engine.data.sample_weights import (
 )
 from symgraph.engine.data.tables import is_dataset, is_table, numbers
 from symgraph.engine.layer.rollback import unchanged_on_error
-from symgraph.engine.training_parts.objective import is_library_loss
 from symgraph.graph.sparse import is_sparse_matrix
 
 NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."

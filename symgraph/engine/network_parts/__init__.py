@@ -1,1 +1,1 @@
-"""What networks are made of: their map, calls, configuration, copies, files, views."""
+"""What networks are made of: their map, calls, configuration, files, views."""

@@ -16,6 +16,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph import losses, metrics
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.data.checks import is_library_loss
 from symgraph.engine.layer.node import previous_mask
 from symgraph.engine.training_parts.loss_shapes import check_pairing
 from symgraph.utils.generic_utils import to_list
@@ -245,12 +246,6 @@ def _weight_modes(mode: Any, names: Sequence[str], fed: Sequence[int]) -> list[s
 
 
 # -- placeholders --------------------------------------------------------------------------------------------
-
-
-def is_library_loss(fn: Any) -> bool:
-    """Whether `fn` is a loss of `symgraph.losses`, all of which compare targets and outputs of one shape."""
-    name = getattr(fn, "__name__", None)
-    return name is not None and getattr(losses, name, None) is fn
 
 
 def _target(output: Any, name: str, loss: LossFunction, given: Any) -> Any:
