@@ -21,10 +21,9 @@ from symgraph.kernels.contraction.contract import (
 from symgraph.kernels.contraction.packed import pack_row
 from symgraph.kernels.contraction.partials import partial_sum_row
 from symgraph.kernels.copies import copy_rows
-from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
+from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, check_float, launch
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.tile.block import Block, choose_block, choose_direct_block, split_epilogue
-from symgraph.kernels.tile.emit import float_type
 
 DIRECT_ROWS = 8
 """Up to this many rows B is read where it lies: packing would cost more than it saves."""
@@ -252,7 +251,7 @@ def _unit_stride(x: Buffer, plans: list[Row], threads: int, scratch: Scratch) ->
 
 
 def _check(a: Buffer, b: Buffer, out: Buffer) -> None:
-    float_type(a.dtype)
+    check_float(a.dtype)
     if len({a.dtype, b.dtype, out.dtype}) != 1:
         raise TypeError(f"matmul: expected one dtype, got {a.dtype}, {b.dtype}, {out.dtype}")
     expected = (*a.shape[:-1], b.shape[-1])

@@ -8,9 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from symgraph.kernels.run.buffer import Buffer
+from symgraph.kernels.run.buffer import Buffer, check_float
 from symgraph.kernels.run.machine import Address
-from symgraph.kernels.tile.emit import float_type
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -122,7 +121,7 @@ def check_geometry(
     x: Buffer, w: Buffer, out: Buffer, strides: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> None:
     """Refuse shapes that do not belong together."""
-    float_type(x.dtype)
+    check_float(x.dtype)
     if not (x.contiguous and w.contiguous and out.contiguous):
         raise ValueError("conv2d: expected contiguous operands")
     if len({x.dtype, w.dtype, out.dtype}) != 1:

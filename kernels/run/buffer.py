@@ -91,6 +91,12 @@ def contiguous_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
     return tuple(strides)
 
 
+def check_float(dtype: np.dtype) -> None:
+    """Refuse what is neither float32 nor float64."""
+    if dtype not in (np.dtype("f4"), np.dtype("f8")):
+        raise TypeError(f"expected a float32 or float64 operand, got {dtype}")
+
+
 def check_bias(bias: Buffer | None, features: int, dtype: np.dtype, what: str, steps: str = "") -> None:
     """Refuse a bias that is not one contiguous number of `dtype` for each of `features`, and of `steps`."""
     shape = (len(steps), features) if steps else (features,)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from symgraph.kernels.matmul import matmul, matmul_rows
 from symgraph.kernels.run.buffer import launch
-from symgraph.kernels.run.jit import ir_kernel
 from symgraph.kernels.run.machine import Lease, Row, Table
-from symgraph.kernels.tile.emit import Code, float_type, vector_type
-from symgraph.kernels.tile.simd import transpose
+from symgraph.kernels.run.target import TARGET
+from symgraph.kernels.tile.nest import load, store, vector_kernel
+from symgraph.kernels.tile.vector import transposed
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 LAYOUTS = ("plain", "transposed", "strided")
@@ -127,20 +127,17 @@ def test_unfit_operands_are_refused():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_transposition_in_registers(dtype):
-    kind = vector_type(dtype)
-    line = kind.count * np.dtype(dtype).itemsize
+    size = np.dtype(dtype).itemsize
+    lanes = TARGET.lanes(size)
 
-    def emit(builder, function):
-        code = Code(builder, function)
-        w = code.words(("source", "target"))
-        rows = [code.load(w.source + i * line, kind) for i in range(kind.count)]
-        for i, column in enumerate(transpose(code, rows)):
-            code.store(column, w.target + i * line)
-        code.finish()
+    def turn(writer):
+        source, target = writer.word(0), writer.word(1)
+        rows = [load(source + i * lanes * size, dtype, lanes) for i in range(lanes)]
+        for i, column in enumerate(transposed(rows)):
+            store(column, target + i * lanes * size)
 
-    assert kind.element == float_type(dtype)
-    square = np.arange(kind.count**2, dtype=dtype).reshape(kind.count, kind.count)
+    square = np.arange(lanes**2, dtype=dtype).reshape(lanes, lanes)
     out = np.empty_like(square)
-    lease = Lease(Table([Row(ir_kernel("turn", emit, dtype), (square.ctypes.data, out.ctypes.data))], 1), 0)
-    lease.run()
+    row = Row(vector_kernel("turn", turn, dtype), (square.ctypes.data, out.ctypes.data))
+    Lease(Table([row], 1), 0).run()
     assert np.array_equal(out, square.T)
