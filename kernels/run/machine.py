@@ -89,7 +89,9 @@ class KernelError(ValueError):
 
 
 @intrinsic
-def _call_entry(typing, entry, operands, tile):
+def call_entry(typing, entry, operands, tile):
+    """Call the kernel at `entry`: its status."""
+
     def emit(context, builder, signature, args):
         operands = builder.inttoptr(args[1], pointer_to("int64"))
         return call_address(builder, args[0], INT, [operands, args[2]])
@@ -201,7 +203,7 @@ def _worker(args, dims):
         number = (row - load_int(region + 8 * _ROWS)) // (8 * ROW_WORDS)
         if clocks != 0:
             start = cycles()
-        status = _call_entry(load_int(row + 8 * ENTRY), operand, tile)
+        status = call_entry(load_int(row + 8 * ENTRY), operand, tile)
         if clocks != 0:
             _note_tile(clocks, load_int(region + 8 * _EVENTS), number, lane, start)
         if status != 0:
@@ -215,10 +217,10 @@ def _spread(context, threads):
     """Let `threads` take the tiles of the current gang."""
     here = context[_REGION]
     if threads == 1:
-        _call_entry(context[_WORKER], here + 8 * _REGION, 0)
+        call_entry(context[_WORKER], here + 8 * _REGION, 0)
     elif context[_TOGETHER] != 0:
         store_int(here + 8 * _TEAM_THREADS, threads)
-        _call_entry(context[_TOGETHER], here + 8 * _TEAM, 0)
+        call_entry(context[_TOGETHER], here + 8 * _TEAM, 0)
     else:
         store_int(here + 8 * _DIMS, threads)
         _parallel_for(
@@ -257,7 +259,7 @@ def _run_gang(context, row, number, tiles):
     context[_TILES] = tiles
     if tiles == 1:
         operand = context[_OPERANDS] + 8 * load_int(row + 8 * OPERAND)
-        status = _call_entry(load_int(row + 8 * ENTRY), operand, 0)
+        status = call_entry(load_int(row + 8 * ENTRY), operand, 0)
         context[_STATUS] = (number << 32) + status if status != 0 else 0
         if clocks != 0:
             _note_tile(clocks, context[_EVENTS], number, 0, start)
@@ -469,6 +471,7 @@ __all__ = [
     "Loop",
     "Row",
     "Table",
+    "call_entry",
     "clock_name",
     "cycles",
     "emit_counter",

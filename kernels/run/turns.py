@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from llvmlite import ir
-
-from symgraph.kernels.run.jit import ENTRY_TYPE, Kernel, ir_kernel
-from symgraph.kernels.run.machine import Address, Row
-from symgraph.kernels.tile.emit import Code, Int
+from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
+from symgraph.kernels.run.machine import Address, Row, call_entry
+from symgraph.kernels.run.memory import address_of, load_int, store_int
 
 _HEAD = 3
 """Words before a tile's rows: turns, number of rows, number of moving operands."""
@@ -35,36 +33,38 @@ Turn = Sequence[tuple[Row, Sequence[Moving | int]]]
 """What a tile does in a turn: rows, with operands in place of their own."""
 
 
+def sequence(operands, tile):
+    """All turns of one tile."""
+    words = address_of(operands)
+    program = words + 8 * load_int(words + 8 * tile)
+    turns, rows, moves = load_int(program), load_int(program + 8), load_int(program + 16)
+    first = program + 8 * _HEAD
+    moving = first + 8 * _ROW * rows
+    for _ in range(turns):
+        for number in range(rows):
+            row = first + 8 * _ROW * number
+            entry, given = load_int(row), words + 8 * load_int(row + 8)
+            for part in range(load_int(row + 16)):
+                call_entry(entry, given, part)
+        move(words, moving, moves, 1)
+    # Inside a loop of the machine the words are read again.
+    move(words, moving, moves, -turns)
+    return 0
+
+
+@inlined
+def move(words, moving, moves, turns):
+    """Move all moving operands on by a number of turns."""
+    for number in range(moves):
+        pair = moving + 16 * number
+        place = words + 8 * load_int(pair)
+        store_int(place, load_int(place) + turns * load_int(pair + 8))
+
+
 @cache
 def sequence_kernel(name: str) -> Kernel:
     """The kernel; under any name its code is the same."""
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code = Code(builder, function)
-        program = code.word(code.tile)
-        turns, rows, moves = (code.word(program + i) for i in range(_HEAD))
-        moved = program + _HEAD + rows * _ROW
-
-        def shift(factor: Int | int) -> None:
-            with code.loop(moves) as m:
-                word = code.word(moved + m * 2)
-                place = builder.gep(code.operands, [word.value])
-                step = code.word(moved + m * 2 + 1)
-                builder.store((code.word(word) + step * factor).value, place)
-
-        with code.loop(turns):
-            with code.loop(rows) as r:
-                row = program + _HEAD + r * _ROW
-                entry = builder.inttoptr(code.word(row).value, ENTRY_TYPE.as_pointer())
-                operands = builder.gep(code.operands, [code.word(row + 1).value])
-                with code.loop(code.word(row + 2)) as tile:
-                    builder.call(entry, [operands, tile.value])
-            shift(1)
-        # Inside a loop of the machine the words are read again.
-        shift(code.number(0) - turns)
-        code.finish()
-
-    return ir_kernel(name, emit, ())
+    return numba_kernel(name, sequence)
 
 
 def sequence_row(name: str, tiles: Sequence[Turn], first: int, turns: int) -> Row:
