@@ -2,63 +2,100 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
-from llvmlite import ir
-
-from symgraph.kernels.run.jit import Kernel, ir_kernel
+from symgraph.kernels.run.integers import share
+from symgraph.kernels.run.jit import Kernel, numba_kernel
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.emit import Code, Int, vector_type, zero
-from symgraph.kernels.tile.simd import ACTIVATIONS, apply_steps, split_epilogue
+from symgraph.kernels.tile.block import split_epilogue
+from symgraph.kernels.tile.multiply import ACTIVATIONS, apply_steps
+from symgraph.kernels.tile.nest import Writer, each_vector, load, store
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec
+from symgraph.kernels.tile.words import Word, filling, named, slot
 
-_NAMES = ("source", "parts", "part_step", "source_row", "target", "target_row", "lines", "columns", "bias",
-          "accumulate", "tiles")  # fmt: skip
+
+class Partials(NamedTuple):
+    """The words of a sum of partial results: `parts` arrays of `lines` x `columns`."""
+
+    source: Word
+    parts: Word
+    part_step: Word
+    source_row: Word
+    target: Word
+    target_row: Word
+    lines: Word
+    columns: Word
+    bias: Word
+    bias_step: Word
+    accumulate: Word
+    tiles: Word
+
+
+class Line(NamedTuple):
+    """One line of the sum. Where `load` is not 0, the target is added to."""
+
+    source: Word
+    parts: Word
+    part_step: Word
+    target: Word
+    columns: Word
+    # Vectors of the epilogue's steps (see `split_epilogue`), `bias_step` apart; a single bias may be 0.
+    bias: Word
+    bias_step: Word
+    load: Word
+
+
+words, sum_line = named(Partials), slot(Line)
+
+
+def partial_sum(operands, tile):
+    """``target[i, j] (+)= sum over p of source[p, i, j]``, then bias per column and activation."""
+    w = words(operands)
+    first, end = share(tile, w.tiles, w.lines)
+    for line in range(first, end):
+        source, target = w.source + line * w.source_row, w.target + line * w.target_row
+        sum_line(Line(source, w.parts, w.part_step, target, w.columns, w.bias, w.bias_step, w.accumulate))
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class SumLine:
+    """Adds up the parts of a line, from the first to the last: fills a slot of `Line`."""
+
+    dtype: str
+    epilogue: str
+
+    def __call__(self, writer: Writer, line: Line) -> None:
+        """Write the code."""
+        lanes = TARGET.lanes(ITEMSIZE[self.dtype])
+        each_vector(writer, line.columns, lanes, lambda at, mask: self._vector(writer, line, lanes, at, mask))
+
+    def _vector(self, writer: Writer, line: Line, lanes: int, at: Vec, mask: Vec | None) -> None:
+        dtype, offset = self.dtype, at * ITEMSIZE[self.dtype]
+        steps, activation = split_epilogue(self.epilogue)
+        total = writer.variable(writer.zero(dtype, lanes))
+        target = line.target + offset
+        with writer.when(line.load.differs(0)):
+            total.set(load(target, dtype, lanes, mask))
+        with writer.loop(0, line.parts) as part:
+            total.set(total.get() + load(line.source + offset + part * line.part_step, dtype, lanes, mask))
+        bias = line.bias + offset
+        if not steps:
+            with writer.when(line.bias.differs(0)):
+                total.set(total.get() + load(bias, dtype, lanes, mask))
+        vectors = [load(bias + line.bias_step * k, dtype, lanes, mask) for k in range(len(steps))]
+        store(ACTIVATIONS[activation](apply_steps(total.get(), steps, vectors)), target, mask)
 
 
 @cache
-def partial_sum(dtype: str, epilogue: str) -> Kernel:
-    """Kernel: ``target[i, j] (+)= sum over p of source[p, i, j]``, then bias per column and activation."""
-    steps, activation = split_epilogue(epilogue)
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code = Code(builder, function)
-        w = code.words(_NAMES)
-        kind = vector_type(dtype)
-        size = 4 if dtype == "float32" else 8
-        total = code.variable(kind)
-
-        def cell(line: Int, column: Int, mask: ir.Value | None) -> None:
-            target = w.target + line * w.target_row + column * size
-            builder.store(zero(kind), total)
-            with code.when(w.accumulate.differs(0)):
-                builder.store(code.load(target, kind, mask), total)
-            source = w.source + line * w.source_row + column * size
-            with code.loop(w.parts) as part:
-                builder.store(
-                    builder.fadd(builder.load(total), code.load(source + part * w.part_step, kind, mask)),
-                    total,
-                )
-
-            def vector(number: int) -> ir.Value:
-                return code.load(w.bias + (w.columns * number + column) * size, kind, mask)
-
-            if not steps:
-                with code.when(w.bias.differs(0)):
-                    builder.store(builder.fadd(builder.load(total), vector(0)), total)
-            value = apply_steps(code, builder.load(total), steps, vector)
-            code.store(ACTIVATIONS[activation](code, value), target, mask)
-
-        first, end = code.share(code.tile, w.tiles, w.lines)
-        with code.loop(end, first) as line:
-            whole = w.columns - w.columns % kind.count
-            with code.loop(whole, step=kind.count) as column:
-                cell(line, column, None)
-            with code.when(whole < w.columns):
-                cell(line, whole, code.first_lanes(w.columns - whole, kind.count))
-        code.finish()
-
-    return ir_kernel(f"partial_sum[{dtype}, {epilogue}]", emit, (dtype, epilogue))
+def partial_sum_kernel(dtype: str, epilogue: str) -> Kernel:
+    """The kernel for one dtype and what follows the sum."""
+    filled = SumLine(dtype, epilogue)
+    name, slots = f"partial_sum[{dtype}, {epilogue}]", dict([filling(Line, filled)])
+    return numba_kernel(name, partial_sum, filled, slots=slots, words=Partials._fields)
 
 
 def partial_sum_row(
@@ -76,8 +113,20 @@ def partial_sum_row(
     threads: int = 1,
 ) -> Row:
     """A row that sums `parts` contiguous [lines, columns] arrays at `source`; none give zeros."""
-    size = 4 if dtype == "float32" else 8
+    size = ITEMSIZE[dtype]
     tiles = min(threads, lines) if parts * lines * columns > 2048 * TARGET.lanes(size) else 1
-    operands = (source, parts, lines * columns * size, columns * size, target, target_row, lines, columns,
-                bias, int(accumulate), max(1, tiles))  # fmt: skip
-    return Row(partial_sum(dtype, activation), operands, max(1, tiles))
+    operands = Partials(
+        source=source,
+        parts=parts,
+        part_step=lines * columns * size,
+        source_row=columns * size,
+        target=target,
+        target_row=target_row,
+        lines=lines,
+        columns=columns,
+        bias=bias,
+        bias_step=columns * size,
+        accumulate=int(accumulate),
+        tiles=max(1, tiles),
+    )
+    return Row(partial_sum_kernel(dtype, activation), operands, max(1, tiles))

@@ -233,6 +233,17 @@ class Writer:
         return self.lane_numbers(lanes) < self.splat(count, lanes)
 
 
+def each_vector(
+    writer: Writer, count: Vec, lanes: int, body: Callable[[Vec, Vec | None], object], start: Vec | int = 0
+) -> None:
+    """Write ``body(at, mask)`` for elements `start` to `count` by vectors; only the last may have a mask."""
+    whole = count - ((count - start) & (lanes - 1))
+    with writer.loop(start, whole, lanes) as at:
+        body(at, None)
+    with writer.when(whole < count):
+        body(whole, writer.tail_mask(count - whole, lanes))
+
+
 class Variable:
     """A value that changes, on the stack until LLVM puts it into a register."""
 
