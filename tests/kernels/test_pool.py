@@ -90,6 +90,13 @@ def test_large(pool, strides, threads):
     check(x, pool, strides, ((0, 1), (1, 1)), threads)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("cells", "stride"), [(2, 2), (3, 1), (3, 5), (11, 3)])
+def test_sequences(cells, stride, threads):
+    x = np.random.default_rng(0).standard_normal((9, 43, 1, 180)).astype(np.float32)
+    check(x, (cells, 1), (stride, 1), ((1, 0), (0, 0)), threads)
+
+
 def test_nan_wins_and_infinity_comes_through():
     x = np.zeros((1, 4, 4, 5), np.float32)
     x[0, 0, 1], x[0, 1, 0], x[0, 2, 2], x[0, 3, 1] = np.nan, np.nan, np.inf, -np.inf
