@@ -139,18 +139,15 @@ def room(builder: Builder, kind: Kind, count: int | None = None) -> Value:
 
 def entry_module(symbol: str, emit: Emit) -> str:
     """LLVM IR of a module that holds one kernel's entry, which returns 0 where `emit` has not."""
-    return _module(symbol, ENTRY, emit, lambda builder: builder.ret(INT(0)))
+    return _module(symbol, ENTRY, emit)
 
 
 def slot_module(symbol: str, count: int, emit: Emit) -> str:
     """LLVM IR of a module that holds a function of `count` int64, to be inlined where it is called."""
-    kind = ir.FunctionType(NOTHING, [INT] * count)
-    return _module(symbol, kind, emit, lambda builder: builder.ret_void(), "alwaysinline")
+    return _module(symbol, ir.FunctionType(INT, [INT] * count), emit, "alwaysinline")
 
 
-def _module(
-    symbol: str, kind: ir.FunctionType, emit: Emit, end: Callable[[Builder], object], *marks: str
-) -> str:
+def _module(symbol: str, kind: ir.FunctionType, emit: Emit, *marks: str) -> str:
     module = ir.Module(name=symbol)
     module.triple = llvm.get_default_triple()
     function = ir.Function(module, kind, name=symbol)
@@ -159,5 +156,5 @@ def _module(
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     emit(builder, function)
     if not builder.block.is_terminated:
-        end(builder)
+        builder.ret(INT(0))
     return str(module)

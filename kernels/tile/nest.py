@@ -177,6 +177,11 @@ class Writer:
         with self.builder.if_then(condition.value):
             yield
 
+    def leave(self, condition: Vec, status: int) -> None:
+        """Return from the kernel, or from a slot, with `status` where the scalar condition holds."""
+        with self.when(condition):
+            self.end(self.integer(status))
+
     def either(self, condition: Vec, yes: Callable[[], object], no: Callable[[], object]) -> None:
         """Both branches of a scalar condition."""
         with self.builder.if_else(condition.value) as (then, otherwise):

@@ -17,7 +17,7 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
 from symgraph.kernels.run.jit import intrinsic, types
-from symgraph.kernels.tile.builder import INT, NOTHING, Builder, Function, call, pointer_to
+from symgraph.kernels.tile.builder import INT, Builder, Function, call, pointer_to
 from symgraph.kernels.tile.nest import Writer
 from symgraph.kernels.tile.vector import Vec
 
@@ -68,7 +68,10 @@ def named(record: type) -> Callable[..., Any]:
 
 
 def slot(record: type) -> Callable[..., Any]:
-    """An intrinsic for numba kernels: a call with a `record` of integers, filled in by `filling`."""
+    """An intrinsic for numba kernels: a call with a `record` of integers, filled in by `filling`.
+
+    Gives a status: 0, or what the vector code left with (see `Writer.leave`).
+    """
     symbol, count = slot_symbol(record), len(record._fields)  # type: ignore[attr-defined]
     # numba resolves all names though it never runs the loops without their filling.
     llvm.add_symbol(symbol, 1)
@@ -82,10 +85,9 @@ def slot(record: type) -> Callable[..., Any]:
                 for value, kind in zip(fields, signature.args[0].types, strict=True)
             ]
             # One call, one place where the code is filled in: loops around it are not copied.
-            call(builder, symbol, NOTHING, values, "noduplicate")
-            return context.get_dummy_value()
+            return call(builder, symbol, INT, values, "noduplicate")
 
-        return types.void(given), emit
+        return types.int64(given), emit
 
     return call_slot
 
