@@ -8,165 +8,205 @@ bound or a column that is out of range ends a kernel with a status before anythi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
 from symgraph.kernels.copies import contiguous_copy, copy_rows, fill_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, launch
-from symgraph.kernels.run.jit import INT, Kernel, ir_kernel
+from symgraph.kernels.run.integers import least, parted, share
+from symgraph.kernels.run.jit import Kernel, numba_kernel
 from symgraph.kernels.run.machine import Row
+from symgraph.kernels.run.memory import clear_bytes, load_int
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.emit import I32, Code, Int, alignment, float_type, zero
+from symgraph.kernels.tile.nest import Writer, load, store
 from symgraph.kernels.tile.operand import WORTH_A_THREAD
 from symgraph.kernels.tile.subscript import OUT_OF_RANGE
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec
+from symgraph.kernels.tile.words import Word, filling, named, slot
 
-# The matrix, as every kernel gets it, then what else there is: a dense operand, the result, the tiles' share.
-_WORDS = ("values", "indices", "bounds", "stored", "rows", "depth", "dense", "dense_row", "out", "out_row",
-          "columns", "tiles", "chunk")  # fmt: skip
 # Vectors of columns that are held in registers while a row is walked, widest first.
 _VECTORS = (8, 4, 2, 1)
 # A tile of columns is made of whole cache lines, so that no two tiles write to one.
 _CACHE_LINE = 64
 
 
-def _start(builder: ir.IRBuilder, function: ir.Function) -> tuple[Code, SimpleNamespace]:
-    code = Code(builder, function)
-    return code, code.words(_WORDS)
+class Sparse(NamedTuple):
+    """The words of all three kernels: a sparse matrix, and the lines of numbers that its rows meet."""
+
+    values: Word
+    indices: Word
+    bounds: Word
+    # How many numbers there may be, and the matrix' rows and columns.
+    stored: Word
+    rows: Word
+    depth: Word
+    out: Word
+    # From a row of the matrix to the next: bytes in the result and in the dense operand.
+    out_line: Word = 0
+    dense: Word = 0
+    dense_line: Word = 0
+    # From one line that stored columns tell to the next.
+    step: Word = 0
+    # Tiles: parts of the rows, and columns of a tile.
+    parts_rows: Word = 1
+    columns: Word = 1
+    chunk: Word = 1
+    # Bytes of the result that are zeros before a row's numbers are added.
+    cleared: Word = 0
+    size: Word = 4
 
 
-def _refuse(code: Code, wrong: ir.Value) -> None:
-    with code.when(wrong):
-        code.builder.ret(INT(1))
+class Numbers(NamedTuple):
+    """The numbers of a row of the matrix, `count` of `values` and `indices`.
+
+    Indices, below `depth`, tell lines of `columns` numbers, `step` apart: of `dense` or of `out`.
+    """
+
+    values: Word
+    indices: Word
+    count: Word
+    depth: Word
+    dense: Word
+    out: Word
+    step: Word
+    columns: Word
 
 
-def _row(code: Code, w: SimpleNamespace, row: Int) -> tuple[Int, Int]:
-    """First and end of what a row stores."""
-    first, end = (Int(code, code.load(w.bounds + (row + k) * 8, INT)) for k in (0, 1))
-    builder = code.builder
-    _refuse(code, builder.or_(builder.or_(first < 0, first > end), end > w.stored))
-    return first, end
+words, walk_numbers = named(Sparse), slot(Numbers)
 
 
-def _column(code: Code, w: SimpleNamespace, at: Int) -> Int:
+def walk_rows(operands, tile):
+    """Rows of the matrix, one after the other, for some columns of the lines that they meet."""
+    w = words(operands)
+    part_columns, part_rows = parted(tile, w.parts_rows)
+    start = part_columns * w.chunk
+    first_row, end_row = share(part_rows, w.parts_rows, w.rows)
+    for row in range(first_row, end_row):
+        first, end = load_int(w.bounds + 8 * row), load_int(w.bounds + 8 * row + 8)
+        if (first < 0) | (first > end) | (end > w.stored):
+            return 1
+        dense, out = w.dense + row * w.dense_line, w.out + row * w.out_line
+        if w.cleared != 0:
+            clear_bytes(out, w.cleared)
+        status = walk_numbers(
+            Numbers(
+                values=w.values + first * w.size,
+                indices=w.indices + first * 4,
+                count=end - first,
+                depth=w.depth,
+                dense=dense + start * w.size,
+                out=out + start * w.size,
+                step=w.step,
+                columns=least(w.chunk, w.columns - start),
+            )
+        )
+        if status != 0:
+            return status
+    return 0
+
+
+def _column(writer: Writer, numbers: Numbers, at: Vec) -> Vec:
     """The column of stored number `at`."""
-    column = Int(code, code.builder.sext(code.load(w.indices + at * 4, I32), INT))
+    column = load(numbers.indices + at * 4, "int32").cast("int64")
     # Taken as unsigned, a negative number is larger than any size.
-    _refuse(code, code.builder.icmp_unsigned(">=", column.value, w.depth.value))
+    writer.leave(column.unsigned() >= numbers.depth.unsigned(), 1)
     return column
 
 
-def _spread(code: Code, w: SimpleNamespace, at: Int, kind: ir.VectorType) -> ir.Value:
-    """Stored number `at` in every lane of a vector."""
-    return code.splat(code.load(w.values + at * alignment(kind), kind.element), kind.count)
+def _in_blocks(writer: Writer, dtype: str, columns: Vec, block: Callable[[int, Sequence[Vec]], None]) -> None:
+    """Write ``block(lanes, offsets)`` for all columns.
 
-
-def _element(dtype: str) -> ir.Type:
-    """The LLVM type of a float or an integer."""
-    kind = np.dtype(dtype)
-    return float_type(kind) if kind.kind == "f" else ir.IntType(8 * kind.itemsize)
-
-
-def _in_blocks(code: Code, dtype: str, first: Int, end: Int, block: Callable[..., None]) -> None:
-    """Write ``block(kind, column, offsets)`` for all columns of [first, end).
-
-    A block is of vectors of one kind, `offsets` bytes behind its first column: wide ones as far as they go,
-    then narrower ones, so that no lane is masked.
+    A block is of vectors of as many lanes each (0: a single number), `offsets` bytes from the first column:
+    wide ones as far as they go, then narrower ones, so that no lane is masked.
     """
-    element, size = _element(dtype), np.dtype(dtype).itemsize
-    lanes, done = TARGET.lanes(size), first
-    sizes = [(count, lanes) for count in _VECTORS] + [(1, lanes >> k) for k in range(1, lanes.bit_length())]
-    for count, width in sizes:
-        whole = end - (end - done) % (count * width)
-        with code.loop(whole, done, count * width) as column:
-            block(ir.VectorType(element, width), column, [k * width * size for k in range(count)])
+    size = ITEMSIZE[dtype]
+    lanes = TARGET.lanes(size)
+
+    def blocks(done: Vec, count: int, width: int) -> Vec:
+        """Blocks of `count` vectors from column `done` on; the first column behind them."""
+        end = columns - ((columns - done) & (count * width - 1))
+        with writer.loop(done, end, count * width) as column:
+            block(width if width > 1 else 0, [(column + k * width) * size for k in range(count)])
+        return end
+
+    # Lines that are narrow, or whole vectors, jump over the others.
+    whole, done = columns - (columns & (lanes - 1)), writer.integer(0)
+    with writer.when(whole > 0):
+        for count in _VECTORS:
+            done = blocks(done, count, lanes)
+    with writer.when(whole < columns):
         done = whole
+        for k in range(1, lanes.bit_length()):
+            done = blocks(done, 1, lanes >> k)
 
 
-@cache
-def _dot_kernel(dtype: str) -> Kernel:
-    """``out[i] = sum over p of row i of values[p] * dense[indices[p]]``; tiles own rows."""
-    size = np.dtype(dtype).itemsize
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """``out = sum over p of values[p] * dense[indices[p]]``: fills a slot of `Numbers`."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code, w = _start(builder, function)
-        start, stop = code.share(code.tile, w.tiles, w.rows)
-        with code.loop(stop, start) as row:
-            first, end = _row(code, w, row)
+    dtype: str
 
-            def block(kind: ir.VectorType, column: Int, offsets: list[int]) -> None:
-                sums = [code.variable(kind) for _ in offsets]
-                for total in sums:
-                    builder.store(zero(kind), total)
-                with code.loop(end, first) as at:
-                    source = w.dense + _column(code, w, at) * w.dense_row + column * size
-                    value = _spread(code, w, at, kind)
-                    for total, offset in zip(sums, offsets, strict=True):
-                        factor = code.load(source + offset, kind)
-                        builder.store(code.multiply_add(value, factor, builder.load(total)), total)
-                target = w.out + row * w.out_row + column * size
+    def __call__(self, writer: Writer, numbers: Numbers) -> None:
+        """Write the code."""
+        dtype, size = self.dtype, ITEMSIZE[self.dtype]
+
+        def block(lanes: int, offsets: Sequence[Vec]) -> None:
+            sums = [writer.variable(writer.zero(dtype, lanes)) for _ in offsets]
+            with writer.loop(0, numbers.count) as at:
+                source = numbers.dense + _column(writer, numbers, at) * numbers.step
+                value = writer.splat(load(numbers.values + at * size, dtype), lanes)
                 for total, offset in zip(sums, offsets, strict=True):
-                    code.store(builder.load(total), target + offset)
+                    total.set(value.multiply_add(load(source + offset, dtype, lanes), total.get()))
+            for total, offset in zip(sums, offsets, strict=True):
+                store(total.get(), numbers.out + offset)
 
-            _in_blocks(code, dtype, code.number(0), w.columns, block)
-        code.finish()
+        _in_blocks(writer, dtype, numbers.columns, block)
 
-    return ir_kernel(f"csr_dot[{dtype}]", emit, (dtype,), OUT_OF_RANGE)
+
+@dataclass(frozen=True, slots=True)
+class TransposedDot:
+    """``out[indices[p]] += values[p] * dense`` for every p: fills a slot of `Numbers`."""
+
+    dtype: str
+
+    def __call__(self, writer: Writer, numbers: Numbers) -> None:
+        """Write the code."""
+        dtype, size = self.dtype, ITEMSIZE[self.dtype]
+
+        def block(lanes: int, offsets: Sequence[Vec]) -> None:
+            factors = [load(numbers.dense + offset, dtype, lanes) for offset in offsets]
+            with writer.loop(0, numbers.count) as at:
+                target = numbers.out + _column(writer, numbers, at) * numbers.step
+                value = writer.splat(load(numbers.values + at * size, dtype), lanes)
+                for factor, offset in zip(factors, offsets, strict=True):
+                    before = load(target + offset, dtype, lanes)
+                    store(value.multiply_add(factor, before), target + offset)
+
+        _in_blocks(writer, dtype, numbers.columns, block)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """``out[indices[p]] += values[p]`` for every p: fills a slot of `Numbers`."""
+
+    dtype: str
+
+    def __call__(self, writer: Writer, numbers: Numbers) -> None:
+        """Write the code."""
+        size = ITEMSIZE[self.dtype]
+        with writer.loop(0, numbers.count) as at:
+            target = numbers.out + _column(writer, numbers, at) * size
+            value = load(numbers.values + at * size, self.dtype)
+            store(load(target, self.dtype) + value, target)
 
 
 @cache
-def _transposed_kernel(dtype: str) -> Kernel:
-    """``out[indices[p]] += values[p] * dense[i]`` for every p of every row i; tiles own columns.
-
-    So every sum is made by one tile, in the order of the stored numbers.
-    """
-    size = np.dtype(dtype).itemsize
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code, w = _start(builder, function)
-        start = code.tile * w.chunk
-        stop = code.minimum(start + w.chunk, w.columns)
-        with code.loop(w.rows) as row:
-            first, end = _row(code, w, row)
-
-            def block(kind: ir.VectorType, column: Int, offsets: list[int]) -> None:
-                source = w.dense + row * w.dense_row + column * size
-                factors = [code.load(source + offset, kind) for offset in offsets]
-                with code.loop(end, first) as at:
-                    target = w.out + _column(code, w, at) * w.out_row + column * size
-                    value = _spread(code, w, at, kind)
-                    for factor, offset in zip(factors, offsets, strict=True):
-                        before = code.load(target + offset, kind)
-                        code.store(code.multiply_add(value, factor, before), target + offset)
-
-            _in_blocks(code, dtype, start, stop, block)
-        code.finish()
-
-    return ir_kernel(f"csr_dot_transposed[{dtype}]", emit, (dtype,), OUT_OF_RANGE)
-
-
-@cache
-def _dense_kernel(dtype: str) -> Kernel:
-    """``out[i] = 0; out[i, indices[p]] += values[p]``; tiles own rows."""
-    size, is_float, kind = np.dtype(dtype).itemsize, np.dtype(dtype).kind == "f", _element(dtype)
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code, w = _start(builder, function)
-        add = builder.fadd if is_float else builder.add
-        start, stop = code.share(code.tile, w.tiles, w.rows)
-        with code.loop(stop, start) as row:
-            first, end = _row(code, w, row)
-            line = w.out + row * w.out_row
-            code.clear(line, w.depth * size)
-            with code.loop(end, first) as at:
-                target = line + _column(code, w, at) * size
-                value = code.load(w.values + at * size, kind)
-                code.store(add(code.load(target, kind), value), target)
-        code.finish()
-
-    return ir_kernel(f"csr_to_dense[{dtype}]", emit, (dtype,), OUT_OF_RANGE)
+def _kernel(name: str, filled: Dot | TransposedDot | Scatter) -> Kernel:
+    slots = dict([filling(Numbers, filled)])
+    return numba_kernel(f"{name}[{filled.dtype}]", walk_rows, filled, OUT_OF_RANGE, slots, Sparse._fields)
 
 
 def _tiles(parts: int, work: float, threads: int) -> int:
@@ -210,20 +250,33 @@ def csr_dot_rows(
     target = out if out.contiguous else scratch(out.shape, out.dtype)
     count, columns = bounds.size - 1, out.shape[1]
     work = values.size * (2.0 + 0.1 * columns)
+    size = out.dtype.itemsize
+    sparse = Sparse(
+        values=values.address,
+        indices=indices.address,
+        bounds=bounds.address,
+        stored=values.size,
+        rows=count,
+        depth=out.shape[0] if transpose else dense.shape[0],
+        out=target.address,
+        dense=dense.address,
+        columns=columns,
+        size=size,
+    )
     if transpose:
-        line = _CACHE_LINE // out.dtype.itemsize
+        # Tiles own columns: every sum is made by one tile, in the order of the stored numbers.
+        line = _CACHE_LINE // size
         parts = _tiles(-(-columns // line), work, threads)
         chunk = -(-columns // min(parts, threads) // line) * line
-        kernel, tiles, depth = _transposed_kernel(out.dtype.name), -(-columns // chunk), out.shape[0]
+        sparse = sparse._replace(dense_line=dense.strides[0], step=columns * size, chunk=chunk)
+        kernel, tiles = _kernel("csr_dot_transposed", TransposedDot(out.dtype.name)), -(-columns // chunk)
         rows += fill_rows(target, 0, threads=threads, scratch=scratch)
     else:
-        kernel, tiles, depth = _dot_kernel(out.dtype.name), _tiles(count, work, threads), dense.shape[0]
-        chunk = columns
-    operands = (
-        values.address, indices.address, bounds.address, values.size, count, depth, dense.address,
-        dense.strides[0], target.address, columns * out.dtype.itemsize, columns, tiles, chunk,
-    )  # fmt: skip
-    rows.append(Row(kernel, operands, tiles))
+        kernel, tiles = _kernel("csr_dot", Dot(out.dtype.name)), _tiles(count, work, threads)
+        sparse = sparse._replace(
+            out_line=columns * size, step=dense.strides[0], chunk=columns, parts_rows=tiles
+        )
+    rows.append(Row(kernel, sparse, tiles))
     if target is not out:
         rows += copy_rows(target, out, threads=threads, scratch=scratch)
     return rows
@@ -240,11 +293,21 @@ def csr_to_dense_rows(
     target = out if out.contiguous else scratch(out.shape, out.dtype)
     count, depth = out.shape
     tiles = _tiles(count, 2.0 * values.size + 0.03 * out.nbytes, threads)
-    operands = (
-        values.address, indices.address, bounds.address, values.size, count, depth, 0, 0, target.address,
-        depth * out.dtype.itemsize, depth, tiles, 0,
-    )  # fmt: skip
-    rows.append(Row(_dense_kernel(out.dtype.name), operands, tiles))
+    size = out.dtype.itemsize
+    sparse = Sparse(
+        values=values.address,
+        indices=indices.address,
+        bounds=bounds.address,
+        stored=values.size,
+        rows=count,
+        depth=depth,
+        out=target.address,
+        out_line=depth * size,
+        parts_rows=tiles,
+        cleared=depth * size,
+        size=size,
+    )
+    rows.append(Row(_kernel("csr_to_dense", Scatter(out.dtype.name)), sparse, tiles))
     if target is not out:
         rows += copy_rows(target, out, threads=threads, scratch=scratch)
     return rows
