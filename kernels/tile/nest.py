@@ -147,9 +147,9 @@ class Writer:
         variable.set(value)
         return variable
 
-    def array(self, count: int) -> Array:
-        """An int64 array on the stack."""
-        return Array(self, self.slot(INT, count))
+    def array(self, count: int, dtype: str = "int64", lanes: int = 0) -> Array:
+        """An array on the stack, of scalars or of vectors."""
+        return Array(self, self.slot(vector_type(dtype, lanes), count), dtype)
 
     @contextmanager
     def loop(self, start: Vec | int, stop: Vec, step: int = 1) -> Iterator[Vec]:
@@ -267,16 +267,17 @@ class Variable:
 
 
 class Array:
-    """A small array of int64 variables."""
+    """A small array of variables."""
 
-    def __init__(self, writer: Writer, place: Value) -> None:
+    def __init__(self, writer: Writer, place: Value, dtype: str) -> None:
         self._builder = writer.builder
         self._place = place
+        self._dtype = dtype
 
     def get(self, index: Vec) -> Vec:
         """Element number `index`."""
         place = self._builder.gep(self._place, [index.value])
-        return Vec(self._builder, self._builder.load(place), "int64")
+        return Vec(self._builder, self._builder.load(place), self._dtype)
 
     def set(self, index: Vec, value: Vec) -> None:
         """Replace element number `index`."""
