@@ -18,9 +18,8 @@ from fractions import Fraction
 from functools import cache
 from itertools import combinations
 
-from llvmlite import ir
-
-from symgraph.kernels.tile.emit import Code, Int, zero
+from symgraph.kernels.tile.nest import Writer
+from symgraph.kernels.tile.vector import Vec
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
@@ -85,31 +84,29 @@ def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
     return result
 
 
-def apply(code: Code, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
+def apply(matrix: Matrix, values: Sequence[Vec]) -> list[Vec]:
     """``matrix @ values`` for a list of vectors, with sums that two rows or columns share made once."""
-    builder = code.builder
     columns = list(zip(*matrix, strict=True))
     terms = list(values)
     for i, j in combinations(range(len(columns)), 2):
         if _are_pair(columns[i], columns[j]):
             alike = [a == b for a, b in zip(columns[i], columns[j], strict=True)]
-            total, difference = builder.fadd(terms[i], terms[j]), builder.fsub(terms[i], terms[j])
             column = columns[i]
             columns[i] = tuple(x if same else Fraction(0) for x, same in zip(column, alike, strict=True))
             columns[j] = tuple(Fraction(0) if same else x for x, same in zip(column, alike, strict=True))
-            terms[i], terms[j] = total, difference
+            terms[i], terms[j] = terms[i] + terms[j], terms[i] - terms[j]
     rows = list(zip(*columns, strict=True))
-    results: dict[int, ir.Value] = {}
+    results: dict[int, Vec] = {}
     for i, j in combinations(range(len(rows)), 2):
         if i not in results and j not in results and _are_pair(rows[i], rows[j]):
             even = [(x, t) for x, y, t in zip(rows[i], rows[j], terms, strict=True) if x == y]
             odd = [(x, t) for x, y, t in zip(rows[i], rows[j], terms, strict=True) if x != y]
             scale = min(abs(x) for x, _ in odd)
-            a, b = _sum(code, even), _sum(code, [(x / scale, t) for x, t in odd])
-            results[i], results[j] = _add(code, a, scale, b), _add(code, a, -scale, b)
+            a, b = _sum(even), _sum([(x / scale, t) for x, t in odd])
+            results[i], results[j] = _add(a, scale, b), _add(a, -scale, b)
     for i, row in enumerate(rows):
         if i not in results:
-            results[i] = _sum(code, list(zip(row, terms, strict=True)))
+            results[i] = _sum(list(zip(row, terms, strict=True)))
     return [results[i] for i in range(len(rows))]
 
 
@@ -119,58 +116,48 @@ def _are_pair(a: Sequence[Fraction], b: Sequence[Fraction]) -> bool:
     return [abs(x) for x in a] == [abs(y) for y in b] and signs == {True, False}
 
 
-def _sum(code: Code, terms: Sequence[tuple[Fraction, ir.Value]]) -> ir.Value:
+def _sum(terms: Sequence[tuple[Fraction, Vec]]) -> Vec:
     """The sum of factors times vectors."""
     # A term without a factor first: it needs no multiplication.
     used = sorted((t for t in terms if t[0]), key=lambda term: term[0] != 1)
     if not used:
-        return zero(terms[0][1].type)
+        return terms[0][1].constant(0)
     factor, total = used[0]
     if factor != 1:
-        total = code.builder.fmul(_constant(factor, total), total)
+        total = total * float(factor)
     for factor, value in used[1:]:
-        total = _add(code, total, factor, value)
+        total = _add(total, factor, value)
     return total
 
 
-def _add(code: Code, total: ir.Value, factor: Fraction, value: ir.Value) -> ir.Value:
+def _add(total: Vec, factor: Fraction, value: Vec) -> Vec:
     """``total + factor * value``."""
     if factor == 1:
-        return code.builder.fadd(total, value)
+        return total + value
     if factor == -1:
-        return code.builder.fsub(total, value)
-    return code.multiply_add(_constant(factor, value), value, total)
-
-
-def _constant(factor: Fraction, like: ir.Value) -> ir.Constant:
-    return ir.Constant(like.type, [float(factor)] * like.type.count)
+        return total - value
+    return value.multiply_add(float(factor), total)
 
 
 def apply_both_ways(
-    code: Code,
+    writer: Writer,
     matrix: Matrix,
-    kind: ir.VectorType,
-    load: Callable[[Int, int], ir.Value],
-    store: Callable[[Int, int, ir.Value], None],
-    stop: Int | int | None = None,
+    load: Callable[[Vec, int], Vec],
+    store: Callable[[Vec, int, Vec], None],
+    lanes: int,
+    stop: Vec | None = None,
 ) -> None:
-    """``matrix @ x @ matrix.T`` for a square tile of vectors.
+    """``matrix @ x @ matrix.T`` for a square tile of float32 vectors of `lanes`.
 
     `load` (i, j) gives x[i, j]; `store` (j, i, value) takes element [i, j] of the result, for j below `stop`
     where that is given. The first index of both is a number in the code: the passes are loops.
     """
-    builder = code.builder
     outputs, inputs = len(matrix), len(matrix[0])
-    between = code.variable(ir.ArrayType(kind, outputs * inputs))
-
-    def cell(j: Int | int, i: Int | int) -> ir.Value:
-        place = code.number(j) * inputs + i
-        return builder.gep(between, [ir.IntType(64)(0), place.value], inbounds=True)
-
-    with code.loop(inputs) as row:
-        for j, value in enumerate(apply(code, matrix, [load(row, j) for j in range(inputs)])):
-            builder.store(value, cell(j, row))
-    with code.loop(outputs if stop is None else stop) as column:
-        values = [builder.load(cell(column, i)) for i in range(inputs)]
-        for i, value in enumerate(apply(code, matrix, values)):
+    between = writer.array(outputs * inputs, "float32", lanes)
+    with writer.loop(0, writer.integer(inputs)) as row:
+        for j, value in enumerate(apply(matrix, [load(row, j) for j in range(inputs)])):
+            between.set(row + j * inputs, value)
+    with writer.loop(0, writer.integer(outputs) if stop is None else stop) as column:
+        values = [between.get(column * inputs + i) for i in range(inputs)]
+        for i, value in enumerate(apply(matrix, values)):
             store(column, i, value)
