@@ -412,16 +412,23 @@ class Lease:
         KeyboardInterrupt
             Ctrl-C between two slices of the run, before the guarded rows.
         """
-        for _ in self._states(first):
-            pass
+        self.context[_FIRST] = first
+        state = self._entered(0)
+        while state != _DONE:
+            self._answer(state)
+            state = self._entered(1)
 
     def steps(self, first: int = 0) -> Iterator[int]:
         """Run the table gang by gang: after each, the number of the machine's row that comes next."""
         self.context[_STEPPING] = 1
+        self.context[_FIRST] = first
         try:
-            for state in self._states(first):
+            state = self._entered(0)
+            while state != _DONE:
+                self._answer(state)
                 if state == _STEPPED:
                     yield int(self.context[_CURSOR])
+                state = self._entered(1)
         finally:
             self.context[_STEPPING] = 0
 
@@ -429,28 +436,22 @@ class Lease:
         """How many turns the loop that ends at machine row `control` has done."""
         return int(self.words[self.table.table[control, OPERAND] + 2])
 
-    def _states(self, first: int) -> Iterator[int]:
-        """Enter the machine until it is done; yields each time that it comes back before."""
-        entry = _entry()
-        self.context[_FIRST] = first
-        resume = 0
-        while True:
-            if self._lock is None:
-                state = entry(self._address, resume)
-            else:
-                with self._lock:
-                    state = entry(self._address, resume)
-            if state == _DONE:
-                return
-            if state == _CALLED:
-                self._call(int(self.context[_CURSOR]) - 1)
-            if state == _FAILED:
-                number, status = divmod(int(self.context[_STATUS]), 1 << 32)
-                row = self.table.rows[number]
-                assert row is not None
-                raise KernelError(row, status)
-            resume = 1
-            yield state
+    def _entered(self, resume: int) -> int:
+        """Why the machine came back."""
+        if self._lock is None:
+            return int(_entry()(self._address, resume))
+        with self._lock:
+            return int(_entry()(self._address, resume))
+
+    def _answer(self, state: int) -> None:
+        """Call the Python function, or raise the error, for which the machine has stopped."""
+        if state == _CALLED:
+            self._call(int(self.context[_CURSOR]) - 1)
+        if state == _FAILED:
+            number, status = divmod(int(self.context[_STATUS]), 1 << 32)
+            row = self.table.rows[number]
+            assert row is not None
+            raise KernelError(row, status)
 
     def _call(self, number: int) -> None:
         """The Python function of a row, with the row's operands as they are now."""

@@ -160,18 +160,18 @@ class _KerasFunction(Function):
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
-        if self.run_metadata is None:
-            return self._call(*arguments)
-        with self.run_metadata.recording():
-            return self._call(*arguments)
-
-    def _call(self, *arguments: Any) -> Any:
         values = self._arguments(arguments, self._own)
+        if self.run_metadata is None:
+            return self._called(values)
+        with self.run_metadata.recording():
+            return self._called(values)
+
+    def _called(self, values: Sequence[Any]) -> Any:
         unusual = any(value is None or isinstance(value, Tensor) for value in values)
         if self._sparse and any(isinstance(value, Tensor) for value in values):
             raise ValueError("Feeding from symbolic tensors is not supported with sparse inputs.")
         if not (unusual or self.feed_dict or self.fetches):
-            return super().__call__(values)
+            return super()._called(values)
         feed = {target: value for target, value in zip(self._own, values, strict=True) if value is not None}
         results = self.run({**self.feed_dict, **feed}, [*self.outputs, *self.fetches])
         return results[0] if self._single else results[: len(self.outputs)]
@@ -194,19 +194,22 @@ def _listed(items: Any) -> list[Any]:
 class _PhaseFunction(_KerasFunction):
     """A Function in whose givens the learning phase is, and whose calls may choose another one."""
 
-    def _call(self, *arguments: Any) -> Any:
-        values = arguments
-        if len(arguments) == 1 and isinstance(arguments[0], list | tuple):
-            values = tuple(arguments[0])
-        if len(values) != len(self._own) + 1 or np.ndim(values[-1]):
-            return super()._call(*arguments)
+    def _arguments(self, arguments: tuple[Any, ...], inputs: Sequence[Tensor]) -> tuple[Any, ...]:
+        listed = len(arguments) == 1 and isinstance(arguments[0], list | tuple)
+        values = tuple(arguments[0]) if listed else arguments
+        phased = len(values) == len(inputs) + 1 and not np.ndim(values[-1])
+        return values if phased else super()._arguments(arguments, inputs)
+
+    def _called(self, values: Sequence[Any]) -> Any:
+        if len(values) == len(self._own):
+            return super()._called(values)
         *fed, phase = values
         if phase not in (0, 1):
             raise ValueError(
                 f"{self.name}: expected the learning phase 0 or 1 as the last value, got {phase!r}"
             )
         if phase == self.givens[_LEARNING_PHASE]:
-            return super()._call(fed)
+            return super()._called(fed)
         return self.run({**dict(zip(self._own, fed, strict=True)), _LEARNING_PHASE: phase})
 
 

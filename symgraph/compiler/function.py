@@ -115,22 +115,24 @@ class Function(Debugging, FunctionViews):
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
-        variant, feeds = self._fed(arguments)
+        return self._called(self._arguments(arguments, self.inputs))
+
+    def _called(self, values: Sequence[Any]) -> Any:
+        """The results of a call with one value for each input."""
+        variant, feeds = self._fed(values)
         results = variant.run(feeds)
         return results[0] if self._single else results
 
-    def _fed(self, arguments: tuple[Any, ...]) -> tuple[Variant, list[np.ndarray]]:
-        """What a call with these arguments runs, and the arrays that it is fed with."""
-        values = self._arguments(arguments, self.inputs)
+    def _fed(self, values: Sequence[Any]) -> tuple[Variant, list[np.ndarray]]:
+        """What a call with these values runs, and the arrays that it is fed with."""
         if self._sparse:
             feeds = [f for value, t in zip(values, self.inputs, strict=True) for f in as_feeds(value, t)]
         else:
             feeds = [as_feed(value, target) for value, target in zip(values, self.inputs, strict=True)]
+        if not self._static:
+            return self._main(()), feeds
         static = tuple(_static_value(feeds[i], self._leaves[i]) for i in self._static)
-        variant = self._main(static)
-        if static:
-            feeds = [f for i, f in enumerate(feeds) if i not in self._static]
-        return variant, feeds
+        return self._main(static), [f for i, f in enumerate(feeds) if i not in self._static]
 
     def _arguments(self, arguments: tuple[Any, ...], inputs: Sequence[Tensor]) -> tuple[Any, ...]:
         """One value for each of `inputs`, from arguments that may be a single list of them."""

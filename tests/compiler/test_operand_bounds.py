@@ -21,7 +21,9 @@ from tests.graph.test_ops import OPS
 def test_every_op(op: type[Op], at_end: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = 0
 
-    def run(self: Program, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
+    def run(
+        self: Program, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: None = None
+    ) -> list[np.ndarray]:
         nonlocal runs
         runs += 1
         fence = Fence(at_end)

@@ -361,7 +361,9 @@ def test_weights_stay_packed_until_they_change(two_threads: None) -> None:
 def test_nothing_outside_is_touched(
     kind: str, at_end: bool, monkeypatch: pytest.MonkeyPatch, two_threads: None
 ) -> None:
-    def run(self: Program, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
+    def run(
+        self: Program, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: None = None
+    ) -> list[np.ndarray]:
         fence = Fence(at_end)
         feeds = [fence(array) for array in feeds]
         results = [fence(np.zeros(shape, dtype)) for shape, dtype in self.outputs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,12 @@ class Debugging:
     def _latest(self) -> Variant:
         raise NotImplementedError
 
-    def _fed(self, arguments: tuple[Any, ...]) -> tuple[Variant, list[np.ndarray]]:
+    inputs: tuple[Tensor, ...]
+
+    def _arguments(self, arguments: tuple[Any, ...], inputs: Sequence[Tensor]) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _fed(self, values: Sequence[Any]) -> tuple[Variant, list[np.ndarray]]:
         raise NotImplementedError
 
     def fetch(self, *names: str | Tensor) -> Fetched:
@@ -89,7 +95,7 @@ class Debugging:
 
         Nothing is stored: variables stay as they are. References are slow: small batches do.
         """
-        variant, feeds = self._fed(arguments)
+        variant, feeds = self._fed(self._arguments(arguments, self.inputs))
         verifier = Verifier()
         variant.observed(feeds, [verifier], "dry")
         return verifier.report(self.name, variant.ids)

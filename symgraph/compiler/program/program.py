@@ -111,15 +111,23 @@ class Program:
         """The rows as the machine counts them: None for those that control loops and branches."""
         return self._table.rows
 
-    def run(self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray]) -> list[np.ndarray]:
-        """Run on C-contiguous `feeds` of the planned shapes and dtypes; a slab is borrowed from `slabs`."""
+    def run(
+        self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: Clocks | None = None
+    ) -> list[np.ndarray]:
+        """Run on C-contiguous `feeds` of the planned shapes and dtypes; a slab is borrowed from `slabs`.
+
+        The times of rows are added to `clocks`, if there are any.
+        """
+        if clocks is not None:
+            return self._timed(feeds, slabs, clocks)
         lease = _popped(self._idle) or self._new_lease()
         results = self._run(lease, feeds, slabs)
         self._idle.append(lease)
         return results
 
-    def timed(self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: Clocks) -> list[np.ndarray]:
-        """As `run`, on the same rows, with their times added to `clocks`."""
+    def _timed(
+        self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: Clocks
+    ) -> list[np.ndarray]:
         start = time.perf_counter()
         with clocks.lock:
             if clocks.lease is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,17 @@ def as_feed(value: Any, target: Tensor) -> np.ndarray:
     text, complex), where a fraction would be cut into an integer, or where a number is too large.
     """
     array = value if isinstance(value, np.ndarray) else _as_array(value, target)
-    if array.dtype.name != target.dtype:
+    if _name(array.dtype) != target.dtype:
         array = _converted(array, target)
     if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
         return array
     return np.array(array, dtype=target.dtype, order="C")
+
+
+@cache
+def _name(dtype: np.dtype) -> str:
+    """``dtype.name``, which numpy puts together anew every time."""
+    return dtype.name
 
 
 def label(target: Tensor) -> str:

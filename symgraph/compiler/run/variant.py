@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -64,11 +64,13 @@ class Variant(NamedGraph):
         if observers:
             return self.observed(feeds, observers)
         program = self.program(tuple([f.shape for f in feeds]))
+        recorder = RECORDER.get()
+        clocks = None if recorder is None else recorder.clocks(program, self)
         try:
             if self._lock is None:
-                return self._run(program, feeds)
+                return program.run(feeds, self._slabs, clocks)
             with self._lock:
-                return self._run(program, feeds)
+                return program.run(feeds, self._slabs, clocks)
         except RowError as error:
             raise ValueError(self._described(program, error, feeds)) from error
 
@@ -119,13 +121,6 @@ class Variant(NamedGraph):
         except Exception:
             return None
         return None
-
-    def _run(self, program: Program, feeds: list[np.ndarray]) -> list[np.ndarray]:
-        recorder = RECORDER.get()
-        clocks = None if recorder is None else recorder.clocks(program, self)
-        if clocks is None:
-            return program.run(feeds, self._slabs)
-        return program.timed(feeds, self._slabs, clocks)
 
     def program(self, shapes: Shapes, mode: Mode = "fast") -> Program:
         """The Program for these input shapes: planned once for a number of threads."""
@@ -187,7 +182,8 @@ def recent(kept: OrderedDict[_Key, _Value], key: _Key) -> _Value | None:
     """What is kept under `key`, now the one used last; None where there is nothing."""
     value = kept.get(key)
     if value is not None:
-        # Another thread may just have dropped it.
-        with suppress(KeyError):
+        try:
             kept.move_to_end(key)
+        except KeyError:  # another thread has just dropped it
+            return value
     return value
