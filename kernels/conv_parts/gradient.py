@@ -11,12 +11,11 @@ is added up while it lies in the cache.
 from __future__ import annotations
 
 from functools import cache
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
-from symgraph.kernels.contraction.contract import SMALL, Operands, slots
+from symgraph.kernels.contraction.contract import SMALL, Operands, slots, stage_lines
 from symgraph.kernels.contraction.partials import partial_sum_row
 from symgraph.kernels.conv_parts.algorithm import takes_winograd_weight_gradient
 from symgraph.kernels.conv_parts.depthwise import depthwise_weight_gradient_rows
@@ -24,150 +23,180 @@ from symgraph.kernels.conv_parts.geometry import Padding, Pair, Tap, View, check
 from symgraph.kernels.conv_parts.winograd_gradient import winograd_weight_gradient_rows
 from symgraph.kernels.reduce import reduce_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
-from symgraph.kernels.run.jit import Kernel, ir_kernel
+from symgraph.kernels.run.integers import least, parted, parts_of, share
+from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.machine import Row
+from symgraph.kernels.run.memory import address_of, load_int
 from symgraph.kernels.tile.block import Block, choose_block
-from symgraph.kernels.tile.emit import Code, Int, vector_type, zero
-from symgraph.kernels.tile.simd import Tile, column_masks, emit_block, emit_pack, emit_padded_lines
+from symgraph.kernels.tile.lines import Lines, SumLines
+from symgraph.kernels.tile.multiply import Multiply, Pack, Panel, Tile
+from symgraph.kernels.tile.words import Word, filling, named, slot
 
 BAND_STEPS = 256
 """Output pixels whose gradient is packed at once: long enough to hide loading and storing the sums."""
 DIRECT_LINE = 256
 """The output's gradient is read where it lies if a pixel has no more bytes; longer lines collide in L1."""
-SUM_STEPS = 4
-"""Pixels of the output's gradient that are added up side by side."""
 PARTIAL_BYTES = 1 << 20
 """Weights up to this size get partial sums per tile; larger ones are shared by columns."""
 
-NAMES = (
-    "a", "b", "c", "pack", "pack_slot", "stage", "stage_slot", "parts_columns", "parts_bands", "c_part",
-    "samples", "lines", "lines_per_band", "pixels", "a_sample", "a_line", "stage_line", "a_step", "b_sample",
-    "b_line", "b_step", "cells", "length", "groups", "columns", "a_group", "c_step",
-    "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height", "stage_skip",
-    "stage_left", "stage_middle", "stage_right",
-    # Where sums of the output's gradient go, if they are wanted.
-    "sums", "sums_part",
-)  # fmt: skip
+
+class WeightGradient(NamedTuple):
+    """The words of a weight gradient: addresses, byte steps, numbers of elements.
+
+    A is the convolution's input, B its output's gradient, C the gradient of its weights. After the words come
+    `cells` offsets into A.
+    """
+
+    a: Word
+    b: Word
+    c: Word
+    # Where sums of B go; 0 where they are not wanted.
+    sums: Word = 0
+    sums_part: Word = 0
+    # Packed B and staged lines of A are cut into slots, one per tile.
+    pack: Word = 0
+    pack_slot: Word = 0
+    stage: Word = 0
+    stage_slot: Word = 0
+    # The grid of tiles: parts of the bands x parts of the columns; each part of the bands has a C of its own.
+    parts_bands: Word = 1
+    parts_columns: Word = 1
+    c_part: Word = 0
+    # The depth: bands of lines of output pixels.
+    samples: Word = 1
+    lines: Word = 1
+    lines_per_band: Word = 1
+    pixels: Word = 1
+    a_sample: Word = 0
+    a_line: Word = 0
+    a_step: Word = 0
+    b_sample: Word = 0
+    b_line: Word = 0
+    b_step: Word = 0
+    # Rows of C: `length` for each of `cells` kernel cells. Columns, in each of `groups`.
+    cells: Word = 1
+    length: Word = 1
+    groups: Word = 1
+    columns: Word = 1
+    a_group: Word = 0
+    c_step: Word = 0
+    # The block: its rows and columns, and the bytes of an element.
+    block_rows: Word = 1
+    block_width: Word = 1
+    size: Word = 4
+    # Whether B is packed first; without, all blocks have all of their columns.
+    packed: Word = 0
+    # Whether lines of A are staged, and how (see `Contraction`).
+    staged: Word = 0
+    stage_line: Word = 0
+    stage_row: Word = 0
+    stage_step: Word = 0
+    stage_extra: Word = 0
+    stage_top: Word = 0
+    stage_height: Word = 0
+    stage_skip: Word = 0
+    stage_left: Word = 0
+    stage_middle: Word = 0
+    stage_right: Word = 0
+
+
+class Band(NamedTuple):
+    """The lines of output pixels that are worked on: where A and B begin, and C for this tile."""
+
+    a: Word
+    a_line: Word
+    b: Word
+    lines: Word
+    c: Word
+    sums: Word
+    pack: Word
+    load: Word
+
+
+_WORDS = 8 * len(WeightGradient._fields)
+words, multiply, pack, sum_lines = named(WeightGradient), slot(Tile), slot(Panel), slot(Lines)
+
+
+def weight_gradient(operands, tile):
+    """C = A transposed times B, for one tile: its share of the bands, and of the panels of columns."""
+    w = words(operands)
+    part, part_columns = parted(tile, w.parts_columns)
+    panels, bands = parts_of(w.columns, w.block_width), parts_of(w.lines, w.lines_per_band)
+    first_panel, end_panel = share(part_columns, w.parts_columns, panels * w.groups)
+    first, end = share(part, w.parts_bands, w.samples * bands)
+    for unit in range(first, end):
+        sample, band = parted(unit, bands)
+        line = band * w.lines_per_band
+        lines = least(w.lines_per_band, w.lines - line)
+        a, a_line = w.a + sample * w.a_sample, w.a_line
+        if w.staged:
+            stage = w.stage + tile * w.stage_slot
+            stage_lines(w, stage, a, line, lines)
+            a, a_line = stage, w.stage_step * w.stage_row
+        else:
+            a += line * w.a_line
+        b = w.b + sample * w.b_sample + line * w.b_line
+        c, sums, room = w.c + part * w.c_part, w.sums + part * w.sums_part, w.pack + tile * w.pack_slot
+        add_band(w, operands, Band(a, a_line, b, lines, c, sums, room, unit != first), first_panel, end_panel)
+    return 0
+
+
+@inlined
+def add_band(w, operands, band, first_panel, end_panel):
+    """Add one band's products to all rows of a share of the panels of columns."""
+    offsets = address_of(operands) + _WORDS
+    panels, blocks = parts_of(w.columns, w.block_width), parts_of(w.length, w.block_rows)
+    steps = band.lines * w.pixels
+    for panel in range(first_panel, end_panel):
+        group, place = parted(panel, panels)
+        column = place * w.block_width
+        across, columns = (group * w.columns + column) * w.size, w.columns - column
+        b, b_step = band.b + across, w.b_step
+        if w.packed:
+            pack(Panel(b, b_step, steps, columns, band.pack))
+            b, b_step = band.pack, w.block_width * w.size
+        if w.sums != 0:
+            sum_lines(Lines(b, b_step, steps, columns, band.sums + across, band.load))
+        for cell in range(w.cells):
+            a = band.a + load_int(offsets + 8 * cell) + group * w.a_group
+            c = band.c + cell * w.length * w.c_step + across
+            for i in range(blocks):
+                start = least(i * w.block_rows, w.length - w.block_rows)
+                multiply(
+                    Tile(
+                        a=a + start * w.size,
+                        row_step=w.size,
+                        depth_step=w.a_step,
+                        first_run=0,
+                        runs=band.lines,
+                        run_step=band.a_line,
+                        run_offsets=0,
+                        depth=w.pixels,
+                        b=b,
+                        b_step=b_step,
+                        c=c + start * w.c_step,
+                        c_step=w.c_step,
+                        columns=columns,
+                        skip=i * w.block_rows - start,
+                        load=band.load,
+                        last=1,
+                        bias=0,
+                        bias_step=0,
+                        gate=0,
+                        turn=0,
+                        jump=0,
+                    )
+                )
 
 
 @cache
-def weight_gradient(block: Block, padded: bool, packed: bool, summed: bool) -> Kernel:
-    """The kernel for one block size.
-
-    `padded` tells that windows leave the picture, `packed` that the output's gradient is packed first,
-    `summed` that it is added up too.
-    """
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code = Code(builder, function)
-        w = code.words(NAMES)
-        part_columns, part = code.tile % w.parts_columns, code.tile // w.parts_columns
-        w.pack += code.tile * w.pack_slot
-        w.stage += code.tile * w.stage_slot
-        w.c += part * w.c_part
-        w.sums += part * w.sums_part
-        w.panels = (w.columns + (block.width - 1)) // block.width
-        bands = (w.lines + w.lines_per_band - 1) // w.lines_per_band
-        first_panel, end_panel = code.share(part_columns, w.parts_columns, w.panels * w.groups)
-        first, end = code.share(part, w.parts_bands, w.samples * bands)
-        with code.loop(end, first) as unit:
-            sample, line = unit // bands, unit % bands * w.lines_per_band
-            count = code.minimum(w.lines_per_band, w.lines - line)
-            source = w.a + sample * w.a_sample
-            if padded:
-                emit_padded_lines(code, w, source, line, count)
-                a, a_line = w.stage, w.stage_step * w.stage_row
-            else:
-                a, a_line = source + line * w.a_line, w.a_line
-            grad = w.b + sample * w.b_sample + line * w.b_line
-            with code.loop(end_panel, first_panel) as panel:
-                again = unit.differs(first)
-                _emit_panel(code, w, block, packed, summed, a, a_line, grad, count, panel, again)
-        code.finish()
-
-    name = f"conv2d_weight_gradient[{block.dtype}, {block.rows}x{block.vectors}"
-    name += f"{', pad' if padded else ''}{', packed' if packed else ''}{', summed' if summed else ''}]"
-    return ir_kernel(name, emit, (block, padded, packed, summed))
-
-
-def _emit_panel(
-    code: Code,
-    w: SimpleNamespace,
-    block: Block,
-    packed: bool,
-    summed: bool,
-    a: Int,
-    a_line: Int,
-    grad: Int,
-    count: Int,
-    panel: Int,
-    load: ir.Value,
-) -> None:
-    """Add one band's products to all rows of one panel of columns."""
-    group, column = panel // w.panels, panel % w.panels * block.width
-    across = (group * w.columns + column) * block.size
-    if packed:
-        emit_pack(code, block, grad + across, w.b_step, count * w.pixels, w.columns - column, w.pack)
-    if summed:
-        source = w.pack if packed else grad + across
-        step = code.number(block.width * block.size) if packed else w.b_step
-        target = w.sums + across
-        _emit_sums(code, block, source, step, count * w.pixels, w.columns - column, target, load)
-    blocks = (w.length + (block.rows - 1)) // block.rows
-    # Panels that are not packed are complete. Said here, it keeps a second, masked loop from being written,
-    # whose registers the first one would have to share.
-    columns = w.columns - column if packed else code.number(block.width)
-    with code.loop(w.cells) as cell, code.loop(blocks) as i:
-        start = code.minimum(i * block.rows, w.length - block.rows)
-        offset = code.word(cell + len(NAMES)) + group * w.a_group + start * block.size
-        emit_block(code, block, Tile(
-            a=a + offset, row_step=code.number(block.size), depth_step=w.a_step, runs=count, depth=w.pixels,
-            run_offset=lambda run: run * a_line, b=w.pack if packed else grad + across,
-            c=w.c + (cell * w.length + start) * w.c_step + across,
-            c_step=w.c_step, columns=columns, skip=i * block.rows - start, load=load,
-            b_step=None if packed else w.b_step,
-        ))  # fmt: skip
-
-
-def _emit_sums(
-    code: Code,
-    block: Block,
-    source: Int,
-    step: Int,
-    count: Int,
-    columns: Int,
-    target: Int,
-    load: ir.Value,
-) -> None:
-    """Add up `count` lines of the block's width, `step` bytes apart, to `columns` numbers at `target`."""
-    builder = code.builder
-    cells = [
-        [code.variable(vector_type(block.dtype)) for _ in range(block.vectors)] for _ in range(SUM_STEPS)
-    ]
-    for cell in (cell for row in cells for cell in row):
-        builder.store(zero(vector_type(block.dtype)), cell)
-
-    def add(place: Int, row: list[ir.Value]) -> None:
-        for v, cell in enumerate(row):
-            value = code.load(place + v * block.lanes * block.size, vector_type(block.dtype))
-            builder.store(builder.fadd(builder.load(cell), value), cell)
-
-    whole = count - count % SUM_STEPS
-    with code.loop(whole, step=SUM_STEPS) as i:
-        for j, row in enumerate(cells):
-            add(source + step * (i + j), row)
-    with code.loop(count, whole) as i:
-        add(source + step * i, cells[0])
-    for v, mask in enumerate(column_masks(code, block, columns)):
-        place = target + v * block.lanes * block.size
-        total = builder.load(cells[0][v])
-        for row in cells[1:]:
-            total = builder.fadd(total, builder.load(row[v]))
-        builder.store(total, cells[0][v])
-        with code.when(load):
-            held = code.load(place, vector_type(block.dtype), mask)
-            builder.store(builder.fadd(builder.load(cells[0][v]), held), cells[0][v])
-        code.store(builder.load(cells[0][v]), place, mask)
+def weight_gradient_kernel(block: Block) -> Kernel:
+    """The kernel for one block size."""
+    tile = Multiply(block, biased=False, direct=True, whole=True, listed=False)
+    packing, adding = Pack(block), SumLines(block)
+    slots = dict([filling(Tile, tile), filling(Panel, packing), filling(Lines, adding)])
+    name = f"conv2d_weight_gradient[{block.dtype}, {block.rows}x{block.vectors}]"
+    return numba_kernel(name, weight_gradient, (tile, packing, adding), slots=slots)
 
 
 def conv2d_weight_gradient_rows(
@@ -208,7 +237,7 @@ def conv2d_weight_gradient_rows(
     joined = kw if groups == 1 and dilation[1] == 1 else 1
     view = View.of(taps, lattice(grad), strides, x.shape[1], x.shape[2])
     block = choose_block(joined * depth, features // groups, x.dtype, "rows")
-    values = _operands(x, grad, out, strides, groups, joined, view)
+    values = _operands(x, grad, out, strides, groups, joined, view, block)
     bands, columns = _parts(values, block, out, threads)
     target = out if bands == 1 else scratch((bands, *out.shape), out.dtype)
     values |= {"parts_bands": bands, "parts_columns": columns, "c": target.address, "c_part": out.nbytes}
@@ -216,16 +245,15 @@ def conv2d_weight_gradient_rows(
     if partial:
         values |= {"sums": partial.address, "sums_part": features * size}
     # Masks belong outside the hot loop: an incomplete panel is packed too.
-    packed = features * size > DIRECT_LINE or features // groups % block.width != 0
-    if packed:
+    values["packed"] = int(features * size > DIRECT_LINE or features // groups % block.width != 0)
+    if values["packed"]:
         pack = values["lines_per_band"] * values["pixels"] * block.width * size
         values["pack"], values["pack_slot"] = slots(scratch, bands * columns, pack)
     if view.padded:
         lines = (values["lines_per_band"] - 1) * strides[0] + view.extra + 1
         values["stage"], values["stage_slot"] = slots(scratch, bands * columns, lines * values["stage_row"])
-    operands = (*(values.get(word, 0) for word in NAMES), *view.offsets(taps, x)[::joined])
-    kernel = weight_gradient(block, view.padded, packed, sums is not None)
-    rows = [Row(kernel, operands, bands * columns)]
+    operands = (*WeightGradient(**values), *view.offsets(taps, x)[::joined])
+    rows = [Row(weight_gradient_kernel(block), operands, bands * columns)]
     if bands > 1:
         rows.append(partial_sum_row(name, target.address, bands, kh * kw * depth, features, out.address,
                                     features * size, threads=threads))  # fmt: skip
@@ -255,7 +283,7 @@ def _depthwise(
 
 
 def _operands(
-    x: Buffer, grad: Buffer, out: Buffer, strides: Pair, groups: int, joined: int, view: View
+    x: Buffer, grad: Buffer, out: Buffer, strides: Pair, groups: int, joined: int, view: View, block: Block
 ) -> Operands:
     _, height, width, channels = x.shape
     samples, lines, pixels, features = grad.shape
@@ -268,6 +296,7 @@ def _operands(
         "b_line": pixels * features * size, "b_step": features * size,
         "cells": kh * kw // joined, "length": joined * depth, "groups": groups, "columns": features // groups,
         "a_group": depth * size, "c_step": features * size,
+        "block_rows": block.rows, "block_width": block.width, "size": size, "staged": int(view.padded),
     }  # fmt: skip
     if view.padded:
         values |= view.staging(x, strides)

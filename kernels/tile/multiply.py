@@ -75,14 +75,16 @@ class Panel(NamedTuple):
 class Multiply:
     """``C[block] (+)= A[rows, depth] @ B[depth, width]``, then bias and activation: fills a slot of `Tile`.
 
-    `direct` tells that B is not packed: its lines lie `b_step` apart. `listed` runs have their offsets in a
-    list. With `turning` rows the last ones lie elsewhere (see `Tile.turn`).
+    `direct` tells that B is not packed: its lines lie `b_step` apart. They are `whole` where all of the
+    block's columns may be read. `listed` runs have their offsets in a list. With `turning` rows the last ones
+    lie elsewhere (see `Tile.turn`).
     """
 
     block: Block
     activation: str = "linear"
     biased: bool = True
     direct: bool = False
+    whole: bool = False
     listed: bool = True
     turning: bool = False
 
@@ -93,7 +95,7 @@ class Multiply:
         cells = [[writer.variable(zero) for _ in range(block.vectors)] for _ in range(block.rows)]
         with writer.when(tile.load.differs(0)):
             self._by_width(writer, tile.columns, lambda masks: self._fetch(tile, cells, masks))
-        if self.direct:
+        if self.direct and not self.whole:
             self._by_width(writer, tile.columns, lambda masks: self._multiply(writer, tile, cells, masks))
         else:
             self._multiply(writer, tile, cells, [None] * block.vectors)
