@@ -3,269 +3,249 @@
 With a channel multiplier the input is stretched first (channel c is repeated), after which every output
 channel has an input channel of its own; the input gradient sums the repeats at the end.
 
-Kernels work on some pixels of a line at once and know how the taps of a kernel row lie, so a pixel that
-several taps see is loaded once. Pixels whose distance makes them fall into few sets of the cache are brought
-further apart first, in the copy of lines that pictures with borders need anyway.
+Pictures are read where they lie (see `channelwise.py` for what is done at their borders). Only lines of
+pixels whose distance makes them fall into few sets of the cache are copied first, with gaps between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import product
-from types import SimpleNamespace
-
-import numpy as np
-from llvmlite import ir
+from typing import NamedTuple
 
 from symgraph.kernels.contraction.contract import BAND_BYTES, SMALL, Operands, slots
 from symgraph.kernels.contraction.partials import partial_sum_row
+from symgraph.kernels.conv_parts.channelwise import BESIDE, Pixels, SumWindows, WeighPixels, Windows
 from symgraph.kernels.conv_parts.geometry import Lattice, Padding, Pair, Tap, View, lattice, phase_taps
+from symgraph.kernels.conv_parts.repeats import fold_row, repeat_row
 from symgraph.kernels.run.buffer import Buffer, Scratch
-from symgraph.kernels.run.jit import Kernel, ir_kernel
+from symgraph.kernels.run.integers import least, over, parted, parts_of, share
+from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.machine import Row
+from symgraph.kernels.run.memory import address_of, clear_bytes, copy_bytes, load_int
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.emit import Code, Int, float_type, vector_type, zero
-from symgraph.kernels.tile.simd import ACTIVATIONS, apply_steps, emit_padded_lines, split_epilogue
+from symgraph.kernels.tile.block import split_epilogue
+from symgraph.kernels.tile.words import Word, filling, named, slot
 
 _PIXELS = 8
-_COLLIDING = 1024
+_COLLIDING = 2048
 """Pixels this many bytes (or a multiple) long fall into few sets of L1."""
 _GAP = 64
 """What is put between them: a cache line."""
-_SUMS = 9
+_SUMS = TARGET.registers - BESIDE - 3
 """Taps whose sums the weight gradient holds in registers at once."""
-_NAMES = (
-    "a", "b", "c", "bias", "stage", "stage_slot", "tiles", "samples", "lines", "lines_per_band", "length",
-    "channels", "a_sample", "a_line", "stage_line", "a_step", "b_sample", "b_line", "c_sample", "c_row",
-    "c_step", "c_part", "taps", "rows", "stage_row", "stage_step", "stage_extra", "stage_top", "stage_height",
-    "stage_skip", "stage_left", "stage_middle", "stage_right",
-    # The distance of pixels, where they are staged too; of a staged line of `stage_width` pixels, those from
-    # `stage_first` up to `stage_end` are A's.
-    "pixel", "stage_width", "stage_first", "stage_end",
-)  # fmt: skip
-# A pixel's address, and the (place, tap) pairs that see it.
-_Seen = tuple[Int, list[tuple[int, int]]]
-# A band's body gets: code, words, unit number, first unit, sample, first line, lines, A and A's line step.
-_Body = Callable[[Code, SimpleNamespace, Int, Int, Int, Int, Int, Int, Int], None]
 
 
-def _bands(builder: ir.IRBuilder, function: ir.Function, stage: str, body: _Body) -> None:
-    """The frame of both kernels: a tile's bands of lines, A's part of each staged where it has borders."""
-    code = Code(builder, function)
-    w = code.words(_NAMES)
-    w.stage += code.tile * w.stage_slot
-    bands = (w.lines + w.lines_per_band - 1) // w.lines_per_band
-    first, end = code.share(code.tile, w.tiles, w.samples * bands)
-    with code.loop(end, first) as unit:
-        sample, line = unit // bands, unit % bands * w.lines_per_band
-        count = code.minimum(w.lines_per_band, w.lines - line)
-        source = w.a + sample * w.a_sample
-        if stage != "none":
-            (_spread_lines if stage == "spread" else emit_padded_lines)(code, w, source, line, count)
-            a, a_line = w.stage, w.stage_step * w.stage_row
-        else:
-            a, a_line = source + line * w.a_line, w.a_line
-        body(code, w, unit, first, sample, line, count, a, a_line)
-    code.finish()
+class Depthwise(NamedTuple):
+    """The words of depthwise kernels: addresses, byte steps, numbers of elements.
 
-
-def _spread_lines(code: Code, w: SimpleNamespace, source: Int, first_line: Int, lines: Int) -> None:
-    """As `emit_padded_lines`, with gaps between the pixels."""
-    top = first_line * w.stage_step - w.stage_top
-    length = w.pixel - _GAP
-    with code.loop((lines - 1) * w.stage_step + w.stage_extra + 1) as i, code.loop(w.stage_width) as x:
-        target = w.stage + i * w.stage_row + x * w.pixel
-        y = top + i
-        inside = code.builder.and_(y >= 0, y < w.stage_height)
-        inside = code.builder.and_(inside, code.builder.and_(x >= w.stage_first, x < w.stage_end))
-
-        def copy(target: Int = target, x: Int = x, y: Int = y) -> None:
-            place = source + y * w.stage_line + w.stage_skip + (x - w.stage_first) * length
-            code.copy(target, place, length)
-
-        def clear(target: Int = target) -> None:
-            code.clear(target, length)
-
-        code.either(inside, copy, clear)
-
-
-def _vectors(code: Code, channels: Int, lanes: int, body: Callable[[Int, ir.Value | None], None]) -> None:
-    whole = channels - channels % lanes
-    with code.loop(whole, step=lanes) as c:
-        body(c, None)
-    with code.when(whole < channels):
-        body(whole, code.first_lanes(channels - whole, lanes))
-
-
-def _seen(code: Code, place: Int, pixel: Int, count: int, step: int, xs: Sequence[int]) -> Iterator[_Seen]:
-    """The pixels that the taps `xs` of a kernel row see from `count` places, each once, with who sees it."""
-    found: dict[int, list[tuple[int, int]]] = {}
-    for p, (k, x) in product(range(count), enumerate(xs)):
-        found.setdefault(p * step + x - xs[0], []).append((p, k))
-    for offset in sorted(found):
-        yield place + pixel * offset, found[offset]
-
-
-@cache
-def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], stage: str, epilogue: str) -> Kernel:
-    """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour.
-
-    `step` is that of the windows along a line, `xs` tells where the taps of a kernel row lie.
-    `stage` is "none", "pad" (lines get zero borders) or "spread" (pixels get gaps between them too).
+    A is the input, B the weights and C the output; for the weight gradient, B is the output's gradient and C
+    that of the weights. After the words come for each of `rows` kernel rows the lines of A that it lies below
+    the output's line, and for each tap the bytes that its weights lie behind `b`.
     """
-    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
-    steps, activation = split_epilogue(epilogue)
 
-    def body(
-        code: Code,
-        w: SimpleNamespace,
-        unit: Int,
-        first: Int,
-        sample: Int,
-        line: Int,
-        count: Int,
-        a: Int,
-        a_line: Int,
-    ) -> None:
-        builder = code.builder
-        sums = [code.variable(vector) for _ in range(pixels)]
-        blocks = (w.length + (pixels - 1)) // pixels
-        with code.loop(count) as y, code.loop(blocks) as i:
-            start = code.minimum(i * pixels, w.length - pixels)
-            here = a + y * a_line + start * w.a_step
-            there = w.c + sample * w.c_sample + (line + y) * w.c_row + start * w.c_step
-
-            def channels(c: Int, mask: ir.Value | None) -> None:
-                for total in sums:
-                    builder.store(zero(vector), total)
-
-                def after(number: int) -> ir.Value:
-                    return code.load(w.bias + (w.channels * number + c) * size, vector, mask)
-
-                if not steps:
-                    with code.when(w.bias.differs(0)):
-                        value = after(0)
-                        for total in sums:
-                            builder.store(value, total)
-                with code.loop(w.rows) as row:
-                    tap = row * len(xs) + len(_NAMES)
-                    places = [w.b + code.word(w.taps + tap + k) + c * size for k in range(len(xs))]
-                    weights = [code.load(place, vector, mask) for place in places]
-                    place = here + code.word(tap) + c * size
-                    for at, users in _seen(code, place, w.pixel, pixels, step, xs):
-                        value = code.load(at, vector, mask)
-                        for p, k in users:
-                            total = code.multiply_add(value, weights[k], builder.load(sums[p]))
-                            builder.store(total, sums[p])
-                for p, total in enumerate(sums):
-                    value = apply_steps(code, builder.load(total), steps, after)
-                    value = ACTIVATIONS[activation](code, value)
-                    code.store(value, there + w.c_step * p + c * size, mask)
-
-            _vectors(code, w.channels, vector.count, channels)
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _bands(builder, function, stage, body)
-
-    name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}, {stage}, {epilogue}]"
-    return ir_kernel(name, emit, (dtype, pixels, step, xs, stage, epilogue))
+    a: Word
+    b: Word
+    c: Word
+    bias: Word = 0
+    relu: Word = 0
+    # Room for a pixel of zeros, and for staged lines: slots, one per tile.
+    zeros: Word = 0
+    zeros_slot: Word = 0
+    stage: Word = 0
+    stage_slot: Word = 0
+    # Units: bands of lines of output pixels.
+    tiles: Word = 1
+    samples: Word = 1
+    lines: Word = 1
+    lines_per_band: Word = 1
+    length: Word = 1
+    channels: Word = 1
+    # Bytes of a pixel's channels.
+    bytes: Word = 4
+    # Where A is read, staged or not: its lines and pixels, and the bytes to the next one. Windows go `y_step`
+    # lines and `x_step` pixels on; the first one's first tap sees column `left`.
+    a_sample: Word = 0
+    row: Word = 0
+    pixel: Word = 0
+    height: Word = 0
+    width: Word = 0
+    y_step: Word = 1
+    x_step: Word = 1
+    left: Word = 0
+    rows: Word = 0
+    # Output pixels, or kernel rows, that are taken at once; pixels that see no column that A has not.
+    block: Word = 1
+    middle: Word = 0
+    middle_end: Word = 0
+    b_sample: Word = 0
+    b_row: Word = 0
+    c_sample: Word = 0
+    c_row: Word = 0
+    c_step: Word = 0
+    c_part: Word = 0
+    # Where lines are staged: the part of the picture that is, from line `stage_top` and column `stage_left`
+    # on, and `stage_extra` lines more than the output's.
+    staged: Word = 0
+    stage_top: Word = 0
+    stage_left: Word = 0
+    stage_extra: Word = 0
+    stage_line: Word = 0
+    stage_height: Word = 0
+    stage_width: Word = 0
 
 
-@cache
-def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int, stage: str) -> Kernel:
-    """Kernel: sums of A times the output's gradient over a tile's bands, one partial result per tile.
-
-    The sums of `together` kernel rows are made at once; The rest is as in `_forward`.
-    """
-    size, vector = np.dtype(dtype).itemsize, vector_type(dtype)
-    pixels = 4
-
-    def body(
-        code: Code,
-        w: SimpleNamespace,
-        unit: Int,
-        first: Int,
-        sample: Int,
-        line: Int,
-        count: Int,
-        a: Int,
-        a_line: Int,
-    ) -> None:
-        builder = code.builder
-        sums = [[code.variable(vector) for _ in xs] for _ in range(together)]
-        cells = [(j, k, total) for j, row in enumerate(sums) for k, total in enumerate(row)]
-        grad = w.b + sample * w.b_sample + line * w.b_line
-        pixel = w.channels * size
-        whole = w.length - w.length % pixels
-
-        def channels(c: Int, mask: ir.Value | None) -> None:
-            def add(lines: list[Int], g: Int, p: Int, places: int) -> None:
-                flows = [code.load(g + pixel * (p + i), vector, mask) for i in range(places)]
-                for start, row in zip(lines, sums, strict=True):
-                    for at, users in _seen(code, start + p * w.a_step, w.pixel, places, step, xs):
-                        value = code.load(at, vector, mask)
-                        for i, k in users:
-                            builder.store(code.multiply_add(value, flows[i], builder.load(row[k])), row[k])
-
-            with code.loop(w.rows // together) as group:
-                tap = group * (together * len(xs))
-                target = w.c + code.tile * w.c_part + tap * pixel + c * size
-                for j, k, total in cells:
-                    builder.store(zero(vector), total)
-                    with code.when(unit.differs(first)):
-                        held = code.load(target + pixel * (j * len(xs) + k), vector, mask)
-                        builder.store(held, total)
-                offsets = [code.word(tap + (len(_NAMES) + j * len(xs))) for j in range(together)]
-                with code.loop(count) as y:
-                    lines = [a + offset + y * a_line + c * size for offset in offsets]
-                    g = grad + y * w.b_line + c * size
-                    with code.loop(whole, step=pixels) as p:
-                        add(lines, g, p, pixels)
-                    with code.loop(w.length, whole) as p:
-                        add(lines, g, p, 1)
-                for j, k, total in cells:
-                    code.store(builder.load(total), target + pixel * (j * len(xs) + k), mask)
-
-        _vectors(code, w.channels, vector.count, channels)
-
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        _bands(builder, function, stage, body)
-
-    name = f"depthwise_weight_gradient[{dtype}, {together}x{len(xs)}/{step}, {stage}]"
-    return ir_kernel(name, emit, (dtype, step, xs, together, stage))
+_LISTS = 8 * len(Depthwise._fields)
+words, weigh_pixels, sum_windows = named(Depthwise), slot(Pixels), slot(Windows)
 
 
-@cache
-def _repeat(dtype: str, fold: bool) -> Kernel:
-    """Kernel: repeat each of `count` values `times` times side by side, or (`fold`) sum groups of `times`."""
-    size, kind = np.dtype(dtype).itemsize, float_type(dtype)
+class Band(NamedTuple):
+    """Some lines of output pixels: where A is read for them, and what its line 0 is then."""
 
-    def emit(builder: ir.IRBuilder, function: ir.Function) -> None:
-        code = Code(builder, function)
-        w = code.words(("source", "target", "count", "times", "tiles"))
-        first, end = code.share(code.tile, w.tiles, w.count)
-        total = code.variable(kind)
-        with code.loop(end, first) as i:
-            if fold:
-                builder.store(zero(kind), total)
-                with code.loop(w.times) as j:
-                    value = code.load(w.source + (i * w.times + j) * size, kind)
-                    builder.store(builder.fadd(builder.load(total), value), total)
-                code.store(builder.load(total), w.target + i * size)
+    sample: Word
+    line: Word
+    lines: Word
+    a: Word
+    # The line of A that the first output line sees before a kernel row's lines are added.
+    y_first: Word
+    zeros: Word
+
+
+def depthwise(operands, tile):
+    """A depthwise convolution: one tile's share of the output's lines."""
+    w = words(operands)
+    lists = address_of(operands) + _LISTS
+    bands = parts_of(w.lines, w.lines_per_band)
+    first, end = share(tile, w.tiles, w.samples * bands)
+    zeros = cleared(w, tile)
+    for unit in range(first, end):
+        sample, number = parted(unit, bands)
+        band = made_band(w, tile, sample, number * w.lines_per_band, zeros)
+        for i in range(band.lines):
+            weigh_line(w, lists, band, i)
+    return 0
+
+
+def depthwise_weights(operands, tile):
+    """The gradient of a depthwise convolution's weights: one tile's share of the output's lines."""
+    w = words(operands)
+    lists = address_of(operands) + _LISTS
+    bands = parts_of(w.lines, w.lines_per_band)
+    first, end = share(tile, w.tiles, w.samples * bands)
+    zeros = cleared(w, tile)
+    for unit in range(first, end):
+        sample, number = parted(unit, bands)
+        band = made_band(w, tile, sample, number * w.lines_per_band, zeros)
+        sum_windows(
+            Windows(
+                a=band.a,
+                line=w.row,
+                pixel=w.pixel,
+                height=w.height,
+                width=w.width,
+                zeros=zeros,
+                rows=lists,
+                groups=over(w.rows, w.block),
+                y_first=band.y_first,
+                y_step=w.y_step,
+                left=w.left,
+                lines=band.lines,
+                length=w.length,
+                middle=w.middle,
+                middle_end=w.middle_end,
+                b=w.b + sample * w.b_sample + band.line * w.b_row,
+                b_line=w.b_row,
+                channels=w.channels,
+                c=w.c + tile * w.c_part,
+                load=unit != first,
+            )
+        )
+    return 0
+
+
+@inlined
+def cleared(w, tile):
+    """The tile's pixel of zeros."""
+    zeros = w.zeros + tile * w.zeros_slot
+    clear_bytes(zeros, w.bytes)
+    return zeros
+
+
+@inlined
+def made_band(w, tile, sample, line, zeros):
+    """The band of a sample that begins with an output line; its part of A is staged where that is due."""
+    lines = least(w.lines_per_band, w.lines - line)
+    source = w.a + sample * w.a_sample
+    y_first = line * w.y_step
+    if w.staged:
+        stage = w.stage + tile * w.stage_slot
+        spread_lines(w, stage, source, y_first + w.stage_top, (lines - 1) * w.y_step + w.stage_extra + 1)
+        source, y_first = stage, -w.stage_top
+    return Band(sample, line, lines, source, y_first, zeros)
+
+
+@inlined
+def spread_lines(w, stage, source, top, lines):
+    """Copy lines of A from line `top` on, with gaps between pixels, and zeros for those that A has not."""
+    for i in range(lines):
+        for x in range(w.width):
+            target, from_y, from_x = stage + i * w.row + x * w.pixel, top + i, w.stage_left + x
+            if 0 <= from_y < w.stage_height and 0 <= from_x < w.stage_width:
+                copy_bytes(target, source + from_y * w.stage_line + from_x * w.bytes, w.bytes)
             else:
-                value = code.load(w.source + i * size, kind)
-                with code.loop(w.times) as j:
-                    code.store(value, w.target + (i * w.times + j) * size)
-        code.finish()
-
-    return ir_kernel(f"{'fold' if fold else 'repeat'}_channels[{dtype}]", emit, (dtype, fold))
+                clear_bytes(target, w.bytes)
 
 
-def _repeat_row(source: Buffer, target: Buffer, times: int, threads: int, fold: bool = False) -> Row:
-    count = target.size if fold else source.size
-    tiles = min(4 * threads, max(1, count)) if threads > 1 and count * times > 1 << 16 else 1
-    return Row(_repeat(source.dtype.name, fold), (source.address, target.address, count, times, tiles), tiles)
+@inlined
+def weigh_line(w, lists, band, i):
+    """Output line number `i` of a band."""
+    top = band.y_first + i * w.y_step
+    # Kernel rows that see nothing but zeros above or below A are left out.
+    first_row, end_row = 0, w.rows
+    while first_row < end_row and top + load_int(lists + 8 * first_row) < 0:
+        first_row += 1
+    while first_row < end_row and top + load_int(lists + 8 * (end_row - 1)) >= w.height:
+        end_row -= 1
+    c = w.c + band.sample * w.c_sample + (band.line + i) * w.c_row
+    for number in range(parts_of(w.length, w.block)):
+        start = least(number * w.block, w.length - w.block)
+        x = start * w.x_step + w.left
+        weigh_pixels(
+            Pixels(
+                a=band.a + top * w.row + x * w.pixel,
+                line=w.row,
+                pixel=w.pixel,
+                x=x,
+                width=w.width,
+                zeros=band.zeros,
+                rows=lists,
+                first_row=first_row,
+                end_row=end_row,
+                b=w.b,
+                taps=lists + 8 * w.rows,
+                channels=w.channels,
+                c=c + start * w.c_step,
+                c_step=w.c_step,
+                bias=w.bias,
+                relu=w.relu,
+            )
+        )
+
+
+@cache
+def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], steps: str) -> Kernel:
+    """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour."""
+    code = WeighPixels(dtype, pixels, step, xs, steps)
+    name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}{', ' + steps if steps else ''}]"
+    return numba_kernel(name, depthwise, code, slots=dict([filling(Pixels, code)]))
+
+
+@cache
+def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int) -> Kernel:
+    """Kernel: sums over a tile's bands, one partial result per tile."""
+    code = SumWindows(dtype, step, xs, together)
+    name = f"depthwise_weight_gradient[{dtype}, {together}x{len(xs)}/{step}]"
+    return numba_kernel(name, depthwise_weights, code, slots=dict([filling(Windows, code)]))
 
 
 def _stretched(x: Buffer, channels: int, threads: int, scratch: Scratch) -> tuple[Buffer, list[Row]]:
@@ -273,7 +253,7 @@ def _stretched(x: Buffer, channels: int, threads: int, scratch: Scratch) -> tupl
     if x.shape[3] == channels:
         return x, []
     wide = scratch((*x.shape[:3], channels), x.dtype)
-    return wide, [_repeat_row(x, wide, channels // x.shape[3], threads)] if x.size else []
+    return wide, [repeat_row(x, wide, threads)] if x.size else []
 
 
 def depthwise_rows(
@@ -323,7 +303,7 @@ def depthwise_input_gradient_rows(
             pixels = lattice(wide, (phase_y, phase_x), strides)
             rows += _tap_rows(grad, w, taps, pixels, (1, 1), None, "linear", threads, scratch)
     if wide is not out:
-        rows.append(_repeat_row(wide, out, features // out.shape[3], threads, fold=True))
+        rows.append(fold_row(wide, out, threads))
     return rows
 
 
@@ -334,90 +314,66 @@ def _tap_rows(
     out: Lattice,
     steps: Pair,
     bias: Buffer | None,
-    activation: str,
+    epilogue: str,
     threads: int,
     scratch: Scratch,
 ) -> list[Row]:
-    channels = w.shape[3]
-    if out.samples * out.height * out.width * channels == 0:
+    if out.samples * out.height * out.width * w.shape[3] == 0:
         return []
     taps = taps if a.size else []
-    view = View.of(taps, out, steps, a.shape[1], a.shape[2])
-    stage = _stage(a, view, taps, out.width)
-    values = _operands(a, view, stage, steps, out.samples, out.height, out.width, taps, threads)
-    values |= {"b": w.address, "c": out.address, "bias": bias.address if bias else 0,
+    vectors, activation = split_epilogue(epilogue)
+    values = _operands(a, taps, out, steps, threads, scratch)
+    # Sums, the weights of a kernel row, and a value; a line is cut evenly.
+    most = max(2, min(_PIXELS, TARGET.registers - 1 - len(_row_taps(taps))))
+    pixels = -(-out.width // -(-out.width // most))
+    values |= {"b": w.address, "c": out.address, "bias": bias.address if bias else 0, "block": pixels,
+               "relu": int(activation == "relu"),
                "c_sample": out.sample, "c_row": out.row, "c_step": out.step}  # fmt: skip
-    xs = _row_taps(taps)
-    # Sums, the weights of a kernel row, and a value.
-    pixels = max(2, min(_PIXELS, TARGET.registers - 1 - len(xs)))
-    kernel = _forward(a.dtype.name, min(pixels, out.width), steps[1], xs, stage, activation)
-    offsets = _offsets(a, view, stage, taps)
-    return [_row(kernel, values, view, stage, [*offsets, *(t.offset for t in taps)], scratch)]
+    kernel = _forward(a.dtype.name, pixels, steps[1], _row_taps(taps), vectors)
+    return [_row(kernel, values, taps)]
 
 
 def _row_taps(taps: Sequence[Tap]) -> tuple[int, ...]:
-    """Where the taps of a kernel row lie; all rows are alike."""
-    return tuple(tap.x for tap in taps if tap.y == taps[0].y)
+    """How far the taps of a kernel row lie behind its first one; all rows are alike."""
+    return tuple(tap.x - taps[0].x for tap in taps if tap.y == taps[0].y)
 
 
 def _operands(
-    a: Buffer,
-    view: View,
-    stage: str,
-    steps: Pair,
-    samples: int,
-    lines: int,
-    length: int,
-    taps: Sequence[Tap],
-    threads: int,
+    a: Buffer, taps: Sequence[Tap], out: Lattice, steps: Pair, threads: int, scratch: Scratch
 ) -> Operands:
+    """The words that both kernels have, but for B and C; `out` has the output's pixels."""
     _, height, width, channels = a.shape
     pixel = channels * a.dtype.itemsize
     band = max(1, BAND_BYTES // max(1, steps[0] * width * pixel))
     values: Operands = {
-        "a": a.address, "samples": samples, "lines": lines, "length": length, "channels": channels,
-        "lines_per_band": min(lines, band, max(1, -(-samples * lines // (4 * threads)))),
-        "a_sample": height * width * pixel, "a_line": steps[0] * width * pixel, "a_step": steps[1] * pixel,
-        "taps": len(taps), "rows": len({tap.y for tap in taps}),
+        "a": a.address, "samples": out.samples, "lines": out.height, "length": out.width,
+        "channels": channels, "bytes": pixel,
+        "lines_per_band": min(out.height, band, max(1, -(-out.samples * out.height // (4 * threads)))),
+        "a_sample": height * width * pixel, "row": width * pixel, "pixel": pixel, "height": height,
+        "width": width, "y_step": steps[0], "x_step": steps[1], "left": taps[0].x if taps else 0,
+        "rows": len({tap.y for tap in taps}),
     }  # fmt: skip
-    if stage != "none":
-        values |= view.staging(a, steps)
-    gap = _GAP if stage == "spread" else 0
-    values |= {
-        "pixel": pixel + gap, "a_step": steps[1] * (pixel + gap), "stage_width": view.width,
-        "stage_row": view.width * (pixel + gap), "stage_first": values.get("stage_left", 0) // pixel,
-        "stage_end": (values.get("stage_left", 0) + values.get("stage_middle", 0)) // pixel,
-    }  # fmt: skip
-    units = samples * -(-lines // values["lines_per_band"])
+    units = out.samples * -(-out.height // values["lines_per_band"])
     # A multiply-add costs about eight times what it does in a matrix product: there is a load for each.
-    small = threads == 1 or samples * lines * length * channels * max(1, len(taps)) < SMALL // 8
-    values["tiles"] = 1 if small else min(units, 4 * threads)
+    work = out.samples * out.height * out.width * channels * max(1, len(taps))
+    values["tiles"] = 1 if threads == 1 or work < SMALL // 8 else min(units, 4 * threads)
+    values["zeros"], values["zeros_slot"] = slots(scratch, values["tiles"], pixel)
+    if taps and pixel and pixel % _COLLIDING == 0 and steps[1] == 1 and len(taps) * out.width > 16:
+        view = View.of(taps, out, steps, height, width)
+        lines = (values["lines_per_band"] - 1) * steps[0] + view.extra + 1
+        values |= {
+            "staged": 1, "stage_top": view.top, "stage_left": view.left, "stage_extra": view.extra,
+            "stage_line": width * pixel, "stage_height": height, "stage_width": width,
+            "pixel": pixel + _GAP, "row": view.width * (pixel + _GAP), "height": lines, "width": view.width,
+            "left": 0,
+        }  # fmt: skip
+        values["stage"], values["stage_slot"] = slots(scratch, values["tiles"], lines * values["row"])
     return values
 
 
-def _stage(a: Buffer, view: View, taps: Sequence[Tap], width: int) -> str:
-    """How lines of A are brought together before a band is worked on."""
-    pixel = a.shape[3] * a.dtype.itemsize
-    if taps and pixel and pixel % _COLLIDING == 0 and len(taps) * width > 16:
-        return "spread"
-    return "pad" if view.padded else "none"
-
-
-def _offsets(a: Buffer, view: View, stage: str, taps: Sequence[Tap]) -> list[int]:
-    """Bytes from an output pixel's place in A, or in the copy of lines, to each tap."""
-    if stage != "spread":
-        return view.offsets(taps, a)
-    pixel = a.shape[3] * a.dtype.itemsize + _GAP
-    return [((t.y - view.top) * view.width + t.x - view.left) * pixel for t in taps]
-
-
-def _row(
-    kernel: Kernel, values: Operands, view: View, stage: str, offsets: Sequence[int], scratch: Scratch
-) -> Row:
-    if stage != "none":
-        lines = (values["lines_per_band"] - 1) * values["stage_step"] + view.extra + 1
-        values["stage"], values["stage_slot"] = slots(scratch, values["tiles"], lines * values["stage_row"])
-    return Row(kernel, (*(values.get(name, 0) for name in _NAMES), *offsets), values["tiles"])
+def _row(kernel: Kernel, values: Operands, taps: Sequence[Tap]) -> Row:
+    lines = sorted({tap.y for tap in taps})
+    return Row(kernel, (*Depthwise(**values), *lines, *(tap.offset for tap in taps)), values["tiles"])
 
 
 def depthwise_weight_gradient_rows(
@@ -437,16 +393,20 @@ def depthwise_weight_gradient_rows(
     (top, _), (left, _) = padding
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, 0) for ky in range(kh) for kx in range(kw)]
     pixels = lattice(grad)
-    view = View.of(taps, pixels, strides, x.shape[1], x.shape[2])
-    stage = _stage(x, view, taps, pixels.width)
-    values = _operands(x, view, stage, strides, pixels.samples, pixels.height, pixels.width, taps, threads)
-    values |= {"b": grad.address, "b_sample": pixels.sample, "b_line": pixels.row}
+    values = _operands(x, taps, pixels, strides, threads, scratch)
     tiles = values["tiles"]
     target = out if tiles == 1 else scratch((tiles, *out.shape), out.dtype)
-    values |= {"c": target.address, "c_part": out.nbytes}
-    together = kh if kh * kw <= _SUMS else 1
-    kernel = _weight_gradient(x.dtype.name, strides[1], _row_taps(taps), together, stage)
-    rows.append(_row(kernel, values, view, stage, _offsets(x, view, stage, taps), scratch))
+    # Beside the sums there are some values of the gradient, and one that is seen.
+    together = next(rows for rows in range(kh, 0, -1) if kh % rows == 0 and rows * kw <= max(kw, _SUMS))
+    xs = _row_taps(taps)
+    first = min(pixels.width, -(-max(0, -values["left"]) // strides[1]))
+    seen = (values["width"] - 1 - xs[-1] - values["left"]) // strides[1] + 1
+    values |= {
+        "b": grad.address, "b_sample": pixels.sample, "b_row": pixels.row,
+        "c": target.address, "c_part": out.nbytes, "block": together,
+        "middle": first, "middle_end": max(first, min(pixels.width, seen)),
+    }  # fmt: skip
+    rows.append(_row(_weight_gradient(x.dtype.name, strides[1], xs, together), values, taps))
     if tiles > 1:
         rows.append(partial_sum_row(x.dtype.name, target.address, tiles, 1, out.size, out.address, 0))
     return rows
