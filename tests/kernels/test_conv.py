@@ -115,6 +115,29 @@ def test_any_geometry(sizes, kernel, depth, columns, groups, strides, dilation, 
     check_all(shape, kernel, columns * groups, dtype, threads, strides, padding, dilation, groups)
 
 
+# All kernel rows, or all columns, of some windows lie outside the picture.
+@example((1, 2, 3), (3, 5), 17, 1, (1, 1), (2, 3), ((5, 5), (9, 9)), "float32", 1)
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 24)),
+    kernel=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    channels=st.integers(2, 40),
+    multiplier=st.integers(1, 2),
+    strides=pair,
+    dilation=pair,
+    padding=st.tuples(border, border),
+    dtype=st.sampled_from(["float32", "float64"]),
+    threads=st.integers(1, 2),
+)
+def test_any_geometry_of_channels_apart(
+    sizes, kernel, channels, multiplier, strides, dilation, padding, dtype, threads
+):
+    if 0 in output_shape(sizes[1:], kernel, strides, padding, dilation):
+        return
+    features = channels * multiplier
+    check_all((*sizes, channels), kernel, features, dtype, threads, strides, padding, dilation, channels)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
     ("shape", "kernel", "features", "options"),
@@ -132,6 +155,8 @@ def test_any_geometry(sizes, kernel, depth, columns, groups, strides, dilation, 
         ((2, 31, 33, 3), (7, 7), 20, {"strides": (2, 2), "padding": ((3, 3), (3, 3))}),
         ((3, 20, 21, 24), (3, 3), 48, {"groups": 4, "padding": ((1, 1), (1, 1))}),
         ((6, 20, 21, 40), (3, 3), 40, {"groups": 40, "padding": ((1, 1), (1, 1))}),
+        # Pixels that collide in the cache.
+        ((3, 7, 9, 512), (3, 3), 512, {"groups": 512, "padding": ((1, 1), (1, 1))}),
         ((6, 20, 21, 10), (3, 3), 30, {"groups": 10, "strides": (2, 2), "padding": ((0, 1), (0, 1))}),
     ],
 )
