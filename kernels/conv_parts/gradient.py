@@ -23,10 +23,11 @@ from symgraph.kernels.conv_parts.geometry import Padding, Pair, Tap, View, check
 from symgraph.kernels.conv_parts.winograd_gradient import winograd_weight_gradient_rows
 from symgraph.kernels.reduce import reduce_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
-from symgraph.kernels.run.integers import least, parted, parts_of, share
+from symgraph.kernels.run.integers import greatest, least, parted, parts_of, share
 from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.machine import Row
 from symgraph.kernels.run.memory import address_of, load_int
+from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.block import Block, choose_block
 from symgraph.kernels.tile.lines import Lines, SumLines
 from symgraph.kernels.tile.multiply import Multiply, Pack, Panel, Tile
@@ -44,7 +45,7 @@ class WeightGradient(NamedTuple):
     """The words of a weight gradient: addresses, byte steps, numbers of elements.
 
     A is the convolution's input, B its output's gradient, C the gradient of its weights. After the words come
-    `cells` offsets into A.
+    `cells` offsets into A, and the lines of A that each cell lies below an output line's.
     """
 
     a: Word
@@ -62,8 +63,9 @@ class WeightGradient(NamedTuple):
     parts_bands: Word = 1
     parts_columns: Word = 1
     c_part: Word = 0
-    # The depth: bands of lines of output pixels.
+    # The depth: bands of lines of output pixels; small pictures are taken together.
     samples: Word = 1
+    samples_per_band: Word = 1
     lines: Word = 1
     lines_per_band: Word = 1
     pixels: Word = 1
@@ -88,6 +90,7 @@ class WeightGradient(NamedTuple):
     packed: Word = 0
     # Whether lines of A are staged, and how (see `Contraction`).
     staged: Word = 0
+    stage_sample: Word = 0
     stage_line: Word = 0
     stage_row: Word = 0
     stage_step: Word = 0
@@ -103,10 +106,13 @@ class WeightGradient(NamedTuple):
 class Band(NamedTuple):
     """The lines of output pixels that are worked on: where A and B begin, and C for this tile."""
 
+    samples: Word
+    line: Word
+    lines: Word
     a: Word
+    a_sample: Word
     a_line: Word
     b: Word
-    lines: Word
     c: Word
     sums: Word
     pack: Word
@@ -123,21 +129,24 @@ def weight_gradient(operands, tile):
     part, part_columns = parted(tile, w.parts_columns)
     panels, bands = parts_of(w.columns, w.block_width), parts_of(w.lines, w.lines_per_band)
     first_panel, end_panel = share(part_columns, w.parts_columns, panels * w.groups)
-    first, end = share(part, w.parts_bands, w.samples * bands)
+    first, end = share(part, w.parts_bands, parts_of(w.samples, w.samples_per_band) * bands)
     for unit in range(first, end):
-        sample, band = parted(unit, bands)
-        line = band * w.lines_per_band
+        number, rest = parted(unit, bands)
+        sample, line = number * w.samples_per_band, rest * w.lines_per_band
+        samples = least(w.samples_per_band, w.samples - sample)
         lines = least(w.lines_per_band, w.lines - line)
-        a, a_line = w.a + sample * w.a_sample, w.a_line
+        a, a_sample, a_line = w.a + sample * w.a_sample, w.a_sample, w.a_line
         if w.staged:
             stage = w.stage + tile * w.stage_slot
-            stage_lines(w, stage, a, line, lines)
-            a, a_line = stage, w.stage_step * w.stage_row
+            for i in range(samples):
+                stage_lines(w, stage + i * w.stage_sample, a + i * w.a_sample, line, lines)
+            a, a_sample, a_line = stage, w.stage_sample, w.stage_step * w.stage_row
         else:
             a += line * w.a_line
         b = w.b + sample * w.b_sample + line * w.b_line
         c, sums, room = w.c + part * w.c_part, w.sums + part * w.sums_part, w.pack + tile * w.pack_slot
-        add_band(w, operands, Band(a, a_line, b, lines, c, sums, room, unit != first), first_panel, end_panel)
+        band = Band(samples, line, lines, a, a_sample, a_line, b, c, sums, room, unit != first)
+        add_band(w, operands, band, first_panel, end_panel)
     return 0
 
 
@@ -145,8 +154,8 @@ def weight_gradient(operands, tile):
 def add_band(w, operands, band, first_panel, end_panel):
     """Add one band's products to all rows of a share of the panels of columns."""
     offsets = address_of(operands) + _WORDS
-    panels, blocks = parts_of(w.columns, w.block_width), parts_of(w.length, w.block_rows)
-    steps = band.lines * w.pixels
+    panels = parts_of(w.columns, w.block_width)
+    steps = band.samples * band.lines * w.pixels
     for panel in range(first_panel, end_panel):
         group, place = parted(panel, panels)
         column = place * w.block_width
@@ -160,33 +169,52 @@ def add_band(w, operands, band, first_panel, end_panel):
         for cell in range(w.cells):
             a = band.a + load_int(offsets + 8 * cell) + group * w.a_group
             c = band.c + cell * w.length * w.c_step + across
-            for i in range(blocks):
-                start = least(i * w.block_rows, w.length - w.block_rows)
-                multiply(
-                    Tile(
-                        a=a + start * w.size,
-                        row_step=w.size,
-                        depth_step=w.a_step,
-                        first_run=0,
-                        runs=band.lines,
-                        run_step=band.a_line,
-                        run_offsets=0,
-                        depth=w.pixels,
-                        b=b,
-                        b_step=b_step,
-                        c=c + start * w.c_step,
-                        c_step=w.c_step,
-                        columns=columns,
-                        skip=i * w.block_rows - start,
-                        load=band.load,
-                        last=1,
-                        bias=0,
-                        bias_step=0,
-                        gate=0,
-                        turn=0,
-                        jump=0,
-                    )
+            seen = seen_lines(w, band, load_int(offsets + 8 * (w.cells + cell)))
+            add_cell(w, band, seen, a, b, b_step, c, columns)
+
+
+@inlined
+def seen_lines(w, band, below):
+    """The lines of a band, from the first to past the last, where a cell sees more than the border of A."""
+    if not w.staged:
+        return 0, band.lines
+    top = band.line * w.stage_step + below
+    first = least(parts_of(greatest(-top, 0), w.stage_step), band.lines)
+    end = least(parts_of(greatest(w.stage_height - top, 0), w.stage_step), band.lines)
+    return first, greatest(first, end)
+
+
+@inlined
+def add_cell(w, band, seen, a, b, b_step, c, columns):
+    """Add one band's products to a kernel cell's rows, for one panel of columns."""
+    for i in range(parts_of(w.length, w.block_rows)):
+        start = least(i * w.block_rows, w.length - w.block_rows)
+        for sample in range(band.samples):
+            multiply(
+                Tile(
+                    a=a + sample * band.a_sample + start * w.size,
+                    row_step=w.size,
+                    depth_step=w.a_step,
+                    first_run=seen[0],
+                    runs=seen[1],
+                    run_step=band.a_line,
+                    run_offsets=0,
+                    depth=w.pixels,
+                    b=b + sample * band.lines * w.pixels * b_step,
+                    b_step=b_step,
+                    c=c + start * w.c_step,
+                    c_step=w.c_step,
+                    columns=columns,
+                    skip=i * w.block_rows - start,
+                    load=band.load | (sample != 0),
+                    last=1,
+                    bias=0,
+                    bias_step=0,
+                    gate=0,
+                    turn=0,
+                    jump=0,
                 )
+            )
 
 
 @cache
@@ -239,6 +267,7 @@ def conv2d_weight_gradient_rows(
     block = choose_block(joined * depth, features // groups, x.dtype, "rows")
     values = _operands(x, grad, out, strides, groups, joined, view, block)
     bands, columns = _parts(values, block, out, threads)
+    values["samples_per_band"] = _together(values, view, bands)
     target = out if bands == 1 else scratch((bands, *out.shape), out.dtype)
     values |= {"parts_bands": bands, "parts_columns": columns, "c": target.address, "c_part": out.nbytes}
     partial = sums if sums is None or bands == 1 else scratch((bands, features), out.dtype)
@@ -246,13 +275,17 @@ def conv2d_weight_gradient_rows(
         values |= {"sums": partial.address, "sums_part": features * size}
     # Masks belong outside the hot loop: an incomplete panel is packed too.
     values["packed"] = int(features * size > DIRECT_LINE or features // groups % block.width != 0)
+    samples = values["samples_per_band"]
     if values["packed"]:
-        pack = values["lines_per_band"] * values["pixels"] * block.width * size
+        pack = samples * values["lines_per_band"] * values["pixels"] * block.width * size
         values["pack"], values["pack_slot"] = slots(scratch, bands * columns, pack)
     if view.padded:
-        lines = (values["lines_per_band"] - 1) * strides[0] + view.extra + 1
-        values["stage"], values["stage_slot"] = slots(scratch, bands * columns, lines * values["stage_row"])
-    operands = (*WeightGradient(**values), *view.offsets(taps, x)[::joined])
+        values["stage_sample"] = _staged_bytes(values, view)
+        values["stage"], values["stage_slot"] = slots(
+            scratch, bands * columns, samples * values["stage_sample"]
+        )
+    below = [tap.y for tap in taps[::joined]]
+    operands = (*WeightGradient(**values), *view.offsets(taps, x)[::joined], *below)
     rows = [Row(weight_gradient_kernel(block), operands, bands * columns)]
     if bands > 1:
         rows.append(partial_sum_row(name, target.address, bands, kh * kw * depth, features, out.address,
@@ -317,6 +350,25 @@ def _parts(values: Operands, block: Block, out: Buffer, threads: int) -> Pair:
         return min(units, threads), 1
     columns = min(panels, threads)
     return min(units, max(1, threads // columns)), columns
+
+
+def _staged_bytes(values: Operands, view: View) -> int:
+    """Room for a sample's staged lines of a band; none where nothing is staged."""
+    if not view.padded:
+        return 0
+    return ((values["lines_per_band"] - 1) * values["stage_step"] + view.extra + 1) * values["stage_row"]
+
+
+def _together(values: Operands, view: View, bands: int) -> int:
+    """How many samples are taken at once: as many as `BAND_STEPS` pixels are, if those are whole pictures."""
+    if values["lines_per_band"] < values["lines"]:
+        return 1
+    most = min(
+        BAND_STEPS // (values["lines"] * values["pixels"]),
+        TARGET.l2_bytes // 2 // max(1, _staged_bytes(values, view)),
+    )
+    share = -(-values["samples"] // bands)
+    return -(-share // -(-share // max(1, most)))
 
 
 def conv2d_weight_gradient(
