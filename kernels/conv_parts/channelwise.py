@@ -6,7 +6,7 @@ several taps see is loaded once. Pixels are read where they lie: for one that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,9 +15,6 @@ from symgraph.kernels.tile.multiply import ACTIVATIONS, apply_steps
 from symgraph.kernels.tile.nest import Variable, Writer, load, store
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, where
 from symgraph.kernels.tile.words import Word
-
-BESIDE = 4
-"""Output pixels that the weight gradient takes at once."""
 
 
 class Pixels(NamedTuple):
@@ -151,10 +148,12 @@ class Windows(NamedTuple):
 class SumWindows:
     """Sum what each tap sees, times the output's gradient: fills a slot of `Windows`.
 
-    The sums of `together` kernel rows are made at once; the rest is as in `WeighPixels`.
+    The sums of `together` kernel rows are made at once, `pixels` in the middle of a line side by side; the
+    rest is as in `WeighPixels`.
     """
 
     dtype: str
+    pixels: int
     step: int
     xs: tuple[int, ...]
     together: int
@@ -202,36 +201,37 @@ class SumWindows:
         rows = [at.rows + (group * self.together + j) * 8 for j in range(self.together)]
         seen = [at.y_first + y * at.y_step + load(row, "int64") for row in rows]
         there = [within(line, at.height) for line in seen]
-        lines = [at.a + line * at.line + at.left * at.pixel + here for line in seen]
-        complete = there[0]
-        for row in there[1:]:
-            complete = complete & row
-        count = at.middle_end - at.middle
-        count = where(complete, count - count.remainder(BESIDE), 0)
+        # A line that is not there is one pixel of zeros over and over.
+        lines = [
+            where(inside, at.a + line * at.line + at.left * at.pixel, at.zeros) + here
+            for line, inside in zip(seen, there, strict=True)
+        ]
+        steps = [where(inside, at.pixel, 0) for inside in there]
         grad, step = at.b + y * at.b_line + here, at.channels * ITEMSIZE[self.dtype]
 
-        def add(p: Vec, pixels: int, place: Callable[[int, int, Vec], Vec]) -> None:
+        def add(p: Vec, pixels: int, checked: bool) -> None:
             lanes = TARGET.lanes(ITEMSIZE[self.dtype])
             flows = [load(grad + step * (p + i), self.dtype, lanes, mask) for i in range(pixels)]
-            for j, row in enumerate(sums):
-                start = lines[j] + p * self.step * at.pixel
+            for row, line, pixel in zip(sums, lines, steps, strict=True):
+                start = line + p * self.step * pixel
                 for offset, users in pixels_seen(pixels, self.step, self.xs).items():
-                    value = load(place(j, offset, start + at.pixel * offset), self.dtype, lanes, mask)
+                    place = start + pixel * offset
+                    if checked:
+                        place = where(
+                            within(p * self.step + at.left + offset, at.width), place, at.zeros + here
+                        )
+                    value = load(place, self.dtype, lanes, mask)
                     for i, k in users:
                         row[k].set(value.multiply_add(flows[i], row[k].get()))
 
-        with writer.loop(at.middle, at.middle + count, BESIDE) as p:
-            add(p, BESIDE, lambda j, offset, place: place)
+        count = at.middle_end - at.middle
+        whole = at.middle + count - count.remainder(self.pixels)
+        with writer.loop(at.middle, whole, self.pixels) as p:
+            add(p, self.pixels, checked=False)
+        with writer.loop(whole, at.middle_end) as p:
+            add(p, 1, checked=False)
         with writer.loop(0, at.length - count) as i:
-            p = i + where(i >= at.middle, count, 0)
-            x = p * self.step + at.left
-            add(
-                p,
-                1,
-                lambda j, offset, place: where(
-                    there[j] & within(x + offset, at.width), place, at.zeros + here
-                ),
-            )
+            add(i + where(i >= at.middle, count, 0), 1, checked=True)
 
 
 def within(place: Vec, size: Vec) -> Vec:

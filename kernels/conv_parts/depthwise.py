@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from symgraph.kernels.contraction.contract import BAND_BYTES, SMALL, Operands, slots
 from symgraph.kernels.contraction.partials import partial_sum_row
-from symgraph.kernels.conv_parts.channelwise import BESIDE, Pixels, SumWindows, WeighPixels, Windows
+from symgraph.kernels.conv_parts.channelwise import Pixels, SumWindows, WeighPixels, Windows
 from symgraph.kernels.conv_parts.geometry import Lattice, Padding, Pair, Tap, View, lattice, phase_taps
 from symgraph.kernels.conv_parts.repeats import fold_row, repeat_row
 from symgraph.kernels.run.buffer import Buffer, Scratch
@@ -30,9 +30,11 @@ from symgraph.kernels.tile.words import Word, filling, named, slot
 _PIXELS = 8
 _COLLIDING = 2048
 """Pixels this many bytes (or a multiple) long fall into few sets of L1."""
-_GAP = 64
-"""What is put between them: a cache line."""
-_SUMS = TARGET.registers - BESIDE - 3
+_LINE = 64
+"""Bytes of a cache line."""
+_GAP = _LINE
+"""What is put between them."""
+_SUMS = TARGET.registers - 7
 """Taps whose sums the weight gradient holds in registers at once."""
 
 
@@ -241,10 +243,10 @@ def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], steps: str
 
 
 @cache
-def _weight_gradient(dtype: str, step: int, xs: tuple[int, ...], together: int) -> Kernel:
+def _weight_gradient(dtype: str, pixels: int, step: int, xs: tuple[int, ...], together: int) -> Kernel:
     """Kernel: sums over a tile's bands, one partial result per tile."""
-    code = SumWindows(dtype, step, xs, together)
-    name = f"depthwise_weight_gradient[{dtype}, {together}x{len(xs)}/{step}]"
+    code = SumWindows(dtype, pixels, step, xs, together)
+    name = f"depthwise_weight_gradient[{dtype}, {pixels}, {together}x{len(xs)}/{step}]"
     return numba_kernel(name, depthwise_weights, code, slots=dict([filling(Windows, code)]))
 
 
@@ -322,7 +324,9 @@ def _tap_rows(
         return []
     taps = taps if a.size else []
     vectors, activation = split_epilogue(epilogue)
-    values = _operands(a, taps, out, steps, threads, scratch)
+    # Strides leave out every other pixel: what is left hardly collides where it is read once.
+    colliding = _COLLIDING if steps[1] == 1 or TARGET.vector_bytes < _LINE else 0
+    values = _operands(a, taps, out, steps, colliding, threads, scratch)
     # Sums, the weights of a kernel row, and a value; a line is cut evenly.
     most = max(2, min(_PIXELS, TARGET.registers - 1 - len(_row_taps(taps))))
     pixels = -(-out.width // -(-out.width // most))
@@ -339,9 +343,18 @@ def _row_taps(taps: Sequence[Tap]) -> tuple[int, ...]:
 
 
 def _operands(
-    a: Buffer, taps: Sequence[Tap], out: Lattice, steps: Pair, threads: int, scratch: Scratch
+    a: Buffer,
+    taps: Sequence[Tap],
+    out: Lattice,
+    steps: Pair,
+    colliding: int,
+    threads: int,
+    scratch: Scratch,
 ) -> Operands:
-    """The words that both kernels have, but for B and C; `out` has the output's pixels."""
+    """The words that both kernels have, but for B and C; `out` has the output's pixels.
+
+    Lines are staged where pixels have a multiple of `colliding` bytes (never for 0).
+    """
     _, height, width, channels = a.shape
     pixel = channels * a.dtype.itemsize
     band = max(1, BAND_BYTES // max(1, steps[0] * width * pixel))
@@ -358,7 +371,7 @@ def _operands(
     work = out.samples * out.height * out.width * channels * max(1, len(taps))
     values["tiles"] = 1 if threads == 1 or work < SMALL // 8 else min(units, 4 * threads)
     values["zeros"], values["zeros_slot"] = slots(scratch, values["tiles"], pixel)
-    if taps and pixel and pixel % _COLLIDING == 0 and steps[1] == 1 and len(taps) * out.width > 16:
+    if taps and pixel and colliding and pixel % colliding == 0 and len(taps) * out.width > 16:
         view = View.of(taps, out, steps, height, width)
         lines = (values["lines_per_band"] - 1) * steps[0] + view.extra + 1
         values |= {
@@ -374,6 +387,15 @@ def _operands(
 def _row(kernel: Kernel, values: Operands, taps: Sequence[Tap]) -> Row:
     lines = sorted({tap.y for tap in taps})
     return Row(kernel, (*Depthwise(**values), *lines, *(tap.offset for tap in taps)), values["tiles"])
+
+
+def _beside(pixels: int, sums: int) -> int:
+    """How many of the pixels in the middle of a line are taken at once, next to some sums in registers.
+
+    Those that are left over take three times as long; blocks that would fill the registers were slower.
+    """
+    most = max(2, min(6, (TARGET.registers - sums) // 2))
+    return min(range(most, 1, -1), key=lambda count: pixels // count * (count + 1) + pixels % count * 3)
 
 
 def depthwise_weight_gradient_rows(
@@ -393,10 +415,11 @@ def depthwise_weight_gradient_rows(
     (top, _), (left, _) = padding
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, 0) for ky in range(kh) for kx in range(kw)]
     pixels = lattice(grad)
-    values = _operands(x, taps, pixels, strides, threads, scratch)
+    # A line of the cache that holds two vectors is met twice, far apart.
+    colliding = _COLLIDING * TARGET.vector_bytes // _LINE
+    values = _operands(x, taps, pixels, strides, colliding, threads, scratch)
     tiles = values["tiles"]
     target = out if tiles == 1 else scratch((tiles, *out.shape), out.dtype)
-    # Beside the sums there are some values of the gradient, and one that is seen.
     together = next(rows for rows in range(kh, 0, -1) if kh % rows == 0 and rows * kw <= max(kw, _SUMS))
     xs = _row_taps(taps)
     first = min(pixels.width, -(-max(0, -values["left"]) // strides[1]))
@@ -406,7 +429,8 @@ def depthwise_weight_gradient_rows(
         "c": target.address, "c_part": out.nbytes, "block": together,
         "middle": first, "middle_end": max(first, min(pixels.width, seen)),
     }  # fmt: skip
-    rows.append(_row(_weight_gradient(x.dtype.name, strides[1], xs, together), values, taps))
+    beside = _beside(values["middle_end"] - first, together * kw)
+    rows.append(_row(_weight_gradient(x.dtype.name, beside, strides[1], xs, together), values, taps))
     if tiles > 1:
         rows.append(partial_sum_row(x.dtype.name, target.address, tiles, 1, out.size, out.address, 0))
     return rows
