@@ -15,7 +15,7 @@ from symgraph.compiler.observe.debugging import Debugging
 from symgraph.compiler.observe.guard import as_guard
 from symgraph.compiler.observe.views import FunctionViews
 from symgraph.compiler.program.program import Program
-from symgraph.compiler.run.collect import collect, pass_facts
+from symgraph.compiler.run.collect import collect, kernel_sources, pass_facts
 from symgraph.compiler.run.connect import Connections, connected, with_connections
 from symgraph.compiler.run.feeds import as_feed, as_feeds, label
 from symgraph.compiler.run.live_run import Observer
@@ -31,7 +31,6 @@ from symgraph.inspection.text.explain import explain, find
 from symgraph.inspection.text.listing import listing
 from symgraph.inspection.text.memory_map import MemoryMap, memory_map
 from symgraph.inspection.text.passes import Passes
-from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.source import KernelSource
 
 _MOST_SPECIALISATIONS = 32
@@ -242,8 +241,7 @@ class Function(Debugging, FunctionViews):
         facts = self.facts()
         program = self._latest().latest()
         numbers = sorted({number for node in find(facts, _called(name)) for number in node.rows})
-        kernels = dict.fromkeys(program.rows[number].kernel for number in numbers)
-        return [KernelSource(kernel) for kernel in kernels if isinstance(kernel, Kernel)]
+        return kernel_sources(self._latest().lowered, program, numbers)
 
     def __repr__(self) -> str:
         return f"<Function {self.name}: {len(self.inputs)} inputs, {len(self.outputs)} outputs>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -156,6 +157,21 @@ def test_sources_are_of_the_kernels_that_run() -> None:
         assert "def " in source.python and "define" in source.llvm and source.kernel.symbol in source.assembly
     assert max(source.vector_bits for source in sources) >= 128
     assert sum(source.fma_count for source in sources) > 0
+
+
+def test_the_source_of_a_convolution_tells_its_loops_block_and_words() -> None:
+    x = K.placeholder((None, 9, 7, 3), name="x")
+    w = K.variable(np.ones((5, 5, 3, 6)), name="stem")
+    function = K.function([x], [K.conv2d(x, w, padding="same")], name="convolve")
+    function([np.ones((4, 9, 7, 3), "float32")])
+    (source,) = function.source(next(n.id for n in function.facts().nodes if n.kind == "conv2d"))
+    text = source.python.replace("\n#    ", "")
+    assert "def contraction(operands, tile):" in text and "def multiply_unit(" in text
+    assert re.search(r"# slot Tile: Multiply\(block=Block\(dtype='float32', rows=\d+, vectors=\d+", text)
+    # 4 pictures of 9 x 7 pixels and 3 channels; 25 taps to 6 columns.
+    pairs = "a = feed 0", f"b = {w.name}", "c = output 0", "samples = 4", "length = 7", "taps = 25", "columns = 6"
+    for pair in pairs:
+        assert f" {pair}," in text, pair
 
 
 def test_compilations_say_why() -> None:

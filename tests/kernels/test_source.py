@@ -31,3 +31,16 @@ def test_kernels_that_may_raise_are_refused() -> None:
 
     with pytest.raises(AssertionError, match="step of a range"):
         numba_kernel("stepping", kernel, "test").llvm()
+
+
+def test_one_file_names_the_ir_of_llvm() -> None:
+    users = [
+        path.relative_to(KERNELS).as_posix()
+        for path in sorted(KERNELS.rglob("*.py"))
+        if re.search(r"llvmlite import ir|llvmlite\.ir\b", path.read_text())
+    ]
+    assert users == ["tile/builder.py"]
+
+
+def test_words_are_records() -> None:
+    assert [path.name for path in KERNELS.rglob("*.py") if "SimpleNamespace" in path.read_text()] == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import networkx
 
 from symgraph.compiler.observe.profile import Profile
-from symgraph.compiler.run.collect import pass_facts
+from symgraph.compiler.run.collect import kernel_sources, pass_facts
 from symgraph.compiler.run.named_graph import Compilation
 from symgraph.compiler.run.variant import Variant
 from symgraph.inspection.draw.dot import rendered
@@ -25,7 +25,6 @@ from symgraph.inspection.report.html_file import write_report
 from symgraph.inspection.report.material import Material, Numbers
 from symgraph.inspection.text.listing import listing
 from symgraph.kernels.ceilings import measure_ceilings
-from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.source import KernelSource
 
 _SLOW_LOWERING = 10.0  # seconds: the passes of such graphs are not run once more for their differences
@@ -151,7 +150,8 @@ def _sources(variant: Variant, names: Collection[str]) -> Mapping[str, KernelSou
     """The code of kernels by name."""
     wanted = set(names)
     found: dict[str, KernelSource] = {}
-    for row in (row for program in variant.programs for row in program.rows):
-        if row.kernel.name in wanted and isinstance(row.kernel, Kernel):
-            found.setdefault(row.kernel.name, KernelSource(row.kernel))
+    for program in variant.programs:
+        rows = [i for i, row in enumerate(program.rows) if row.kernel.name in wanted]
+        for source in kernel_sources(variant.lowered, program, rows):
+            found.setdefault(source.name, source)
     return found

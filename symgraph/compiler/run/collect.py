@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from symgraph.compiler.lower import Lowered
@@ -25,7 +25,9 @@ from symgraph.graph.origin import Origin
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.inspection.facts.function import Facts, InputFacts, NodeFacts, PassFacts, PieceFacts, RowFacts
-from symgraph.kernels.run.machine import Loop
+from symgraph.kernels.run.jit import Kernel
+from symgraph.kernels.run.machine import Address, Loop, Row
+from symgraph.kernels.run.source import KernelSource
 from symgraph.passes.pipeline import PIPELINE, run_passes
 
 
@@ -66,6 +68,21 @@ def pass_facts(lowered: Lowered) -> tuple[PassFacts, ...]:
         )
         before = after
     return tuple(found)
+
+
+def kernel_sources(lowered: Lowered, program: Program, rows: Iterable[int]) -> list[KernelSource]:
+    """The kernels of some rows of a Program, each once, with the words of those rows."""
+    collector = _Collector("", lowered, program)
+    found: dict[Kernel, dict[int, Row]] = {}
+    for number in rows:
+        kernel = program.rows[number].kernel
+        if isinstance(kernel, Kernel):
+            found.setdefault(kernel, {})[number] = program.rows[number]
+
+    def place(address: Address) -> str:
+        return collector.place(program, address.base, address.offset)
+
+    return [KernelSource(kernel, mine, place) for kernel, mine in found.items()]
 
 
 def _described(roots: Sequence[Tensor]) -> Counter[str]:
@@ -180,8 +197,8 @@ class _Collector:
                 row.slice,
                 gangs[number],
                 self._turns(number),
-                tuple(self._place(program, b.base, b.offset) for b in work.inputs),
-                tuple(self._place(program, b.base, b.offset) for b in work.outputs),
+                tuple(self.place(program, b.base, b.offset) for b in work.inputs),
+                tuple(self.place(program, b.base, b.offset) for b in work.outputs),
             )
 
     def _pieces(self, program: Program) -> Iterator[PieceFacts]:
@@ -197,7 +214,7 @@ class _Collector:
                 turns *= block.turns
         return turns
 
-    def _place(self, program: Program, base: int, offset: int) -> str:
+    def place(self, program: Program, base: int, offset: int) -> str:
         """Where an operand lies: ``arena+4096``, ``feed 0``, ``output 1``, or a variable's name."""
         where = program.bases[base]
         if where.kind == "array":
