@@ -18,12 +18,13 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     # Layers are named as in a new process.
     K.clear_session()
-    names: dict[str, object] = {}
-    for block in re.findall(
-        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    ):
-        # Later examples of a page go on from earlier ones.
-        exec(compile(block, str(page), "exec"), names)
+    # As in a script; later examples of a page go on from earlier ones.
+    names: dict[str, object] = {"__name__": "__main__"}
+    text = page.read_text(encoding="utf-8")
+    for block in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        # Line numbers are those of the page: in tracebacks, and where kernels show their sources.
+        lines = "\n" * text.count("\n", 0, block.start(1))
+        exec(compile(lines + block[1], str(page), "exec", dont_inherit=True), names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
