@@ -26,9 +26,10 @@ NOT_YET: dict[str, str] = {}
 
 
 def exceptions() -> set[str]:
-    """The differences that the page explains: all code at the beginning of its list items."""
-    items = re.findall(r"^- ((?:`[^`]+`,?\s*)+):", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    return {name for item in items for name in re.findall(r"`([^`]+)`", item)}
+    """The differences that the page explains: all code in the first column of its first table."""
+    first = PAGE.read_text(encoding="utf-8").partition("\n## Behaviour")[0]
+    cells = re.findall(r"^\| (`[^|]+`) \|", first, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
 def not_yet() -> set[str]:

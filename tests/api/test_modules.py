@@ -87,7 +87,7 @@ def test_modules_of_older_versions() -> None:
 
 def test_modules_that_are_not_there_are_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "exceptions.md").read_text(encoding="utf-8")
-    section = page.split("## Modules that are not there\n")[1].split("\n")[0]
+    section = page.split("## Missing modules\n")[1].split("\n")[0]
     missing = re.findall(r"`([^`]+)`", section)
     assert {"applications", "legacy.interfaces", "backend.tensorflow_backend"} <= set(missing)
     for name in missing:
