@@ -169,8 +169,8 @@ def test_the_source_of_a_convolution_tells_its_loops_block_and_words() -> None:
     assert "def contraction(operands, tile):" in text and "def multiply_unit(" in text
     assert re.search(r"# slot Tile: Multiply\(block=Block\(dtype='float32', rows=\d+, vectors=\d+", text)
     # 4 pictures of 9 x 7 pixels and 3 channels; 25 taps to 6 columns.
-    pairs = "a = feed 0", f"b = {w.name}", "c = output 0", "samples = 4", "length = 7", "taps = 25", "columns = 6"
-    for pair in pairs:
+    sizes = "samples = 4", "length = 7", "taps = 25", "columns = 6"
+    for pair in ("a = feed 0", f"b = {w.name}", "c = output 0", *sizes):
         assert f" {pair}," in text, pair
 
 
