@@ -200,7 +200,7 @@ def _plan(
         return []
     sizes = [full.shape[1:3], pooled.shape[1:3], pool, strides, (padding[0][0], padding[1][0])]
     if width == pool[1] == 1 and (threads == 1 or samples >= 4 * threads):
-        # A sequence is lain down: its windows are a row then, not one window a row.
+        # A sequence is transposed: its windows then form one row, instead of one window a row.
         sizes = [size[::-1] for size in sizes]
     (height, width), (out_height, out_width), (kh, kw), (sy, sx), (top, left) = sizes
     lines = samples * (height if result is full else out_height)

@@ -104,7 +104,7 @@ def pictures(folder: Path, augmented: bool, seed: int) -> DirectoryIterator:
 def train(data: Path, weights: Path, epochs: int, seed: int) -> History:
     """Train on the pictures in `data`, keep the best model in `weights` and the curves beside it."""
     if weights.is_dir() or not weights.parent.is_dir():
-        raise OSError(f"--weights: cannot write {weights}: it is a folder, or lies in none that exists")
+        raise OSError(f"--weights: cannot write {weights}: it is a folder, or its folder does not exist")
     for part in ("train", "validation"):
         for name in CLASSES:
             if not (data / part / name).is_dir():

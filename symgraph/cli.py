@@ -142,7 +142,7 @@ def _add_bench(commands: Any) -> None:
     runs.add_argument("--threads", type=int, help="default: those of all Functions")
     runs.add_argument("--seconds", type=float, help="for each side, default: 1")
     runs.add_argument("--runs", type=int, help="for each side, instead of --seconds")
-    texts = tell.add_argument_group("what the kernels are made of")
+    texts = tell.add_argument_group("code of the kernels")
     for name, title in (("source", "Python"), ("llvm", "LLVM IR"), ("assembly", "assembly")):
         texts.add_argument(f"--{name}", action="store_true", help=f"print their {title}")
 

@@ -1,9 +1,9 @@
 """The only module-level state of symgraph: what Keras keeps global by contract.
 
 Unique-name counters, the default float type, the fuzz factor, the default picture layout, the learning phase
-and the registry of custom objects; and, so that a script may load what it saved without trusting strangers'
-code, the functions that it wrote. Everything else in the project is passed as an argument. The first three
-begin as the user's file of settings says, see `symgraph.settings_file`.
+and the registry of custom objects; and the functions that this process wrote to files, so that a script may
+load them without trusting other code. Everything else in the project is passed as an argument. The first
+three begin as the user's file of settings says, see `symgraph.settings_file`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ KERNELS: dict[str, Callable[..., Problem]] = {
     **{f"reduce_{kind}": partial(reduction, kind=kind) for kind in REDUCTIONS},
     **{name: partial(elementwise, name) for name in ELEMENTWISE},
 }
-"""What makes the problem of each kernel that is known: families, reductions, element-wise functions."""
+"""Constructors of problems, by kernel name: families, reductions, element-wise functions."""
 
 
 def problem(kernel: str, **arguments: object) -> Problem:

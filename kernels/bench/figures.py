@@ -33,7 +33,7 @@ class KernelCall:
 
     @property
     def source(self) -> KernelSource:
-        """What it is made of: its Python, LLVM IR and assembly."""
+        """Its code: Python, LLVM IR and assembly."""
         return KernelSource(self.kernel)
 
 
@@ -46,7 +46,7 @@ class Figures:
     kernel : str
         Name of the problem.
     side : str
-        What was asked for: an algorithm, a block such as ``6x4``, or ``planned`` for what is taken by itself.
+        The forced choice: an algorithm, a block such as ``6x4``, or ``planned`` for the default.
     dtype : str
     threads : int
     runs : int

@@ -1,4 +1,4 @@
-"""Where an operand lies, without its data: what kernels' planning functions take and return rows for."""
+"""Locations of operands, without their data: the arguments of kernels' planning functions."""
 
 from __future__ import annotations
 

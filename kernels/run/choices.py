@@ -1,7 +1,7 @@
-"""What planning functions are told to take where else they would choose: for measurements and comparisons.
+"""Forced choices of planning functions, for measurements and comparisons.
 
-A planning function models the time of each way from shapes, and takes the best. Within `choosing` it takes
-what is named instead, as far as the shapes allow it; the names of its kernels tell what it took.
+A planning function estimates the time of each algorithm from shapes, and takes the best. Within `choosing` it
+takes the named one instead, as far as the shapes allow; the names of its kernels show the choice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 ALGORITHMS = ("auto", "direct", "winograd", "winograd_2x2", "winograd_4x4")
 """Of convolutions: what the model of time takes, sums as they are, tiles of the best or of a given size."""
 MOST_ROWS, MOST_VECTORS = 16, 8
-"""The largest block of registers that can be asked for; the larger ones spill to memory."""
+"""The largest block of registers that can be chosen; the larger ones spill to memory."""
 
 
 @dataclass(frozen=True, slots=True)

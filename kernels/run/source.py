@@ -1,4 +1,4 @@
-"""What a kernel is made of, for reading: its Python, its LLVM IR, its assembly."""
+"""A kernel's code, for reading: its Python source, LLVM IR and assembly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FMA = re.compile(r"^\s*(?:v?fn?m(?:add|sub|la|ls)\w*)\s", re.MULTILINE)
 
 
 class KernelSource:
-    """The texts of one kernel, made when they are asked for.
+    """The code of one kernel, produced on demand.
 
     `rows` are calls of it, by their numbers, whose words its Python tells; `place` names an address.
     """

@@ -1,4 +1,4 @@
-"""Data to try models on: `digits` is bundled, the others are downloaded when they are first asked for."""
+"""Data to try models on: `digits` is bundled, the others are downloaded on first use."""
 
 from symgraph.datasets import (
     boston_housing,

@@ -40,10 +40,10 @@ def read_idx(path: str | os.PathLike[str], ndim: int, max_bytes: int) -> NDArray
             shape = struct.unpack(f">{ndim}I", header[4:])
             size = math.prod(shape)
             if size > max_bytes:
-                raise ValueError(f"{path} is refused: it says shape {shape}, more than {max_bytes} bytes")
+                raise ValueError(f"{path} is refused: it declares shape {shape}, more than {max_bytes} bytes")
             values = stream.read(size)
             if len(values) != size or stream.read(1):
-                raise ValueError(f"{path} is damaged: it says shape {shape}, which does not fit its size")
+                raise ValueError(f"{path} is damaged: it declares shape {shape}, which does not fit its size")
     except (gzip.BadGzipFile, zlib.error, EOFError, struct.error) as error:
         raise ValueError(f"{path} is no gzip file, or a damaged one: {error}") from error
     return np.frombuffer(bytearray(values), np.uint8).reshape(shape)

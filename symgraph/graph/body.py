@@ -31,7 +31,7 @@ class Body(Sized):
     sizes: Mapping[Unknown, int] = field(default_factory=dict)
 
     def with_sizes(self, sizes: Mapping[Unknown, int]) -> Self:
-        """The very same graph, which knows what its unknown sizes are."""
+        """The same graph, with known values of its unknown sizes."""
         return replace(self, sizes=sizes)
 
     def sizes_for(self, shapes: Sequence[tuple[int, ...]]) -> dict[Unknown, int]:

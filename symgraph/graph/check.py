@@ -1,4 +1,4 @@
-"""The graph's law: what has to hold for every node, verified between passes in tests."""
+"""The invariants of a graph, verified for every node between passes in tests."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Placeholder(Op):
 class Storage:
     """The memory of a variable. The array never moves, so compiled programs may hold its address.
 
-    Whoever writes to it raises `version`: what was made of it before is out of date then.
+    Every write increments `version`, which invalidates what was derived from the old value.
     """
 
     __slots__ = ("array", "name", "version")
@@ -293,7 +293,7 @@ def _constant_like(value: Any, like: str | None) -> Tensor:
             return constant(value, like if is_float(like) else floatx())
         dtype = "int32" if like == "bool" else like
         if not is_float(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-            raise ValueError(f"the number {value} does not fit into {dtype}, the dtype of what it meets")
+            raise ValueError(f"the number {value} does not fit into {dtype}, the dtype of the other operand")
         return constant(value, dtype)
     if value is None or isinstance(value, (str, bytes)):
         raise TypeError(f"expected a tensor, an array or a number, got {value!r}")

@@ -1,6 +1,6 @@
 """Expressions in forms that are finite, and whose gradients are, wherever the true ones are.
 
-Logarithms, quotients, roots and products of what is made of exponentials (softmax, sigmoid and their kin,
+Logarithms, quotients, roots and products of exponentials (softmax, sigmoid and their kin,
 too) are replaced by equal expressions that neither overflow nor underflow on the way: log(1 - sigmoid(x)) by
 -softplus(x), exp(x) / Σ exp(x) by softmax(x). That is done before a graph is compiled, and before it is
 differentiated: the gradient of an expression that loses all digits has none either.

@@ -20,7 +20,7 @@ NAMESAKES = {**{name: name for name in _SAME}, **_OTHERS}
 
 
 class Symbolic:
-    """A node whose value is known only when the graph runs: Python and numpy are told so, with a way out."""
+    """A node whose value is known only when the graph runs; errors of Python and numpy name alternatives."""
 
     __slots__ = ()
     # numpy leaves mixed arithmetic to the operators of tensors instead of looping over elements.

@@ -107,9 +107,9 @@ class Tensor(Symbolic):
         return StaticShape(self.shape)
 
     def set_shape(self, shape: Iterable[Any]) -> None:
-        """State sizes that are not known yet, before anything is made of this tensor.
+        """State unknown sizes, before this tensor is used.
 
-        What is made of it then checks at every run that data have them.
+        They are checked at every run.
 
         Parameters
         ----------

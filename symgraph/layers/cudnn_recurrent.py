@@ -29,7 +29,7 @@ def _turned(weights: Tensor, gates: int) -> Tensor:
 
 
 class _CuDNNCell(MatrixCell):
-    """A cell whose weights lie in memory as cuDNN wants them, so that they suit those in Keras' files."""
+    """A cell whose weights have cuDNN's layout, so that they match those in Keras' files."""
 
     def build(self, input_shape: Shape) -> None:
         """Make the weights."""

@@ -55,7 +55,7 @@ class RNN(Nested):
     go_backwards : bool
         From the last step to the first; the outputs then are in that order.
     stateful : bool
-        Whether sample i of a batch goes on from the states that sample i of the batch before it ended with.
+        Whether sample i of a batch starts from the final states of sample i of the previous batch.
         Needs a known batch size.
     unroll : bool
         Write every step into the graph, instead of one under a loop. Needs a known number of steps.
@@ -180,7 +180,7 @@ class RNN(Nested):
         return [tuple(spec.shape or ()) for spec in self.constants_spec or ()]
 
     def assert_input_compatibility(self, inputs: Any) -> None:
-        """Compare the sequences with `input_spec`; states and constants are looked at when they are used."""
+        """Compare the sequences with `input_spec`; states and constants are checked when they are used."""
         check_inputs(self.name, to_list(inputs), [*self.input_spec, *[None] * (len(to_list(inputs)) - 1)])
 
     def __call__(self, inputs: Any, initial_state: Any = None, constants: Any = None, **kwargs: Any) -> Any:
@@ -239,7 +239,7 @@ class RNN(Nested):
         return [output, *states] if self.return_state else output
 
     def _step(self, training: Any, constants: int) -> Any:
-        """The cell's `call` as `K.rnn` wants it: constants come behind the states."""
+        """The cell's `call` in the form of `K.rnn`: constants follow the states."""
         arguments = {"training": training} if has_arg(self.cell.call, "training") else {}
         if constants and not has_arg(self.cell.call, "constants"):
             raise ValueError("RNN cell does not support constants")

@@ -90,7 +90,7 @@ class Wrapper(Nested):
 
 
 def _check_layer(kind: str, layer: Any) -> None:
-    """TypeError where somebody wraps what is no layer."""
+    """TypeError if a wrapped object is not a layer."""
     if not isinstance(layer, Layer):
         raise TypeError(f"`{kind}` wraps a layer, got {layer!r}")
 

@@ -1,4 +1,4 @@
-"""Results that nobody reads are not made: a max-pooling without gradient keeps no positions."""
+"""Unused results are not computed: a max-pooling without gradient keeps no positions."""
 
 from __future__ import annotations
 

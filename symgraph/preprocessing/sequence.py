@@ -181,7 +181,7 @@ def skipgrams(
     Raises
     ------
     ValueError
-        If random words are asked for, and `vocabulary_size` is less than 2; or `sampling_table` is too short.
+        If random words are requested, and `vocabulary_size` is less than 2; or `sampling_table` is too short.
     """
     if sampling_table is not None:
         entries, highest = np.size(sampling_table), max((word for word in sequence if word), default=0)

@@ -1,8 +1,8 @@
-"""Unpacking of tar and zip archives from strangers: folders and plain files only, inside one folder only.
+"""Extraction of untrusted tar and zip archives: folders and plain files only, inside one folder only.
 
-An archive is first unpacked into a new, private folder; only if all of it was sound do its entries move to
-their place. Links and devices are refused, so that nothing unpacked can point outside (CVE-2025-12638 and
-CVE-2025-4517 are what happens otherwise). What lay in the target folder before is never removed.
+An archive is first extracted into a new, private folder; its entries move to their place only if all of it
+is valid. Links and devices are refused, so that nothing extracted can point outside (as in CVE-2025-12638 and
+CVE-2025-4517). Existing files in the target folder are never removed.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _unpack_members(members: Generator[_Member], archive: Path, folder: Path) ->
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise _Refused(f"Archive {archive} uses {name!r} both as a file and as a folder") from error
         if target.stat().st_size != size:
-            raise _Refused(f"Archive {archive} is damaged: member {name!r} is shorter than it says")
+            raise _Refused(f"Archive {archive} is damaged: member {name!r} is shorter than declared")
 
 
 def _safe_parts(name: str, archive: Path) -> list[str]:
@@ -204,7 +204,7 @@ def _tar_members(archive: Path) -> Generator[_Member]:
             end = stream.tell() + _MOST_PADDING
             while stream.read(_CHUNK):
                 if stream.tell() > end:
-                    raise _Refused(f"Archive {archive} is refused: it goes on after its end")
+                    raise _Refused(f"Archive {archive} is refused: there are data after its end")
 
 
 def _zip_members(archive: Path) -> Generator[_Member]:

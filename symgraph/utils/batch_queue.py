@@ -34,7 +34,7 @@ class BatchQueue:
     threads : int
         That make batches.
     ahead : int
-        Batches that may be made, or under way, before they are asked for.
+        Batches that may be ready, or in progress, before they are requested.
     """
 
     def __init__(self, jobs: Iterator[Job], threads: int, ahead: int) -> None:

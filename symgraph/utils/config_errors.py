@@ -1,4 +1,4 @@
-"""Damaged configurations end in a ValueError or a TypeError that says of what, whatever they make fail."""
+"""Any failure caused by a damaged configuration becomes a ValueError or TypeError that names its object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What constructors raise that were given something that nobody writes. MemoryError: of what is only claimed.
+# What constructors raise for invalid arguments. MemoryError: for declared sizes.
 _DAMAGE = (LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, AssertionError)
 _LONG = 1000
 """Characters of a message to which no more is added: deep nesting would make it grow without end."""

@@ -268,7 +268,7 @@ def _fetch(origin: str, file: IO[bytes], has_hash: bool) -> None:
             length = int(declared) if declared is not None and declared.isdigit() else None
             # A chunked answer has an end mark, which http.client checks.
             if length is None and not has_hash and not getattr(response, "chunked", False):
-                raise OSError(f"URL fetch failure on {origin}: the server tells no length; give a file_hash")
+                raise OSError(f"URL fetch failure on {origin}: the server sends no length; pass a file_hash")
             bar = Progbar(length, interval=0.5)
             received = 0
             while chunk := response.read(_CHUNK):

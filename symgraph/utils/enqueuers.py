@@ -58,9 +58,9 @@ class SequenceEnqueuer(ABC):
         Parameters
         ----------
         workers : int
-            Threads or processes; 0 makes each batch when it is asked for, in the thread that asks.
+            Threads or processes; 0 makes each batch on demand, in the calling thread.
         max_queue_size : int
-            Batches that may be ready, or under way, before they are asked for.
+            Batches that may be ready, or in progress, before they are requested.
         batches : int, optional
             How many there are to be. Without it they never end, but for those of a finite generator.
 
@@ -91,7 +91,7 @@ class SequenceEnqueuer(ABC):
             raise
 
     def stop(self, timeout: float | None = None) -> None:
-        """End all threads and processes. Batches that were not asked for are lost.
+        """End all threads and processes. Batches that were not fetched are lost.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ class OrderedEnqueuer(SequenceEnqueuer):
 class GeneratorEnqueuer(SequenceEnqueuer):
     """Makes the batches of a generator ahead.
 
-    Whatever the number of workers, one thread asks the generator, so that the order is its own: a generator
+    For any number of workers one thread runs the generator, which preserves its order: a generator
     cannot run twice at once, and no process can have a share in it.
 
     Parameters

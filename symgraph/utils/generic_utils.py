@@ -239,11 +239,10 @@ def func_load(
     *,
     safe_mode: bool = True,
 ) -> FunctionType:
-    """Make a function from what `func_dump` returned.
+    """Make a function from the result of `func_dump`.
 
-    What this very process wrote is given back as the function that it was. All else is refused unless
-    `safe_mode=False`, for bytecode can do anything that this process may do: load it only from somebody whose
-    programs you would run.
+    A function that this process wrote is restored. All others are refused unless `safe_mode=False`, since
+    bytecode can do anything that this process may do: load it only from sources whose programs you would run.
 
     Parameters
     ----------
@@ -261,7 +260,7 @@ def func_load(
     Raises
     ------
     ValueError
-        In safe mode, before the code is looked at; or if the code is damaged or of another Python version.
+        In safe mode, before the code is read; or if the code is damaged or of another Python version.
     """
     if isinstance(code, tuple | list):
         if len(code) != 3:

@@ -1,4 +1,4 @@
-"""`HDF5Matrix`: rows of a dataset in an HDF5 file, read when they are asked for."""
+"""`HDF5Matrix`: rows of a dataset in an HDF5 file, read on demand."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The one reader of HDF5 files, which may come from strangers.
+"""The only reader of HDF5 files, which may be untrusted.
 
-HDF5 can point to other files (external links, external storage, virtual datasets), claim any size and
-compress it to nothing. Only what lies in the file itself is read here, only under names that are asked for,
-and no memory is taken for an array before its declared shape was seen and accepted by the caller.
+HDF5 can point to other files (external links, external storage, virtual datasets), declare any size and
+compress it to nothing. Only data in the file itself are read, only under requested names, and no memory is
+allocated for an array before the caller has accepted its declared shape.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DAMAGE = (
     TypeError,
     AttributeError,
     OverflowError,
-    MemoryError,  # before any is taken: the library was told of too large a part
+    MemoryError,  # before allocation: the library was given too large a part
     zlib.error,
     UnicodeError,
 )
@@ -205,7 +205,7 @@ class GuardedGroup:
 
 @dataclass(frozen=True, slots=True)
 class GuardedDataset:
-    """An array in a file, whose shape is known and whose values are read when they are asked for."""
+    """An array in a file: its shape is known, its values are read on demand."""
 
     data: h5py.Dataset
     label: str
@@ -228,7 +228,7 @@ class GuardedDataset:
 
     @property
     def most_elements(self) -> int:
-        """The largest number of elements that the stored bytes can stand for, whatever the shape says."""
+        """The largest number of elements that the stored bytes can represent, for any declared shape."""
         with _damage_named(self.label):
             return self._most_elements(_filters(self.data, _PLAIN_FILTERS, self.label))
 

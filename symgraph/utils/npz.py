@@ -100,7 +100,7 @@ def _read_array(
         raise _Refused(f"{path} is refused: array {member.filename} holds pickled objects")
     if expected != member.file_size or any(length < 0 for length in shape):
         raise _Refused(
-            f"{path} is damaged: array {member.filename} says shape {shape}, which does not fit its size"
+            f"{path} is damaged: array {member.filename} declares shape {shape}, which does not fit its size"
         )
     with archive.open(member) as stream:
         return np.lib.format.read_array(stream, allow_pickle=False)
@@ -109,7 +109,7 @@ def _read_array(
 def _read_lists(pickled: bytes, shape: tuple[int, ...], label: str, most_lists: int) -> NDArray:
     array = read_plain(pickled, label, most_lists + _AROUND_LISTS)
     if not isinstance(array, np.ndarray) or array.dtype.kind != "O" or array.shape != shape:
-        raise _Refused(f"{label} is damaged: it does not hold the objects that its header tells of")
+        raise _Refused(f"{label} is damaged: it does not hold the objects that its header declares")
     return array
 
 

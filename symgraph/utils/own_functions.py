@@ -68,7 +68,7 @@ def recall(text: Any, defaults: Sequence[Any] | None, closure: Sequence[Any] | N
     if len(found) > 1:
         raise ValueError(
             f"{len(found)} functions of this process have the bytecode of {found[0].function.__qualname__}, "
-            "and what tells them apart was not written with it"
+            "and the difference between them was not written with it"
         )
     return found[0].restored() if found else None
 
@@ -78,7 +78,7 @@ def _key(text: str) -> str:
 
 
 def _same_objects(a: Sequence[Any] | None, b: Sequence[Any] | None) -> bool:
-    """Whether both hold the very same objects, or equal plain values."""
+    """Whether both hold identical objects, or equal plain values."""
     return (a is None) == (b is None) and (
         a is None
         or b is None

@@ -1,9 +1,9 @@
-"""A reader of pickles that runs nothing: lists, tuples, dicts, numbers, texts and numpy arrays only.
+"""A reader of pickles that runs nothing: lists, tuples, dicts, numbers, strings and numpy arrays only.
 
-Some data sets are kept as pickles. Python's own reader calls whatever a file names, so that a file can do all
-that its reader can. Here the file's operations are carried out one by one, and of the things that a pickle
-can name only those are known by which numpy writes its arrays; none of them is ever called. Python 2 wrote
-texts and bytes alike: its texts are bytes here.
+Some data sets are pickles. Python's own reader calls whatever a file names, so a file can run any code. Here
+the operations are interpreted one by one, and the only global names accepted are those with which numpy
+stores arrays; none of them is ever called. Python 2 did not distinguish strings from bytes: its strings are
+read as bytes.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def _values(shape: Any, of_type: Any, fortran: Any, raw: Any) -> np.ndarray:
     size = math.prod(shape)
     of_objects = kind.kind == "O"
     if any(length < 0 for length in shape) or len(raw) != size * (1 if of_objects else kind.itemsize):
-        raise ValueError(f"an array says shape {shape!r:.100}, which does not fit its size")
+        raise ValueError(f"an array declares shape {shape!r:.100}, which does not fit its size")
     if of_objects:
         if not isinstance(raw, list):
             raise ValueError("an array of objects has no list of them")

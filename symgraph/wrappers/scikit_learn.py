@@ -98,7 +98,7 @@ class BaseWrapper:
         return self.model.fit(x, self._targets(y), **self.filter_sk_params(Sequential.fit, kwargs))
 
     def _targets(self, y: Any) -> Any:
-        """Class numbers as rows of ones and zeros where the loss wants those."""
+        """Class numbers one-hot encoded, if the loss needs that."""
         loss = getattr(self.model.loss, "__name__", self.model.loss)
         return to_categorical(y) if loss == "categorical_crossentropy" and np.ndim(y) != 2 else y
 

@@ -1,4 +1,4 @@
-"""Nodes that hand on their input unchanged: a second name for a tensor, and an end of gradients."""
+"""Nodes that pass their input through unchanged: a second name for a tensor, and a stop of gradients."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which standard recurrent cell the graph of one step is, whoever wrote it.
+"""Which standard recurrent cell the graph of one step is, whether a layer or a user wrote it.
 
-What counts is how new states are made of old ones: by products with matrices, as gates, or as they are.
+Cells are recognised by how new states depend on old ones: through matrix products, as gates, or directly.
 Biases, inputs, activations, masks and dropout may be any.
 """
 

@@ -144,7 +144,7 @@ def _comparison(op: type[_Comparison], mirrored: type[_Comparison]) -> Callable[
 def _beyond(op: type[_Comparison], x: Any, number: Any) -> Tensor | None:
     """`x op number` for a Python integer that the integer dtype of `x` does not hold; None for any other.
 
-    It is the same for every x, and said as a comparison with a limit of the dtype.
+    It is the same for every x, and expressed as a comparison with a limit of the dtype.
     """
     if not isinstance(x, Tensor) or is_float(x.dtype) or type(number) is not int:
         return None

@@ -164,7 +164,7 @@ class _Backward:
 
 @dataclass(frozen=True)
 class Undefined(Op):
-    """Memory that nobody has written to, and that nobody reads."""
+    """Uninitialised memory that is never read."""
 
     dtype: str
     shape: tuple[Dim, ...]

@@ -220,7 +220,7 @@ class Divide(Elementwise):
 
 
 class NoGradient(Elementwise):
-    """A step function: its gradient is zero wherever it exists, and stays unsaid."""
+    """A step function: its gradient is zero wherever it exists, and is treated as not connected."""
 
     smooth: ClassVar[bool] = False
 

@@ -198,7 +198,7 @@ class MaxPool2DWithIndex(_Pool):
 
 @dataclass(frozen=True)
 class MaxPool2D(_Pool):
-    """The largest pixel of each window: `MaxPool2DWithIndex` where nobody wants the positions."""
+    """The largest pixel of each window: `MaxPool2DWithIndex` where positions are not needed."""
 
     def __str__(self) -> str:
         return "max_pool2d"

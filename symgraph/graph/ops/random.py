@@ -90,7 +90,7 @@ class _Random(Op):
         return f"random_{self.kind}"
 
     def parameters(self) -> tuple[float, ...]:
-        """What the distribution's kernel wants to know."""
+        """Parameters of the distribution's kernel."""
         raise NotImplementedError
 
     def infer(self, *types: Any) -> TensorType:
@@ -278,7 +278,7 @@ class RandomState(Variable):
 
 
 def random_state(seed: int | None = None) -> RandomState:
-    """The state of one draw: it goes on by one call at every call of a Function that reads it.
+    """The state of one draw: it advances by one at every call of a Function that reads it.
 
     Without a seed one is taken from numpy's global generator: ``np.random.seed`` makes a run reproducible.
     """

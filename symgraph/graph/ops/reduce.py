@@ -87,7 +87,7 @@ class Reduction(Op):
         return replace(cut, added=True) if self.kind == "sum" else None
 
     def squeezed(self, source: Buffer, out: Buffer) -> Buffer:
-        """`out` without the kept axes of size 1: what the kernel is told."""
+        """`out` without the kept axes of size 1, as the kernel expects it."""
         if not self.keepdims:
             return out
         kept = [a for a in range(len(source.shape)) if a not in self.axes]

@@ -1,4 +1,4 @@
-"""Loops in the graph: a body that is run for every step of a sequence and hands states on.
+"""Loops in the graph: a body that runs for every step of a sequence and carries states.
 
 After Theano's scan, but with the graph of one step as an inner graph that the compiler turns into rows under
 a loop of the machine. The gradient is a scan in the opposite direction (back-propagation through time).

@@ -271,7 +271,7 @@ def reshape(x: Any, new_shape: Any) -> Tensor:
     if -1 in wanted:
         rest = product(size for size in wanted if size != -1)
         if rest == 0:
-            raise ValueError(f"reshape: -1 in {shape_text(wanted)} is not determined beside a size of 0")
+            raise ValueError(f"reshape: -1 in {shape_text(wanted)} is not determined with a size of 0")
         wanted[wanted.index(-1)] = quotient(product(x.shape), rest)
     return x if tuple(wanted) == x.shape else Reshape(tuple(wanted))(x)
 
@@ -319,7 +319,7 @@ def broadcast_to(x: Any, new_shape: Any) -> Tensor:
 def of_shape(x: Tensor, sizes: tuple[Dim, ...]) -> Tensor:
     """A node like `x` with these sizes in place of unknown ones; every run checks that data have them."""
     if x.sparse:
-        raise TypeError(f"set_shape: the sizes of {x!r} are told where it is made")
+        raise TypeError(f"set_shape: the sizes of {x!r} are set where it is created")
     if isinstance(x.op, Placeholder):
         return replace(x.op, type=TensorType(x.dtype, sizes))(name=x.name, origins=x.origins)
     return BroadcastTo(sizes)(Tensor(x.op, x.inputs, x.type, x.origins, x.name), origins=x.origins)

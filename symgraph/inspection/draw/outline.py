@@ -1,4 +1,4 @@
-"""A compiled graph as a sketch: collapsed by layer, layers opened where asked for, repeats drawn once."""
+"""A compiled graph as a sketch: collapsed by layer, layers expanded on request, repeats drawn once."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _VARINT, _DOUBLE, _BYTES, _FLOAT = 0, 1, 2, 5
 class EventWriter:
     """Writes an event file into `log_dir`, which is made where it is missing.
 
-    The file is open only while something is written: what was written is there whatever happens next.
+    The file is open only during writes, so everything written so far survives a crash.
     """
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:

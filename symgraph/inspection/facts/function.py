@@ -1,4 +1,4 @@
-"""All that is known about a compiled Function, as plain data: what every view of it is made of.
+"""All that is known about a compiled Function, as plain data: the source of every view.
 
 The compiler fills it in (`symgraph.compiler.run.collect`); views and exports read nothing else.
 """

@@ -1,4 +1,4 @@
-"""The hardware that times were measured on, as plain data: what is told beside every time."""
+"""The hardware that times were measured on, as plain data, reported with every time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished profile, as plain data: what its table, its files and its comparisons are made of."""
+"""A finished profile, as plain data: the source of its tables, files and comparisons."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Advice:
     Attributes
     ----------
     seconds : float
-        Of a call, at most; 0 where nobody can know.
+        Of a call, at most; 0 where it is unknown.
     title : str
     reasons : tuple of str
         What was seen, and what would help.

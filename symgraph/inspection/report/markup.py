@@ -59,7 +59,7 @@ def facts_list(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def details(summary: str, content: str, opened: bool = False) -> str:
-    """Something that is closed until it is asked for; `summary` is markup."""
+    """A part that is collapsed at first; `summary` is markup."""
     return f"<details{' open' if opened else ''}><summary>{summary}</summary>{content}</details>"
 
 

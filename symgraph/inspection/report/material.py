@@ -1,4 +1,4 @@
-"""What a report is made of, and the numbers that follow from it."""
+"""The data behind a report, and figures derived from them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Made(Protocol):
 
 @dataclass(frozen=True)
 class Material:
-    """What a report is made of.
+    """The data behind a report.
 
     Attributes
     ----------

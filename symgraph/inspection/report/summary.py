@@ -1,4 +1,4 @@
-"""The first part of a report: what it became, and where the time goes."""
+"""The first part of a report: the compiled Function, and where the time goes."""
 
 from __future__ import annotations
 

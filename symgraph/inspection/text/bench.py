@@ -76,7 +76,7 @@ def _call(side: str, call: KernelCall) -> tuple[str, ...]:
 
 
 def source_lines(figures: Sequence[Figures], texts: Sequence[str]) -> Iterator[str]:
-    """What each different kernel is made of; `texts` are some of python, llvm and assembly."""
+    """The code of each different kernel; `texts` are some of python, llvm and assembly."""
     calls = {call.kernel: call for found in figures for call in found.calls} if texts else {}
     for call in calls.values():
         source = call.source

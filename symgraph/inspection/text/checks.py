@@ -9,7 +9,7 @@ from symgraph.inspection.text.table import table
 
 @dataclass(frozen=True)
 class NodeCheck:
-    """A node whose kernels were compared with its reference, on the very inputs that they got.
+    """A node whose kernels were compared with its reference, on the same inputs.
 
     Attributes
     ----------

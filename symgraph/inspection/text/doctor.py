@@ -1,4 +1,4 @@
-"""What `symgraph doctor` looks at: whether kernels can be made, kept and run on this computer."""
+"""The checks of `symgraph doctor`: whether kernels can be compiled, cached and run on this computer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: its name, `GOOD`, `WARNING` or `BAD`, and what was found."""
+    """The result of one check: its name, `GOOD`, `WARNING` or `BAD`, and a description."""
 
     name: str
     verdict: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def examine(hardware: HardwareFacts) -> Iterator[Finding]:
-    """Look at everything. `hardware` is told with its ceilings, where they were measured."""
+    """Run all checks. `hardware` is shown with its peaks, if they were measured."""
     versions = ", ".join(f"{name} {version}" for name, version in hardware.versions.items())
     yield Finding("versions", GOOD, f"{hardware.python}, {versions}")
     features = [f for f in ("avx512f", "avx2", "fma", "sse4.2", "neon", "sve") if f in hardware.features]

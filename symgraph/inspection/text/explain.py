@@ -10,7 +10,7 @@ from symgraph.inspection.text.table import byte_text, count_text, table
 
 
 def explain(facts: Facts, name: str, times: FunctionTimes | None = None) -> str:
-    """What `name` (a node's id or name, a layer, a row's number, or a kernel) became.
+    """What `name` (a node's id or name, a layer, a row's number, or a kernel) was compiled to.
 
     Raises
     ------

@@ -199,7 +199,7 @@ def _open(file: IO[bytes]) -> Image.Image:
 
 
 def _size_of_file(path: Path) -> int:
-    """Bytes of a file; OSError for anything else, as opening a named pipe would wait for ever."""
+    """Bytes of a file; OSError for anything else, as opening a named pipe would block."""
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(f"Cannot read the picture {str(path)!r}: it is a folder")
