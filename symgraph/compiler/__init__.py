@@ -1,1 +1,1 @@
-"""From a graph to a callable: lowered, planned, run, looked at."""
+"""From a graph to a callable: lowering, planning, running, observing."""

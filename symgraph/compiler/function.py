@@ -53,9 +53,9 @@ class Function(Debugging, FunctionViews):
     givens : mapping of Tensor to value
         Tensors replaced by other tensors or constants.
     nan_guard : bool or "nan"
-        Whether every value is looked at, and the first NaN or infinity ends the call with a
-        `FloatingPointError` that tells where it was made; nothing is updated then. ``"nan"`` allows
-        infinities. Calls take longer, and all values on the way keep their memory.
+        Whether every value is checked, and the first NaN or infinity ends the call with a
+        `FloatingPointError` that names its origin; nothing is updated then. ``"nan"`` allows infinities.
+        Calls take longer, and all intermediate values keep their memory.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Function(Debugging, FunctionViews):
         self._explicit = len(checked)
         self.updates = tuple(_with_defaults(checked, [*self.outputs, *self._given_values()]))
         self._sparse = any(t.sparse for t in self.inputs)
-        # What the graph is fed with: the inputs, and for a sparse one all that it is made of.
+        # What the graph is fed with: the inputs, and for a sparse one its parts.
         self._leaves = tuple(leaf for t in self.inputs for leaf in _fed_leaves(t))
         self._static = [i for i, t in enumerate(self._leaves) if is_static(t)]
         self._lock = threading.RLock()
@@ -225,7 +225,7 @@ class Function(Debugging, FunctionViews):
         return list(self._compilations)
 
     def explain(self, name: Any) -> str:
-        """What a node (by id or name), layer, row or kernel became in the latest Program.
+        """What a node (by id or name), layer, row or kernel was compiled to in the latest Program.
 
         `name` is a text or number, or a named tensor or layer.
 

@@ -37,7 +37,7 @@ Update = tuple[Variable, Tensor]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a lowered graph was made of: see `lower`."""
+    """The arguments that a graph was lowered with: see `lower`."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -47,7 +47,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A rewritten graph in running order, good for every size.
+    """A rewritten graph in running order, valid for every size.
 
     `body` runs first, `tail` computes only new values of variables; `outputs` and `updates` are rewritten
     roots; `given` pairs each given tensor with what stands in its place, whose shape has to be the same.
@@ -114,7 +114,7 @@ def lower(
 
 
 def _phase_chosen(roots: list[Tensor], fed: Sequence[Tensor]) -> list[Tensor]:
-    """`roots` with 0 for every static input that nobody feeds: without a learning phase, graphs test."""
+    """`roots` with 0 for every static input that is not fed: no learning phase means the test phase."""
     static = [node for node in topological(roots) if is_static(node) and node not in fed]
     return substitute(roots, {node: cast(as_tensor(0), node.dtype) for node in static}) if static else roots
 
@@ -181,7 +181,7 @@ def _check_sizes(roots: Sequence[Tensor], inputs: Sequence[Tensor], given: Mappi
 
 
 def _dims(node: Tensor) -> list[Dim]:
-    """The sizes in a node's type, or that it is made of."""
+    """The sizes in a node's type, or that it is computed from."""
     if isinstance(node.op, DimValue):
         return [node.op.dim]
     kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)

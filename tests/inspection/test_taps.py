@@ -118,7 +118,7 @@ def test_fetch_takes_ids_tensors_names_and_leaves() -> None:
     g = K.function([x], [K.dot(K.reshape(flat, (-1, 3)), w)])
     data = np.arange(6.0).reshape(2, 3)
     values = f.fetch(id_, product, "w", "x")
-    with pytest.raises(KeyError, match="it is there after the next call"):
+    with pytest.raises(KeyError, match="it is set by the next call"):
         values["w"]
     f([data])
     wanted = data @ np.arange(6).reshape(3, 2)

@@ -23,7 +23,7 @@ class TapHandle:
         self._own = own
 
     def remove(self) -> None:
-        """Let the Function go on without it. Harmless when that was done already."""
+        """Detach it from the Function. Harmless if that was done already."""
         if self._own in self._observers:
             self._observers.remove(self._own)
 

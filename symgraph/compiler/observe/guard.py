@@ -58,12 +58,12 @@ class NotFiniteError(FloatingPointError):
 
 
 class NanGuard:
-    """Looks at everything that is computed, and ends the call at the first NaN.
+    """Checks every computed value, and ends the call at the first NaN.
 
     Parameters
     ----------
     allow_inf : bool
-        Without it also at the first infinity that is made of finite numbers.
+        Without it also at the first infinity computed from finite numbers.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class NanGuard:
         self.allow_inf = allow_inf
 
     def begin(self, run: LiveRun) -> None:
-        """Look at inputs and variables. Infinite constants are meant so."""
+        """Check inputs and variables. Infinite constants are considered intentional."""
         for node in run.graph.lowered.nodes:
             value = run.leaf(node)
             if value is None or value.dtype.kind != "f":
@@ -91,7 +91,7 @@ class NanGuard:
                 )
 
     def done(self, run: LiveRun, work: Work) -> None:
-        """Look at what a node has made."""
+        """Check the results of a node."""
         if work.kind in ("copy", "block"):
             return
         for number, value in enumerate(run.outputs(work)):
@@ -154,7 +154,7 @@ def _counted(value: np.ndarray, fault: str) -> str:
 
 @dataclass(frozen=True)
 class _Find:
-    """A value that is not as it should be, and what it was made of."""
+    """A value that is not finite, and the node and inputs it comes from."""
 
     node: Tensor
     number: int

@@ -148,7 +148,7 @@ class Profile:
         return sorted(found, key=lambda times: -(times.seconds + times.first_seconds))
 
     def facts(self) -> ProfileFacts:
-        """All that is known, as plain data. The first one of a process measures the ceilings."""
+        """All that is known, as plain data. The first one of a process measures the peaks."""
         functions = tuple(self.functions)
         threads = sorted({times.facts.threads for times in functions})
         ceilings = {number: measure_ceilings(number) for number in threads}

@@ -1,11 +1,11 @@
-"""Values of single nodes, shown while a Function goes on as ever.
+"""Values of single nodes, shown while a Function runs as usual.
 
-What a name stands for: the id of a node as in the listing (``%12``, or ``%12.3`` inside a loop); a tensor, or
-the name of one; a layer, or ``layer/out``: its output. Where the rewritten graph still has the node, its
-value is seen as the running kernels have made it. One that a pass has swallowed (a step of a fused kernel),
-or that is not needed (a softmax whose logits the loss takes), is computed by a Program of its own just before
-the call, from the same inputs, variables and random numbers. Inside a loop that is one kernel call numpy
-computes it again after the loop.
+A name is the id of a node as in the listing (``%12``, or ``%12.3`` inside a loop); a tensor, or the name of
+one; a layer, or ``layer/out``: its output. If the rewritten graph still has the node, its value is the one
+that the running kernels computed. One that was fused away (a step of a fused kernel), or that is not needed
+(a softmax whose logits the loss takes), is computed by a separate Program just before the call, from the same
+inputs, variables and random numbers. Inside a loop that is one kernel call numpy recomputes it after the
+loop.
 """
 
 from __future__ import annotations
@@ -258,10 +258,10 @@ def _look(run: LiveRun, target: _Target) -> _Look:
 
 
 class Fetched(dict[str | Tensor, Any]):
-    """Values that the next call fills in, by what was asked for: arrays; of a loop, its turns stacked."""
+    """Values that the next call fills in, by requested name: arrays; of a loop, its turns stacked."""
 
     def __missing__(self, name: str | Tensor) -> Any:
-        raise KeyError(f"{name!r}: it is there after the next call, if that computes it")
+        raise KeyError(f"{name!r}: it is set by the next call that computes it")
 
 
 class Fetch:

@@ -76,7 +76,7 @@ class FunctionViews:
         ValueError
             Another ending or direction, or no such layer.
         ImportError
-            A PNG is asked for, and Pillow is missing.
+            The file is a PNG, and Pillow is missing.
         """
         form = Path(path).suffix.removeprefix(".").lower()
         Path(path).write_bytes(rendered(sketch(Outline(self.facts()), expand), form, rankdir))

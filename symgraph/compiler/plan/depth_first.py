@@ -1,8 +1,8 @@
-"""Depth first: nodes that work on samples apart run slice by slice, so what they hand on stays in the cache.
+"""Depth first: nodes that are independent across samples run slice by slice: their values stay in the cache.
 
-A large value that is written whole and then read is fetched from memory again. In a run of nodes that hand
-on such values, each slice of the samples goes through all nodes before the next one starts; values that
-nobody else reads need room for one slice only.
+A large value that is written whole and then read is fetched from memory again. In a run of nodes that pass on
+such values, each slice of the samples goes through all nodes before the next one starts; values without other
+readers need room for one slice only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 LARGE_BYTES = 4 << 20
 """Values from this size on are worth being handed on in slices."""
 SLICE_BYTES = 4 << 20
-"""What a slice hands on from node to node: a part of a usual L3."""
+"""Bytes that a slice passes from node to node: a part of a typical L3."""
 MOST_SLICES = 64
 SAMPLES = 8
 """Samples of a slice for each thread, at least: with fewer, threads wait for each other at every row."""
@@ -181,7 +181,7 @@ class _Arranger:
         return SlicedRun(tuple(run.nodes), run.cuts, frozenset(self._inner(run, roots)), bounds)
 
     def _inner(self, run: _Run, roots: set[int]) -> Iterator[tuple[int, int]]:
-        """Results that nobody outside the run reads."""
+        """Results without readers outside the run."""
         readers = self.readers()
 
         def stays(value: Tensor) -> bool:
@@ -215,7 +215,7 @@ def arrange(
 ) -> list[Tensor | SlicedRun]:
     """`body` with runs of nodes replaced by `SlicedRun` objects.
 
-    Nodes in the midst of a run that need nothing of it come before it.
+    Nodes between those of a run that do not depend on it come before it.
     """
     arranger = _Arranger(sizes, readers, threads)
     result: list[Tensor | SlicedRun] = []

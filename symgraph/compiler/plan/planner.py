@@ -157,7 +157,7 @@ class _Planner:
         )
 
     def _room(self, storage: Storage, shape: Sequence[int], dtype: np.dtype) -> Buffer:
-        """Memory that is kept, for what is made of a variable."""
+        """Memory kept between calls, for data derived from a variable."""
         self.read[id(storage)] = storage
         return self.memory.kept(shape, dtype)
 
@@ -480,7 +480,7 @@ class _Planner:
 
 
 def _count_uses(nodes: Sequence[Tensor], roots: Sequence[Tensor]) -> dict[int, int]:
-    """How many times each node is read; results of the graph count as read for ever."""
+    """How many times each node is read; results of the graph count as read at the end."""
     uses: dict[int, int] = {}
     for node in nodes:
         for value in node.inputs:

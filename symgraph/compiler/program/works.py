@@ -72,7 +72,7 @@ class Draft:
 
 
 class Inventory:
-    """Works and arena of a Program. They are made when first asked for: most Programs are never looked at.
+    """Works and arena of a Program. Built on first use: most Programs are never inspected.
 
     Attributes
     ----------

@@ -1,1 +1,1 @@
-"""Programs in use: chosen by sizes, fed, run, looked at row by row, and told of as plain data."""
+"""Programs in use: chosen by sizes, fed, run, observed row by row, and described as plain data."""

@@ -1,4 +1,4 @@
-"""From a compiled Function to plain data: what every view of it is made of."""
+"""From a compiled Function to plain data: the source of every view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a user hands over to the array that a placeholder wants, or one clear error."""
+"""From the user's values to the arrays that placeholders need, or one clear error."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Looking at the values of a call while it runs.
+"""Observing the values of a call while it runs.
 
-An observed call runs a *pinned* Program (see `planner.Mode`) row by row: the same kernels on the same tiles
-as ever, so its results are the same bit for bit, but every value stays where it was written, and new values
-of variables are stored last. Whoever raises before that leaves the variables as they were.
+An observed call runs a *pinned* Program (see `planner.Mode`) row by row: the same kernels on the same tiles,
+so its results are bit-identical, but every value stays where it was written, and new values of variables are
+stored last. An error before that leaves the variables as they were.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from symgraph.kernels.run.machine import Branch, Host, Lease, Loop
 
 
 class Observer(Protocol):
-    """Somebody who looks at values while a call runs."""
+    """An observer of values while a call runs."""
 
     def begin(self, run: LiveRun) -> None:
         """Before the first row."""
@@ -38,7 +38,7 @@ class Observer(Protocol):
 
 
 OBSERVERS: ContextVar[tuple[Observer, ...]] = ContextVar("symgraph_observers", default=())
-"""Who looks at all calls of this thread (or task)."""
+"""The observers of all calls of this thread (or task)."""
 
 
 @dataclass(frozen=True)

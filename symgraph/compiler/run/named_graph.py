@@ -1,4 +1,4 @@
-"""A lowered graph with names: what its nodes are found by, and what is told of it."""
+"""A lowered graph with names, by which its nodes are found and reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who wants to know what runs in this thread."""
+"""The recorder of what runs in this thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from symgraph.compiler.run.named_graph import NamedGraph
 
 
 class Recorder(Protocol):
-    """Somebody who wants to know what runs."""
+    """A recorder of what runs."""
 
     def clocks(self, program: Program, graph: NamedGraph) -> Clocks | None:
         """Where the times of the next run of `program` go; None for no times."""

@@ -34,7 +34,7 @@ class Variant(NamedGraph):
     """A lowered graph with its Programs, one for each set of input shapes.
 
     `reason` says why the graph was lowered; this and every planning is noted in `compilations`. `observers`
-    look at every call (the sequence may change meanwhile).
+    see every call (the sequence may change meanwhile).
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class Variant(NamedGraph):
             raise ValueError(self._described(program, error, feeds)) from error
 
     def alone(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
-        """Run the Program, and nobody looks. For a graph without updates."""
+        """Run the Program unobserved. For a graph without updates."""
         return self.program(tuple([f.shape for f in feeds])).run(feeds, self._slabs)
 
     def _described(self, program: Program, error: RowError, feeds: Sequence[np.ndarray]) -> str:
-        """What a kernel complains of: layer, line, op, shapes of its inputs, and where in a loop it is."""
+        """The error of a kernel: layer, line, op, shapes of its inputs, and its place in a loop."""
         row, status = program.rows[error.row], error.error.status
         meaning = row.kernel.errors.get(status, f"status {status}")
         detail = self._complaint(row.node, feeds)
@@ -107,9 +107,9 @@ class Variant(NamedGraph):
         return f"{text}; {', '.join(where)})" if where else f"{text})"
 
     def _complaint(self, node: Tensor, feeds: Sequence[np.ndarray]) -> str | None:
-        """What the numpy reference of a node says of these feeds: kernels tell no values.
+        """The error of a node's numpy reference on these feeds, which names values; kernels do not.
 
-        None for a node in a loop, or where the reference has nothing to say.
+        None for a node in a loop, or if the reference raises no error.
         """
         if node not in self.lowered.nodes:
             return None
@@ -159,7 +159,7 @@ class Variant(NamedGraph):
         """Why no Program at hand fits."""
         text = ", ".join(map(str, shapes)) or "no inputs"
         if mode != "fast":
-            return f"values are looked at, with shapes {text}"
+            return f"values are observed, with shapes {text}"
         if self.newest is None:
             return f"first call, with shapes {text}"
         if any(known == shapes for _, known, kind in self._programs if kind == mode):
