@@ -1,4 +1,4 @@
-"""What models are made of: layers, networks, training, files."""
+"""Models: layers, networks, training, files."""
 
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.input_layer import Input, InputLayer

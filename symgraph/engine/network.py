@@ -437,7 +437,7 @@ def _check_inputs(inputs: Sequence[Any]) -> None:
 
 
 def _each_once(items: Iterable[Any]) -> list[Any]:
-    """`items` in order, the very same tensor or pair only once."""
+    """`items` in order, each identical tensor or pair only once."""
     return list({_identity(item): item for item in items}.values())
 
 

@@ -79,7 +79,7 @@ def _written(target: Target, overwrite: bool) -> Iterator[h5py.Group | None]:
             yield file
             file.flush()
             image = file.id.get_file_image()
-        # Written here, not by HDF5: when the disk is full, or Ctrl-C comes, in the midst of its own writing,
+        # Written here, not by HDF5: when the disk is full, or Ctrl-C comes, while it writes itself,
         # it
         # cannot close its file any more, and the process crashes at its end.
         temporary.write_bytes(image)
@@ -242,7 +242,7 @@ def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> 
             arguments = compile_arguments(config, custom_objects)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{file.label}: the training configuration cannot be used ({error}). Pass what is missing in "
+            f"{file.label}: the training configuration cannot be used ({error}). Pass missing objects in "
             "custom_objects, or load with compile=False"
         ) from error
     lost = len(model.losses) < _count(config.get(LOSSES_OF_LAYERS))

@@ -71,7 +71,7 @@ class Sequential(Model):
 
     @property
     def _configured_layers(self) -> list[Layer]:
-        """What a model of this configuration is made of: `layers`, and before them an input that was added.
+        """The parts of a model of this configuration: `layers`, and before them an input that was added.
 
         An input that follows from the first layer, or from a shape given later, is made again by these.
         """

@@ -1,4 +1,4 @@
-"""`Model`: a network that can be trained, evaluated and asked for predictions, as in Keras 2.2.4."""
+"""`Model`: a network with training, evaluation and prediction, as in Keras 2.2.4."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ class Model(GeneratorMethods):
 
 
 def _warn_of_unknown_layers(model: Model) -> None:
-    """Tell of layers that a subclass calls and does not know, since they are in a list, say."""
+    """Warn of layers that a subclass calls but does not track, for instance because they are in a list."""
     known = {id(weight) for weight in model.weights}
     strange = {
         node.origins[0].layer: None
@@ -335,7 +335,7 @@ def _warn_of_unknown_layers(model: Model) -> None:
     names = [name for name in strange if name is not None]
     if names:
         warnings.warn(
-            f"{model.name} uses weights of layers that are no attributes of it: {', '.join(names)}; they "
+            f"{model.name} uses weights of layers that are not its attributes: {', '.join(names)}; they "
             "are not trained, saved or counted. Keep each layer in an attribute of its own, not in a list.",
             stacklevel=5,
         )

@@ -237,7 +237,7 @@ def _without_tables(x: Any) -> Any:
 
 
 def _build_for(model: FedModel, x: Any, compiling: bool) -> None:
-    """Give a model without input shape the shapes of the first data, and compile it if that was asked for."""
+    """Build a model without input shape for the first data; compile it if `compile` was called."""
     if not model.built or not model.inputs:
         x = _without_tables(x)
         arrays = list(x) if isinstance(x, list | tuple) else [x]

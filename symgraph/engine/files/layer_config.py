@@ -14,7 +14,7 @@ KERAS_VERSION = "2.2.4"
 """The version that files name: that of the layout they follow."""
 
 KERAS_BACKEND = "tensorflow"
-"""The backend that files name: its kernels need no flip, wherever the file is read."""
+"""The backend that files name: its kernels need no flip on any backend."""
 
 
 def layer_classes() -> dict[str, type[Layer]]:
@@ -79,7 +79,7 @@ def json_value(value: Any) -> Any:
 
 
 class _Unsafe:
-    """Stands for a class whose `from_config` is told that code may be loaded."""
+    """A stand-in for a class whose `from_config` may load code."""
 
     def __init__(self, cls: Any) -> None:
         self._class = cls

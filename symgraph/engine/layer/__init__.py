@@ -1,1 +1,1 @@
-"""What layers are made of: nodes, names, shapes, demands of inputs, and what a failed call undoes."""
+"""Parts of layers: nodes, names, shapes, input specs, and the rollback of failed calls."""

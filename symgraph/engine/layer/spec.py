@@ -1,4 +1,4 @@
-"""What a layer demands of its inputs, and the check of it."""
+"""Input specs of layers, and their check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from symgraph.graph.tensor import Tensor
 
 
 class InputSpec:
-    """Demands on one input of a layer.
+    """Requirements for one input of a layer.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class InputSpec:
 
 
 def check_inputs(layer_name: str, inputs: Sequence[object], specs: object) -> None:
-    """Compare the inputs of a layer with what it demands.
+    """Compare the inputs of a layer with its input specs.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def check_inputs(layer_name: str, inputs: Sequence[object], specs: object) -> No
     inputs : sequence
         What the layer was called on.
     specs : InputSpec, sequence of (InputSpec or None), or None
-        None demands nothing but tensors.
+        None accepts any tensors.
 
     Raises
     ------
     ValueError
-        For an input that is no tensor, a wrong number of inputs, or a demand that is not met.
+        For an input that is no tensor, a wrong number of inputs, or a requirement that is not met.
     """
     for x in inputs:
         if not isinstance(x, Tensor):

@@ -1,1 +1,1 @@
-"""What networks are made of: their map, calls, configuration, files, views."""
+"""Parts of networks: their map, calls, configuration, files, views."""

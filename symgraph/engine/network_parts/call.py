@@ -84,7 +84,7 @@ def _run_node(network: MappedNetwork, node: Node, computed: Computed, inputs: Se
 
 
 def _hand_on(network: MappedNetwork, layer: Layer, tensors: list[Tensor], inputs: Sequence[Tensor]) -> None:
-    """Make the layer's losses and updates those of the network, for whoever called it."""
+    """Add the layer's losses and updates to those of the network."""
     network.add_update(list(layer.get_updates_for(tensors)), list(inputs))
     network.add_update(list(layer.get_updates_for(None)), None)
     network.add_loss(list(layer.get_losses_for(tensors)), list(inputs))

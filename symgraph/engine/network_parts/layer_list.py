@@ -1,4 +1,4 @@
-"""The list `model.layers`: whoever changes it changes the model."""
+"""The list `model.layers`: changing it changes the model."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class LayerList(list[Layer]):
 
 
 def outputs_for(network: MappedNetwork, before: list[Layer], after: list[Layer]) -> list[Tensor]:
-    """The outputs of a functional network whose list of layers is cut, or goes on, at its end.
+    """The outputs of a functional network whose list of layers is cut, or extended, at its end.
 
     What a layer that is gone gave is replaced by what it read; layers on top are called on the outputs.
 

@@ -1,1 +1,1 @@
-"""What training is made of: the objective, compiled functions, loops over arrays and generators, trials."""
+"""Parts of training: the objective, compiled functions, loops over arrays and generators, trials."""

@@ -251,7 +251,7 @@ class CompiledNetwork(Network):
 
 
 def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
-    """Whether two sequences hold the very same things."""
+    """Whether two sequences hold identical objects."""
     return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 

@@ -48,7 +48,7 @@ class GeneratorMethods(CompiledNetwork):
     Attributes
     ----------
     profile : Profile
-        Of the last training, evaluation or prediction that was asked for one.
+        Of the last training, evaluation or prediction that was profiled.
     """
 
     profile: Profile

@@ -310,7 +310,7 @@ def _built_by_first(
 
 
 def _steps(data: Any, steps: Any, name: str) -> int:
-    """How many batches there are to be: as asked for (a part of one counts as one), or all of a Sequence."""
+    """The number of batches: the given one (a fraction counts as one), or all of a Sequence."""
     if not makes_batches(data):
         got = type(data).__name__
         if isinstance(data, type):

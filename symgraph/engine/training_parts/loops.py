@@ -238,7 +238,7 @@ def checked_callbacks(callbacks: Any) -> list[Any]:
 
 
 def callback_model(model: object) -> Any:
-    """The model that callbacks see: `callback_model` where somebody has set one."""
+    """The model that callbacks see: `callback_model` if it is set."""
     return getattr(model, "callback_model", None) or model
 
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from symgraph.engine.base_layer import Layer
 
 Trains: TypeAlias = Callable[["Layer", "Layer | None"], bool]
-"""Tells of a layer, and of the one that holds it, whether it counts as trained."""
+"""Whether a layer, given the one that holds it, counts as trained."""
 
 
 class WeightParts(NamedTuple):
-    """What the weights of a layer are made of."""
+    """The weights of a layer, in parts."""
 
     trained: Sequence[Variable]
     """Its own that are made to be trained."""
@@ -78,7 +78,7 @@ def _split(
 
 
 def single_layers(layer: Layer) -> Iterator[tuple[Layer, list[Variable]]]:
-    """The layers that models and wrappers are made of, each with its weights; else the layer itself."""
+    """The layers inside models and wrappers, each with its weights; else the layer itself."""
     trained, fixed, inner = layer._weight_parts()
     if not is_network(layer) and not (inner and hasattr(layer, "layer")):
         yield layer, ordered(layer, always)
