@@ -22,7 +22,7 @@ from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.memory import address_of, clear_bytes, copy_bytes, load_int
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.block import Block
+from symgraph.kernels.tile.block import Block, split_epilogue
 from symgraph.kernels.tile.multiply import Multiply, Pack, PackTransposed, Panel, Tile
 from symgraph.kernels.tile.words import Word, filling, named, slot
 
@@ -47,6 +47,7 @@ class Contraction(NamedTuple):
     b: Word
     c: Word
     bias: Word = 0
+    relu: Word = 0
     # Laid out like C, for the activation "gated": results where it is positive, zeros elsewhere.
     gate: Word = 0
     # Packed B and staged A are cut into slots, one per tile.
@@ -144,6 +145,10 @@ class Chunk(NamedTuple):
     count: Word
     load: Word
     last: Word
+    # Bands of the lines of a sample, and of the blocks of a line; bytes of a packed panel.
+    line_bands: Word
+    block_bands: Word
+    panel_bytes: Word
 
 
 words, multiply, pack = named(Contraction), slot(Tile), slot(Panel)
@@ -158,7 +163,9 @@ def contraction(operands, tile):
     part_batch, part_depth = parted(rest, w.parts_depth)
     # Columns past a group's last are zero in the packed panels.
     panels = parts_of(w.columns, w.block_width)
-    units = w.samples * line_bands(w) * block_bands(w)
+    line_bands = parts_of(w.lines, w.lines_per_band)
+    block_bands = parts_of(parts_of(w.length, w.block_rows), w.blocks_per_band)
+    units = w.samples * line_bands * block_bands
     first_unit, end_unit = share(part_rows, w.parts_rows, units)
     first_panel, end_panel = share(part_columns, w.parts_columns, panels * w.groups)
     first_depth, end_depth = share(part_depth, w.parts_depth, w.depth)
@@ -177,30 +184,16 @@ def contraction(operands, tile):
                 count = least(w.chunk, end_depth - at)
                 load, last = (at != first_depth) | w.accumulate, at + count >= end_depth
                 stage, packed = w.stage + tile * w.stage_slot, w.pack + tile * w.pack_slot
-                chunk = Chunk(a, b, c, stage, packed, panels, panel, panel_end, at, count, load, last)
+                panel_bytes = w.taps * count * w.block_width * w.size
+                chunk = Chunk(
+                    a, b, c, stage, packed, panels, panel, panel_end, at, count, load, last,
+                    line_bands, block_bands, panel_bytes,
+                )  # fmt: skip
                 if w.layout < _PACKED:
                     pack_chunk(w, chunk, lists)
                 for unit in range(first_unit, end_unit):
                     multiply_unit(w, chunk, lists, unit)
     return 0
-
-
-@inlined
-def line_bands(w):
-    """Bands of the lines of a sample."""
-    return parts_of(w.lines, w.lines_per_band)
-
-
-@inlined
-def block_bands(w):
-    """Bands of the blocks of a line."""
-    return parts_of(parts_of(w.length, w.block_rows), w.blocks_per_band)
-
-
-@inlined
-def panel_bytes(w, chunk):
-    """Room that a packed panel takes."""
-    return w.taps * chunk.count * w.block_width * w.size
 
 
 @inlined
@@ -210,7 +203,7 @@ def pack_chunk(w, chunk, lists):
         group, place = parted(panel, chunk.panels)
         column = place * w.block_width
         source = chunk.b + group * w.b_group + column * w.b_column + chunk.at * w.b_depth
-        target = chunk.packed + (panel - chunk.panel) * panel_bytes(w, chunk)
+        target = chunk.packed + (panel - chunk.panel) * chunk.panel_bytes
         step = w.b_column if w.layout == _COLUMNS else w.b_depth
         for tap in range(w.taps):
             offset = load_int(lists + 8 * (w.runs + tap))
@@ -221,9 +214,8 @@ def pack_chunk(w, chunk, lists):
 @inlined
 def multiply_unit(w, chunk, lists, unit):
     """All blocks of one unit: a band of lines, or a band of a line, of one sample."""
-    bands = block_bands(w)
-    sample, rest = parted(unit, line_bands(w) * bands)
-    line_band, block_band = parted(rest, bands)
+    sample, rest = parted(unit, chunk.line_bands * chunk.block_bands)
+    line_band, block_band = parted(rest, chunk.block_bands)
     line, first_block = line_band * w.lines_per_band, block_band * w.blocks_per_band
     lines = least(w.lines_per_band, w.lines - line)
     source, target = chunk.a + sample * w.a_sample, chunk.c + sample * w.c_sample
@@ -269,7 +261,7 @@ def multiply_block(w, chunk, lists, place, panel):
     elif w.layout == _PACKED:
         b = chunk.b + (chunk.at * chunk.panels + panel * chunk.count) * w.block_width * w.size
     else:
-        b = chunk.packed + (panel - chunk.panel) * panel_bytes(w, chunk)
+        b = chunk.packed + (panel - chunk.panel) * chunk.panel_bytes
     # A block of joined lines touches two of them at most.
     below = over(place.start, w.length) if w.joined else 0
     x = place.start - below * w.length
@@ -277,8 +269,7 @@ def multiply_block(w, chunk, lists, place, panel):
     line_step = w.stage_step * w.stage_row if w.staged == _PAD else w.a_row
     first_run, runs = 0, w.runs
     if w.staged == _PAD:
-        # The lower a line, the sooner its runs begin and end.
-        first_run, runs = seen_runs(w, end_y)[0], seen_runs(w, y)[1]
+        first_run, runs = seen_runs(w, y, end_y)
         a = chunk.stage + (y - place.line) * line_step + x * w.a_step
     elif w.staged == _COPY:
         a = chunk.stage + (x - place.lowest) * w.size
@@ -310,6 +301,7 @@ def multiply_block(w, chunk, lists, place, panel):
             last=chunk.last,
             bias=bias,
             bias_step=w.groups * w.columns * w.size,
+            relu=w.relu,
             gate=c + w.gate - w.c,
             turn=w.length - x,
             jump=line_step - w.length * w.a_step,
@@ -318,15 +310,19 @@ def multiply_block(w, chunk, lists, place, panel):
 
 
 @inlined
-def seen_runs(w, y):
-    """The runs of output line y that see more than the border of A: from the first to past the last."""
-    if w.tap_lines == 0:
-        return 0, w.runs
-    top = y * w.stage_step - w.stage_top
-    first = least(greatest(-top, 0), w.tap_lines)
-    end = least(greatest(w.stage_height - top, first), w.tap_lines)
-    per_line = over(w.runs, w.tap_lines)
-    return first * per_line, end * per_line
+def seen_runs(w, y, end_y):
+    """The runs that lines y to end_y of the output need: from the first to past the last.
+
+    Those that see nothing but the border of A are left out. The lower a line, the sooner its runs begin and
+    end.
+    """
+    first, end = 0, w.runs
+    if w.tap_lines != 0:
+        per_line = over(w.runs, w.tap_lines)
+        low, high = w.stage_top - end_y * w.stage_step, w.stage_height + w.stage_top - y * w.stage_step
+        first = least(greatest(low, 0), w.tap_lines) * per_line
+        end = least(greatest(high, 0), w.tap_lines) * per_line
+    return first, greatest(first, end)
 
 
 @inlined
@@ -344,16 +340,18 @@ def stage_lines(w, stage, source, first_line, lines):
 
 
 @cache
-def contraction_kernel(block: Block, layout: str, activation: str, joined: bool = False) -> Kernel:
-    """The kernel for one block size; see `LAYOUTS`.
+def contraction_kernel(
+    block: Block, layout: str, steps: str = "", gated: bool = False, joined: bool = False
+) -> Kernel:
+    """The kernel for one block size; see `LAYOUTS`. Packed before or now, rows are read alike.
 
     Under `joined`, the lines of a band count as one line, so that blocks may begin in one and end in the
     next; C's lines follow each other without gaps then, and have at least a block's rows.
     """
     packing = PackTransposed(block) if layout == "columns" else Pack(block)
-    tile = Multiply(block, activation, direct=layout == "direct", turning=joined)
-    name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}"
-    name += f", {layout}, {activation}{', joined' if joined else ''}]"
+    tile = Multiply(block, steps, gated, direct=layout == "direct", turning=joined)
+    name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}, {layout}"
+    name += f"{', ' * bool(steps)}{steps}{', gated' if gated else ''}{', joined' if joined else ''}]"
     slots = dict([filling(Tile, tile), filling(Panel, packing)])
     return numba_kernel(name, contraction, (tile, packing), slots=slots, words=Contraction._fields)
 
@@ -369,8 +367,11 @@ def contraction_row(
     joined: bool = False,
 ) -> Row:
     """A row from named operands; names that are left out have their defaults. Offsets are bytes."""
+    gated = activation == "gated"
+    steps, activation = ("", "linear") if gated else split_epilogue(activation)
     operands = Contraction(
         **values,
+        relu=int(activation == "relu"),
         runs=len(run_offsets),
         taps=len(tap_offsets),
         block_rows=block.rows,
@@ -381,7 +382,8 @@ def contraction_row(
         joined=int(joined),
     )
     tiles = operands.parts_batch * operands.parts_depth * operands.parts_columns * operands.parts_rows
-    kernel = contraction_kernel(block, layout, activation, joined)
+    read = "rows" if layout == "packed" else layout
+    kernel = contraction_kernel(block, read, steps, gated, joined)
     return Row(kernel, (*operands, *run_offsets, *tap_offsets), tiles)
 
 

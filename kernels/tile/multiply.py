@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from symgraph.kernels.tile.block import Block, split_epilogue
+from symgraph.kernels.tile.block import Block
 from symgraph.kernels.tile.nest import Variable, Writer, load, store
 from symgraph.kernels.tile.vector import Vec, transposed, where
 from symgraph.kernels.tile.words import Word
@@ -54,6 +54,8 @@ class Tile(NamedTuple):
     # Vectors of the epilogue's steps (see `split_epilogue`), `bias_step` apart; a single bias may be 0.
     bias: Word
     bias_step: Word
+    # Where it is not 0, results below zero become zero.
+    relu: Word
     # Laid out like C: results are stored where the number there is positive, and zeros elsewhere.
     gate: Word
     # A's rows from number `turn` on lie `jump` bytes further.
@@ -75,13 +77,15 @@ class Panel(NamedTuple):
 class Multiply:
     """``C[block] (+)= A[rows, depth] @ B[depth, width]``, then bias and activation: fills a slot of `Tile`.
 
+    `steps` (see `split_epilogue`) take the place of a bias; `gated` results look at `Tile.gate`.
     `direct` tells that B is not packed: its lines lie `b_step` apart. They are `whole` where all of the
     block's columns may be read. `listed` runs have their offsets in a list. With `turning` rows the last ones
     lie elsewhere (see `Tile.turn`).
     """
 
     block: Block
-    activation: str = "linear"
+    steps: str = ""
+    gated: bool = False
     biased: bool = True
     direct: bool = False
     whole: bool = False
@@ -150,22 +154,20 @@ class Multiply:
 
     def _finish(self, writer: Writer, tile: Tile, cells: list[list[Variable]], masks: Masks) -> None:
         block = self.block
-        gated = self.activation == "gated"
-        steps, activation = ("", "linear") if gated else split_epilogue(self.activation)
         last = tile.last.differs(0)
-        if steps:
+        if self.steps:
             with writer.when(last):
-                self._take_steps(tile, cells, masks, steps)
+                self._take_steps(tile, cells, masks, self.steps)
         elif self.biased:
             with writer.when(last & tile.bias.differs(0)):
                 self._take_steps(tile, cells, masks, "+")
-        if activation != "linear":
-            with writer.when(last):
-                for cell in (cell for row in cells for cell in row):
-                    cell.set(ACTIVATIONS[activation](cell.get()))
-        if gated:
+        if self.gated:
             with writer.when(last):
                 self._close(tile, cells, masks)
+        elif self.biased:
+            with writer.when(last & tile.relu.differs(0)):
+                for cell in (cell for row in cells for cell in row):
+                    cell.set(ACTIVATIONS["relu"](cell.get()))
         for m, row in enumerate(cells):
             with writer.when(tile.skip <= m):
                 for v, cell in enumerate(row):

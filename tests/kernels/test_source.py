@@ -15,11 +15,11 @@ KERNELS = Path(__file__).parents[2] / "kernels"
 
 
 def test_the_source_of_loops_has_their_helpers_and_slots() -> None:
-    kernel = contraction_kernel(Block("float32", 6, 2), "rows", "relu")
+    kernel = contraction_kernel(Block("float32", 6, 2), "rows", "-*+")
     text = kernel.source()
     for name in ("contraction(operands, tile)", "multiply_unit(w,", "multiply_block(w,", "stage_lines(w,"):
         assert text.count(f"def {name}") == 1
-    assert re.search(r"# slot Tile: Multiply\(block=Block\(.*rows=6, vectors=2.*activation='relu'", text)
+    assert re.search(r"# slot Tile: Multiply\(block=Block\(.*rows=6, vectors=2.*steps='-\*\+'", text)
     assert kernel.words == Contraction._fields
 
 
