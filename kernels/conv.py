@@ -43,7 +43,7 @@ from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.block import Block, choose_block, split_epilogue, step_cycles
+from symgraph.kernels.tile.block import Block, choose_block, rows_side_by_side, split_epilogue, step_cycles
 
 JOINED_DEPTH = 96
 """Multiply-adds a result from which on blocks may go across the ends of lines."""
@@ -253,12 +253,13 @@ def _choose(values: Operands, taps: int, dtype: np.dtype) -> tuple[Block, bool]:
     registers blocks have too many rows to keep the place of each in an integer register.
     """
     length, columns = values["length"], values["columns"]
-    block = choose_block(length, columns, dtype)
+    most = rows_side_by_side(length, values["a_step"])
+    block = choose_block(length, columns, dtype, most_rows=most)
     gapless = values["c_row"] == length * values["c_step"]
     shallow = values["depth"] * taps < JOINED_DEPTH
     if TARGET.registers == 32 or values["lines"] == 1 or not gapless or shallow:
         return block, False
-    long = choose_block(length * values["lines"], columns, dtype)
+    long = choose_block(length * values["lines"], columns, dtype, most_rows=most)
     cycles = [
         step_cycles(b.rows, b.vectors) * -(-columns // b.width) * blocks
         for b, blocks in ((block, -(-length // block.rows)), (long, length / long.rows))

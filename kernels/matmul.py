@@ -23,7 +23,13 @@ from symgraph.kernels.contraction.partials import partial_sum_row
 from symgraph.kernels.copies import copy_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, check_float, launch
 from symgraph.kernels.run.machine import Address, Row
-from symgraph.kernels.tile.block import Block, choose_block, choose_direct_block, split_epilogue
+from symgraph.kernels.tile.block import (
+    Block,
+    choose_block,
+    choose_direct_block,
+    rows_side_by_side,
+    split_epilogue,
+)
 
 DIRECT_ROWS = 8
 """Up to this many rows B is read where it lies: packing would cost more than it saves."""
@@ -123,7 +129,8 @@ class _Job:
         size = self.dtype.itemsize
         along = "depth" if self.a_depth == size or self.depth == 1 else "rows"
         layout = "rows" if self.b_column == size or self.columns == 1 else "columns"
-        block = choose_block(self.rows, self.columns, self.dtype, along)
+        most = rows_side_by_side(self.rows, self.a_row) if along == "depth" else 14
+        block = choose_block(self.rows, self.columns, self.dtype, along, most)
         if layout == "rows" and self.rows <= DIRECT_ROWS:
             layout, block = "direct", choose_direct_block(self.rows, self.columns, self.dtype, along)
         elif layout == "rows" and self.room and not batch and self.depth:

@@ -33,6 +33,7 @@ from symgraph.kernels.conv_parts.winograd_slots import (
 from symgraph.kernels.conv_parts.winograd_tiles import (
     ITEMSIZE,
     LANES,
+    LINE,
     VECTOR,
     ToPoints,
     Window,
@@ -44,7 +45,7 @@ from symgraph.kernels.run.integers import least, over, parted, parts_of, share
 from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.machine import Row
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.block import Block, split_epilogue
+from symgraph.kernels.tile.block import Block, rows_side_by_side, split_epilogue
 from symgraph.kernels.tile.words import Word, filling, named, slot
 
 BAND_BYTES = TARGET.l2_bytes // 8
@@ -349,6 +350,8 @@ def _rows(
     block, points = plan.block, (outputs + TAPS - 1) ** 2
     parts = plan.parts_columns * plan.parts_rows
     v_row = -(-channels // LANES) * VECTOR
+    if rows_side_by_side(tiles, v_row) < block.rows:
+        v_row += LINE
     v_point, u_point = odd_lines(block.rows * v_row), odd_lines(channels * block.line)
     m_point = odd_lines(block.rows * block.line)
     panels = -(-columns // block.width // plan.parts_columns)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from symgraph.kernels.run.choices import choices
 from symgraph.kernels.run.target import TARGET
+
+# Addresses so far apart share a set of the L1 cache, on the processors that are known.
+_SET_PERIOD = 4096
+_MANY_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,15 @@ def row_limit(vectors: int) -> int:
     return min((TARGET.registers - 1) // vectors - 1, 14)
 
 
+def rows_side_by_side(rows: int, step: int) -> int:
+    """Most rows of a block of A's `rows`, `step` bytes apart, whose lines of cache stay in L1 together.
+
+    A line of a row serves many steps of the depth. Lines 4 KiB apart compete for the 8 places (or more) of
+    one set, which B passes through as well. Where there are few rows, reading B costs more than that.
+    """
+    return 7 * (_SET_PERIOD // math.gcd(step, _SET_PERIOD)) if rows >= _MANY_ROWS else 14
+
+
 def step_cycles(rows: int, vectors: int) -> float:
     """Cycles of one step of the depth: multiply-adds against loads, and the latency of one multiply-add.
 
@@ -65,8 +79,10 @@ def step_cycles(rows: int, vectors: int) -> float:
     return max(0.535 * rows * vectors, 0.6 * (rows + vectors), TARGET.vector_bytes * vectors / 26, 4.35)
 
 
-def choose_block(rows: int, columns: int, dtype: np.dtype, along: str = "depth") -> Block:
-    """The block that wastes least on a product of `rows` x `columns` (both >= 1).
+def choose_block(
+    rows: int, columns: int, dtype: np.dtype, along: str = "depth", most_rows: int = 14
+) -> Block:
+    """The block that wastes least on a product of `rows` x `columns` (both >= 1), of `most_rows` at most.
 
     Rows are cut evenly: the last block of a line overlaps its neighbour, so an even cut wastes almost
     nothing. A block that is asked for (`choices.choosing`) is taken as far as the product reaches.
@@ -78,7 +94,7 @@ def choose_block(rows: int, columns: int, dtype: np.dtype, along: str = "depth")
         return Block(dtype.name, min(wanted[0], rows), min(wanted[1], needed), along)
     best: tuple[float, Block] | None = None
     for vectors in range(1, min(4, needed) + 1):
-        limit = row_limit(vectors)
+        limit = min(row_limit(vectors), most_rows)
         high = -(-rows // -(-rows // limit))
         panels = -(-needed // vectors)
         cost = step_cycles(high, vectors) * panels * -(-rows // high)

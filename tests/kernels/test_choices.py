@@ -10,6 +10,7 @@ from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient, conv2d_
 from symgraph.kernels.matmul import matmul, matmul_rows
 from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 from symgraph.kernels.run.choices import MOST_ROWS, MOST_VECTORS, Choices, choices, choosing
+from symgraph.kernels.tile.block import choose_block, rows_side_by_side
 
 BLOCKS = ((1, 1), (6, 2), (4, 4), (13, 2), (MOST_ROWS, 3), (3, MOST_VECTORS))
 NONE = ((0, 0), (0, 0))
@@ -118,3 +119,12 @@ def test_convolutions_are_right_in_every_block(block):
 def test_wrong_choices_are_refused(wrong, text):
     with pytest.raises(ValueError, match=text), choosing(**wrong):
         pass
+
+
+@pytest.mark.parametrize("step", [64, 1000, 2048, 4096, 6144, 16384, 65536])
+def test_no_more_rows_than_one_set_of_the_cache_has_places(step: int) -> None:
+    most = rows_side_by_side(200, step)
+    block = choose_block(200, 512, np.dtype("float32"), most_rows=most)
+    sets = [row * step % 4096 // 64 for row in range(block.rows)]
+    assert max(sets.count(one) for one in sets) <= 8
+    assert rows_side_by_side(8, step) == 14
