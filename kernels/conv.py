@@ -8,8 +8,9 @@ remainder modulo the strides), so no multiplication with an inserted zero is eve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ from symgraph.kernels.conv_parts.geometry import (
 )
 from symgraph.kernels.conv_parts.winograd import winograd_input_gradient_rows, winograd_rows
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
-from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, launch
+from symgraph.kernels.matmul import matmul_rows
+from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, contiguous_strides, launch
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.block import Block, choose_block, rows_side_by_side, split_epilogue, step_cycles
@@ -111,6 +113,11 @@ def conv2d_rows(
     if tile and x.size:
         return winograd_rows(x, w, out, padding=padding, outputs=tile, bias=bias, activation=activation,
                              threads=threads, scratch=scratch)  # fmt: skip
+    plain = (kh, kw, *strides, groups) == (1, 1, 1, 1, 1) and not any(map(any, padding))
+    if plain and w.room and x.shape[0] == 1 and x.size:
+        # A matrix product, whose weights stay packed: at one picture packing them costs as much as the rest.
+        a, b, c = (flattened(buffer) for buffer in (x, w, out))
+        return matmul_rows(a, b, c, bias=bias, activation=activation, threads=threads, scratch=scratch)
     size = x.dtype.itemsize
     (top, _), (left, _) = padding
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, (ky * kw + kx) * depth * features * size)
@@ -118,6 +125,13 @@ def conv2d_rows(
     columns = features // groups
     weights = Weights(w.address, depth, columns, groups, features * size, size, columns * size)
     return tap_rows(x, weights, taps, lattice(out), strides, bias, activation, threads, scratch)
+
+
+def flattened(buffer: Buffer) -> Buffer:
+    """A contiguous buffer as a matrix of its last axis' lines."""
+    columns = buffer.shape[-1]
+    shape = (math.prod(buffer.shape[:-1]), columns)
+    return replace(buffer, shape=shape, strides=contiguous_strides(shape, buffer.dtype.itemsize))
 
 
 def conv2d_input_gradient_rows(

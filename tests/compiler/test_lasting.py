@@ -115,3 +115,18 @@ def test_several_threads_share_packed_weights() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize(("samples", "strides", "packed"), [(1, (1, 1), 1), (1, (2, 2), 0), (2, (1, 1), 0)])
+def test_weights_of_a_convolution_of_one_cell_stay_packed(
+    samples: int, strides: tuple[int, int], packed: int
+) -> None:
+    """For one picture; a new value of the weights is seen."""
+    x, w = K.placeholder((None, 7, 7, 40)), K.variable(RNG.standard_normal((1, 1, 40, 33)))
+    f = K.function([x], [K.relu(K.conv2d(x, w, strides=strides))])
+    value = RNG.standard_normal((samples, 7, 7, 40)).astype("float32")
+    seen = value[:, :: strides[0], :: strides[1]].astype("float64")
+    for _ in range(3):
+        np.testing.assert_allclose(f([value])[0], np.maximum(seen @ K.get_value(w)[0, 0], 0), 1e-4, 1e-4)
+        K.set_value(w, RNG.standard_normal((1, 1, 40, 33)))
+    assert f.program().lasting == packed
