@@ -137,7 +137,9 @@ def _add_bench(commands: Any) -> None:
         help=f"some of {', '.join(ALGORITHMS)}: of convolutions",
     )
     runs.add_argument(
-        "--blocks", type=_blocks, help="blocks of registers as rows x vectors: 6x4,12x2 (direct convolutions)"
+        "--blocks",
+        type=_blocks,
+        help="blocks of registers as rows x vectors: 6x4,12x2 (matrix products and direct convolutions)",
     )
     runs.add_argument("--threads", type=int, help="default: those of all Functions")
     runs.add_argument("--seconds", type=float, help="for each side, default: 1")

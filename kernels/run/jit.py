@@ -50,6 +50,7 @@ __all__ = [
 FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 _SIGNATURE = types.int64(types.CPointer(types.int64), types.int64)
 _lock = threading.RLock()
+_FOLDER = Path(__file__).parents[1]
 _PACKAGE = __name__.rpartition(".run")[0]
 
 
@@ -71,12 +72,11 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 def _source_digest() -> str | None:
     """Hash of this package's sources, versions and target: part of every key. None without sources."""
     digest = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    files = sorted(package.rglob("*.py"))
+    files = sorted(_FOLDER.rglob("*.py"))
     if not files:
         return None
     for file in files:
-        digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
+        digest.update(str(file.relative_to(_FOLDER)).encode() + file.read_bytes())
     for part in (numba.__version__, llvmlite.__version__, TARGET.cpu, TARGET.features, sorted(FLAGS)):
         digest.update(repr(part).encode())
     return digest.hexdigest()
@@ -135,8 +135,10 @@ class Kernel:
         source: Callable[[], str],
         errors: Mapping[int, str] | None = None,
         words: Sequence[str] = (),
+        sources: str | None = "",
     ) -> None:
         self.name = name
+        self._sources = sources
         self.words = tuple(words)
         self.errors = dict(errors or {})
         self.compile_seconds: float | None = None
@@ -153,7 +155,7 @@ class Kernel:
     @property
     def symbol(self) -> str:
         """The entry's name in object code: unique by content, so that no two kernels collide."""
-        content = f"{self.name}|{self._key!r}|{_source_digest()}"
+        content = f"{self.name}|{self._key!r}|{_source_digest()}|{self._sources}"
         return "sg_" + hashlib.sha256(content.encode()).hexdigest()[:40]
 
     @property
@@ -182,7 +184,8 @@ class Kernel:
 
     def _load(self) -> None:
         symbol = self.symbol
-        folder = disk.cache_folder() if _source_digest() else None
+        known = self._sources is not None and _source_digest() is not None
+        folder = disk.cache_folder() if known else None
         code = disk.load(folder, symbol)
         self.compile_seconds = 0.0
         address = 0 if code is None else self._link(code, symbol)
@@ -246,7 +249,27 @@ def numba_kernel(
                 raise AssertionError(f"kernel {name} may raise: by a step of a range, a division, an index?")
             return text
 
-    return Kernel(name, key, build, lambda: _source_of(function, slots or {}), errors, words)
+    sources = _other_sources([function, *(slots or {}).values()])
+    return Kernel(name, key, build, lambda: _source_of(function, slots or {}), errors, words, sources)
+
+
+def _other_sources(codes: Sequence[Any]) -> str | None:
+    """What tells apart versions of code that is not this package's: a digest of its files.
+
+    Empty for the package's own, whose files are in every key. None where there is no file: such a kernel is
+    not kept on the disk.
+    """
+    digest = ""
+    for code in codes:
+        writer = getattr(code, "write", code)
+        if str(writer.__module__).startswith(f"{_PACKAGE}."):
+            continue
+        try:
+            path = inspect.getsourcefile(writer if inspect.isfunction(writer) else type(writer))
+            digest = hashlib.sha256(digest.encode() + Path(path or "").read_bytes()).hexdigest()
+        except (OSError, TypeError):
+            return None
+    return digest
 
 
 def _source_of(function: Callable[..., Any], slots: Mapping[str, Emit]) -> str:
@@ -260,8 +283,20 @@ def _source_of(function: Callable[..., Any], slots: Mapping[str, Emit]) -> str:
             if helper is not None and helper.__module__ == function.__module__ and name not in found:
                 found[name] = helper
                 waiting.append(helper)
-    filled = [f"# slot {emit}" for emit in slots.values()]
-    return "\n\n".join([*(inspect.getsource(one) for one in found.values()), *filled])
+    filled = [f"# slot {emit}\n# written in {_place_of(emit)}" for emit in slots.values()]
+    return "\n\n".join(
+        [*(f"# {_place_of(one)}\n{inspect.getsource(one)}" for one in found.values()), *filled]
+    )
+
+
+def _place_of(code: Any) -> str:
+    """The file and line of a function, or of the class of what fills a slot."""
+    code = getattr(code, "write", code)
+    code = code if inspect.isfunction(code) else type(code)
+    path = Path(inspect.getsourcefile(code) or "?")
+    inside = path.is_relative_to(_FOLDER)
+    shown = Path("symgraph/kernels", path.relative_to(_FOLDER)) if inside else path
+    return f"{shown}:{inspect.getsourcelines(code)[1]}"
 
 
 @cache
@@ -315,6 +350,7 @@ def ir_kernel(
         lambda symbol: _optimised(entry_module(symbol, emit)),
         lambda: inspect.getsource(source or emit),
         errors,
+        sources=_other_sources([source or emit]),
     )
 
 

@@ -53,7 +53,8 @@ class KernelSource:
         more = [f"and {rest} more without names"] if rest > 0 else []
         # Values stay whole where lines end.
         listed = ", ".join(item.replace(" ", "\0") for item in [*values, *more])
-        text = f"row {number}, {row.tiles} tile{'s' * (row.tiles != 1)}: {listed}"
+        tiles = f"{row.tiles} tile{'s' * (row.tiles != 1)}"
+        text = f"row {number}, {tiles}; words that are not listed are 0: {listed}"
         wrapped = fill(text, 100, initial_indent="# ", subsequent_indent="#     ", break_on_hyphens=False)
         return "\n" + wrapped.replace("\0", " ")
 

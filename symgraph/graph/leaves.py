@@ -207,6 +207,12 @@ def placeholder(
     dtype : str, optional
         Default: `K.floatx()`.
     """
+    for role, given in (("shape", shape), ("ndim", ndim)):
+        if isinstance(given, str):
+            what = "sizes" if role == "shape" else "a number of axes"
+            raise TypeError(
+                f"placeholder: {role}: expected {what}, got {given!r}; a name is given as name=..."
+            )
     if shape is None:
         if ndim is None:
             raise ValueError("placeholder: give a shape or ndim")

@@ -321,3 +321,11 @@ def test_a_variable_refuses_what_it_cannot_hold() -> None:
     assert not v.get_value().any()
     v.set_value([2.0, 255.0])
     np.testing.assert_array_equal(v.get_value(), [2, 255])
+
+
+@pytest.mark.parametrize("arguments", [("x",), ((None, 5), "x")])
+def test_a_name_in_the_place_of_sizes_is_refused(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(
+        TypeError, match=r"placeholder: (shape|ndim): expected .*, got 'x'; a name is given as"
+    ):
+        placeholder(*arguments)

@@ -212,8 +212,11 @@ print("fine")
 
 def test_processes_share_one_folder(folder: Path) -> None:
     environment = dict(os.environ, SYMGRAPH_CACHE=str(folder))
+    # A file: kernels of code without one are not kept.
+    script = folder.with_name("program.py")
+    script.write_text(PROGRAM)
     runs = [
-        subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, script], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
     runs[0].kill()
