@@ -271,6 +271,8 @@ def conv2d_weight_gradient_rows(
     values = _operands(x, grad, out, strides, groups, joined, view, block)
     bands, columns = _parts(values, block, out, threads)
     values["samples_per_band"] = _together(values, view, bands)
+    # Samples that are taken together may be fewer bands than there were to be tiles: each needs one.
+    bands = min(bands, _bands(values))
     target = out if bands == 1 else scratch((bands, *out.shape), out.dtype)
     values |= {"parts_bands": bands, "parts_columns": columns, "c": target.address, "c_part": out.nbytes}
     partial = sums if sums is None or bands == 1 else scratch((bands, features), out.dtype)
@@ -344,7 +346,7 @@ def _operands(
 
 def _parts(values: Operands, block: Block, out: Buffer, threads: int) -> Pair:
     """How many tiles share the depth, and how many the columns."""
-    units = values["samples"] * -(-values["lines"] // values["lines_per_band"])
+    units = _bands(values | {"samples_per_band": 1})
     panels = values["groups"] * -(-values["columns"] // block.width)
     work = values["samples"] * values["lines"] * values["pixels"] * out.size
     if threads == 1 or work < SMALL:
@@ -353,6 +355,12 @@ def _parts(values: Operands, block: Block, out: Buffer, threads: int) -> Pair:
         return min(units, threads), 1
     columns = min(panels, threads)
     return min(units, max(1, threads // columns)), columns
+
+
+def _bands(values: Operands) -> int:
+    """How many bands the output's lines make."""
+    samples = -(-values["samples"] // values["samples_per_band"])
+    return samples * -(-values["lines"] // values["lines_per_band"])
 
 
 def _staged_bytes(values: Operands, view: View) -> int:

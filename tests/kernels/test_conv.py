@@ -215,6 +215,19 @@ def test_nan_and_infinity_come_through(bad, groups):
     assert np.array_equal(got, expected.astype(np.float32), equal_nan=True)
 
 
+@pytest.mark.parametrize(("samples", "threads"), [(4, 3), (5, 4), (9, 4), (7, 5), (11, 5)])
+def test_weight_gradient_of_fewer_bands_than_threads(samples, threads):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((samples, 12, 12, 16), np.float32)
+    grad = rng.standard_normal((samples, 8, 8, 32), np.float32)
+    got, sums = np.empty((5, 5, 16, 32), np.float32), np.empty(32, np.float32)
+    launch(conv2d_weight_gradient_rows, x, grad, got, sums, strides=(1, 1), padding=((0, 0), (0, 0)),
+           threads=threads)  # fmt: skip
+    expected = reference_weight_gradient(x, grad, got.shape, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    close(got, expected, "float32")
+    close(sums, grad.astype(np.float64).sum((0, 1, 2)), "float32")
+
+
 def test_results_do_not_depend_on_the_run():
     rng = np.random.default_rng(3)
     x, grad = (
