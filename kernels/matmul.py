@@ -84,6 +84,7 @@ def matmul_rows(
         and batch[0].b == 0
         and batch[0].a == rows * job.a_row
         and batch[0].c == rows * job.c_row
+        and (depth == 1 or out.dtype.itemsize in (job.a_row, job.a_depth))
     ):
         job, batch = replace(job, rows=rows * batch[0].count), []
     for place in product(*(range(axis.count) for axis in batch[:-2])):

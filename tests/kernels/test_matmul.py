@@ -77,6 +77,16 @@ def test_batches(threads):
     close(matmul(one.T, keys[0], threads=threads), one.T.astype(np.float64) @ keys[0], "float32")
 
 
+@pytest.mark.parametrize("batch", [(5,), (2, 3)])
+@pytest.mark.parametrize("columns", [1, 7, 40])
+def test_batch_of_single_rows_with_gaps_between_numbers(batch, columns):
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((*batch, 1, 24))[..., ::2], rng.standard_normal((12, columns))
+    out = np.empty((*batch, 1, columns))
+    launch(matmul_rows, a, np.broadcast_to(b, (*batch, *b.shape)), out)
+    close(out, a @ b, "float64")
+
+
 @pytest.mark.parametrize("depth", [0, 5, 5000])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_accumulate(depth, threads):
