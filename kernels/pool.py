@@ -115,7 +115,8 @@ def pooling_gradient(operands, tile):
     w = words(operands)
     step = w.channels * w.size
     # Apart and without gaps, windows leave only the cells behind the last one.
-    behind = least(w.width, w.out_width * w.sx - w.left) if w.apart & (w.kw == w.sx) else 0
+    # No window at all, and it is the padding that is behind them.
+    behind = least(w.width, greatest(w.out_width * w.sx - w.left, 0)) if w.apart & (w.kw == w.sx) else 0
     first, end = share(tile, w.tiles, w.samples * w.height)
     for line in range(first, end):
         sample, y = parted(line, w.height)
@@ -191,7 +192,7 @@ def _plan(
         raise ValueError(f"pool2d: expected a pooled shape of {expected}, got {pooled.shape}")
     for axis, (size, before) in enumerate(((height, padding[0][0]), (width, padding[1][0]))):
         last = (pooled.shape[1 + axis] - 1) * strides[axis] - before
-        if pooled.size and (before >= pool[axis] or last >= size):
+        if pooled.size and (before >= pool[axis] or last >= size or size == 0):
             raise ValueError(f"pool2d: padding {padding} leaves windows of size {pool} without any cell")
     for buffer in (full, pooled, places):
         if buffer is not None and not buffer.contiguous:

@@ -80,3 +80,12 @@ def test_pooling(channels, at_end):
     launch(max_pool2d_gradient_rows, out, index, fence(x), **options)
     launch(average_pool2d_rows, x, out, **options)
     launch(average_pool2d_gradient_rows, out, fence(x), **options)
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_pooling_without_windows(at_end):
+    fence = Fence(at_end)
+    options = {"pool": (1, 4), "strides": (1, 4), "padding": ((0, 0), (1, 0)), "threads": 1}
+    out = fence(np.ones((1, 3, 2, 5), np.float32))
+    launch(average_pool2d_gradient_rows, np.zeros((1, 3, 0, 5), np.float32), out, **options)
+    assert not out.any()

@@ -122,3 +122,12 @@ def test_windows_without_cells_are_refused():
         max_pool2d(np.zeros((1, 4, 4, 1)), (2, 2), (2, 2), ((2, 0), (0, 0)))
     with pytest.raises(ValueError, match="without any cell"):
         average_pool2d(np.zeros((1, 4, 4, 1)), (2, 2), (2, 2), ((0, 0), (0, 3)))
+    with pytest.raises(ValueError, match="without any cell"):
+        average_pool2d(np.zeros((1, 4, 0, 1)), (2, 2), (2, 2), ((0, 0), (1, 1)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gradient_of_no_windows_is_zero(threads):
+    padding = ((0, 0), (1, 0))
+    got = average_pool2d_gradient(np.zeros((2, 3, 0, 5)), (2, 3, 2, 5), (1, 4), (1, 4), padding, threads)
+    assert np.array_equal(got, np.zeros((2, 3, 2, 5)))
