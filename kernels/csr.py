@@ -327,7 +327,16 @@ def _checked(
             f"csr: expected values [n], indices [n] and bounds [rows + 1], got shapes {values.shape}, "
             f"{indices.shape} and {bounds.shape}"
         )
-    return values, indices.astype(np.int32), bounds.astype(np.int64)
+    whole = [np.issubdtype(x.dtype, np.integer) for x in (indices, bounds)]
+    # An empty array is one of floats where nothing else is said.
+    if not (whole[0] or indices.size == 0) or not whole[1]:
+        raise TypeError(
+            f"csr: expected whole numbers in indices and bounds, got {indices.dtype} and {bounds.dtype}"
+        )
+    # What does not fit would come out as a column that is there; the kernel refuses -1.
+    limits = np.iinfo(np.int32)
+    fitting = (indices >= limits.min) & (indices <= limits.max)
+    return values, np.where(fitting, indices, -1).astype(np.int32), bounds.astype(np.int64)
 
 
 def csr_dot(

@@ -113,7 +113,7 @@ def test_room_behind_the_last_bound_is_not_read():
     np.testing.assert_array_equal(turned, [[0, 0], [0, 1]])
 
 
-@pytest.mark.parametrize("bad", [3, -1, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("bad", [3, -1, 2**31 - 1, -(2**31), 2**32 + 1, 1 - 2**32])
 def test_columns_out_of_range_are_refused(bad):
     values, indices, bounds = np.ones(2, "float32"), np.array([0, bad]), np.array([0, 1, 2])
     dense = np.ones((3, 5), "float32")
@@ -182,3 +182,11 @@ def test_arrays_that_do_not_fit_are_refused():
         csr_to_dense(values, indices[:1], bounds, 3)
     with pytest.raises(ValueError, match=r"float64 array of shape \(3, 4\) does not fit 2 sparse rows"):
         csr_dot(values, indices, bounds, np.ones((3, 4)), transpose=True, columns=3)
+    with pytest.raises(
+        TypeError, match="expected whole numbers in indices and bounds, got float64 and int64"
+    ):
+        csr_to_dense(values, indices / 2, bounds, 3)
+    with pytest.raises(
+        TypeError, match="expected whole numbers in indices and bounds, got int64 and float64"
+    ):
+        csr_dot(values, indices, bounds / 2, np.ones((3, 4)))
