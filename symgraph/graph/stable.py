@@ -100,7 +100,13 @@ class Stable:
 
     def log_of_exponentials(self, node: Tensor) -> Tensor | None:
         """log(products, quotients and sums of exponentials) -> sums of x, softplus(x), log_softmax(x) ..."""
-        form = self._forms.of(node.inputs[0])
+        (x,) = node.inputs
+        form = self._forms.of(x)
+        if form is not None and form.rest is not None and form.log_rest is None and isinstance(x.op, Add):
+            for one, other in (x.inputs, x.inputs[::-1]):
+                part = self._forms.of(other) if is_number(one, 1) else None
+                if part is not None:
+                    return log_one_plus(part)
         return None if form is None else form.total()
 
     def log_one_plus_exponential(self, node: Tensor) -> Tensor | None:

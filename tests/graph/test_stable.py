@@ -468,14 +468,15 @@ def test_log1p_keeps_what_is_small(dtype: str) -> None:
             (K.exp(x) * abs(y), np.exp(values) * abs(others)),
         ):
             known = (size > -0.9985) & (size != np.inf)
-            found = Function([x, y], [log1p(built), *gradients(log1p(built), [x])])(
-                [values.astype(dtype), others.astype(dtype)]
-            )
-            rounding = 3e-6 if dtype == "float32" else 1e-14
-            np.testing.assert_allclose(found[0][known], np.log1p(size[known]), rounding / 5e-4, 0)
-            some = known & (abs(size) < 0.6)
-            np.testing.assert_allclose(found[0][some], np.log1p(size[some]), rounding, 0)
-            np.testing.assert_allclose(found[1][some], (size / (1 + size))[some], rounding, 0)
+            for whole in (log1p(built), K.log(1 + built), K.log(built + 1)):
+                found = Function([x, y], [whole, *gradients(whole, [x])])(
+                    [values.astype(dtype), others.astype(dtype)]
+                )
+                rounding = 3e-6 if dtype == "float32" else 1e-14
+                np.testing.assert_allclose(found[0][known], np.log1p(size[known]), rounding / 5e-4, 0)
+                some = known & (abs(size) < 0.6)
+                np.testing.assert_allclose(found[0][some], np.log1p(size[some]), rounding, 0)
+                np.testing.assert_allclose(found[1][some], (size / (1 + size))[some], rounding, 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
