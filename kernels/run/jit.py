@@ -30,11 +30,9 @@ from numba.extending import intrinsic
 
 from symgraph.kernels.run import cache as disk
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.builder import ENTRY as ENTRY_TYPE
 from symgraph.kernels.tile.builder import INT, Emit, entry_module, slot_module
 
 __all__ = [
-    "ENTRY_TYPE",
     "FLAGS",
     "INT",
     "Kernel",

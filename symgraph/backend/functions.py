@@ -162,16 +162,16 @@ class _KerasFunction(Function):
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
         values = self._arguments(arguments, self._own)
         if self.run_metadata is None:
-            return self._called(values)
+            return self._results(values)
         with self.run_metadata.recording():
-            return self._called(values)
+            return self._results(values)
 
-    def _called(self, values: Sequence[Any]) -> Any:
+    def _results(self, values: Sequence[Any]) -> Any:
         unusual = any(value is None or isinstance(value, Tensor) for value in values)
         if self._sparse and any(isinstance(value, Tensor) for value in values):
             raise ValueError("Feeding from symbolic tensors is not supported with sparse inputs.")
         if not (unusual or self.feed_dict or self.fetches):
-            return super()._called(values)
+            return super()._results(values)
         feed = {target: value for target, value in zip(self._own, values, strict=True) if value is not None}
         results = self.run({**self.feed_dict, **feed}, [*self.outputs, *self.fetches])
         return results[0] if self._single else results[: len(self.outputs)]
@@ -200,16 +200,16 @@ class _PhaseFunction(_KerasFunction):
         phased = len(values) == len(inputs) + 1 and not np.ndim(values[-1])
         return values if phased else super()._arguments(arguments, inputs)
 
-    def _called(self, values: Sequence[Any]) -> Any:
+    def _results(self, values: Sequence[Any]) -> Any:
         if len(values) == len(self._own):
-            return super()._called(values)
+            return super()._results(values)
         *fed, phase = values
         if phase not in (0, 1):
             raise ValueError(
                 f"{self.name}: expected the learning phase 0 or 1 as the last value, got {phase!r}"
             )
         if phase == self.givens[_LEARNING_PHASE]:
-            return super()._called(fed)
+            return super()._results(fed)
         return self.run({**dict(zip(self._own, fed, strict=True)), _LEARNING_PHASE: phase})
 
 

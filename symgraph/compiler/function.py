@@ -114,9 +114,9 @@ class Function(Debugging, FunctionViews):
 
     def __call__(self, *arguments: Any) -> Any:
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
-        return self._called(self._arguments(arguments, self.inputs))
+        return self._results(self._arguments(arguments, self.inputs))
 
-    def _called(self, values: Sequence[Any]) -> Any:
+    def _results(self, values: Sequence[Any]) -> Any:
         """The results of a call with one value for each input."""
         variant, feeds = self._fed(values)
         results = variant.run(feeds)
