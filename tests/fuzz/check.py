@@ -143,14 +143,14 @@ def _without_turns(run: Environment) -> bool:
 
 def _singular(run: Environment) -> bool:
     """Whether a number became infinite on the way: then so may the gradient, though it does not matter."""
-    values = [v for v in run.values.values() if isinstance(v, Value)]
+    values = [v for _, v in run.everything() if isinstance(v, Value)]
     return _stairs(run) or not all(np.isfinite(v.own).all() for v in values)
 
 
 def _stairs(run: Environment) -> bool:
     """Whether numbers were rounded of which a step is small: differences follow the stairs."""
     whole = [
-        v.own for n, v in run.values.items() if n.text in ("floor", "ceil", "round") and isinstance(v, Value)
+        v.own for n, v in run.everything() if n.text in ("floor", "ceil", "round") and isinstance(v, Value)
     ]
     return largest(*whole) > 100
 

@@ -41,6 +41,18 @@ class Environment:
         self.outer = outer
         self.rewritten = outer.rewritten if outer is not None else rewritten
         self.values: dict[Node, Any] = {}
+        self.inner: list[Environment] = []
+
+    def entered(self, scope: Scope) -> Environment:
+        """An environment for a turn of a loop or for a chosen side, whose values stay to be looked at."""
+        self.inner.append(Environment(scope, self.sizes, self))
+        return self.inner[-1]
+
+    def everything(self) -> Iterator[tuple[Node, Any]]:
+        """All nodes that were computed, in loops once a turn, with their values."""
+        yield from self.values.items()
+        for inner in self.inner:
+            yield from inner.everything()
 
     def as_written(self) -> Environment:
         """The same inputs for a graph that no pass has made stable."""
@@ -143,7 +155,7 @@ class Loop(Node):
         histories = [[state] for state in states]
         for turn in range(count):
             place = count - 1 - turn if self.backward else turn
-            inner = Environment(self.body, run.sizes, run)
+            inner = run.entered(self.body)
             inner.values.update(zip(self.steps, (s.entry(place) for s in sequences), strict=True))
             inner.values.update(zip(self.olds, (h[-1] for h in histories), strict=True))
             for whole, node in zip([*outputs, *histories], [*self.outputs, *self.news], strict=True):
@@ -180,7 +192,7 @@ class Choice(Node):
         """Only the chosen side is computed."""
         condition = run.of(self.sources[0])
         chosen = 0 if condition.own else 1
-        found = Environment(self.sides[chosen], run.sizes, run).of(self.results[chosen])
+        found = run.entered(self.sides[chosen]).of(self.results[chosen])
         return replace(found, doubtful=found.doubtful or not condition.known)
 
 
