@@ -206,7 +206,7 @@ class Scatter:
 @cache
 def _kernel(name: str, filled: Dot | TransposedDot | Scatter) -> Kernel:
     slots = dict([filling(Numbers, filled)])
-    return numba_kernel(f"{name}[{filled.dtype}]", walk_rows, filled, OUT_OF_RANGE, slots, Sparse._fields)
+    return numba_kernel(f"{name}[{filled.dtype}]", walk_rows, filled, OUT_OF_RANGE, slots, Sparse)
 
 
 def _tiles(parts: int, work: float, threads: int) -> int:

@@ -163,7 +163,7 @@ def _forward(kind: str, dtype: str, places: str) -> Kernel:
     filled = Largest(dtype, places) if kind == "max" else Mean(dtype)
     name = f"{kind}_pool2d[{dtype}{', ' if places else ''}{places}]"
     slots = dict([filling(Windows, filled)])
-    return numba_kernel(name, pooling, filled, slots=slots, words=Pooling._fields)
+    return numba_kernel(name, pooling, filled, slots=slots, words=Pooling)
 
 
 @cache
@@ -171,7 +171,7 @@ def _gradient(kind: str, dtype: str, places: str) -> Kernel:
     """Kernel: the gradient with respect to what was pooled."""
     filled = Share(dtype, places)
     name, slots = f"{kind}_pool2d_gradient[{dtype}]", dict([filling(Spread, filled)])
-    return numba_kernel(name, pooling_gradient, filled, slots=slots, words=Pooling._fields)
+    return numba_kernel(name, pooling_gradient, filled, slots=slots, words=Pooling)
 
 
 def _plan(

@@ -353,7 +353,7 @@ def contraction_kernel(
     name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}, {layout}"
     name += f"{', ' * bool(steps)}{steps}{', gated' if gated else ''}{', joined' if joined else ''}]"
     slots = dict([filling(Tile, tile), filling(Panel, packing)])
-    return numba_kernel(name, contraction, (tile, packing), slots=slots, words=Contraction._fields)
+    return numba_kernel(name, contraction, (tile, packing), slots=slots, words=Contraction)
 
 
 def contraction_row(

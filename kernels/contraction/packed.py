@@ -55,7 +55,7 @@ def packing_kernel(block: Block) -> Kernel:
     name = f"pack[{block.dtype}, {block.vectors}]"
     slots = dict([filling(Panel, Pack(block))])
     key = block.dtype, block.vectors
-    return numba_kernel(name, packing, key, slots=slots, words=Packing._fields)
+    return numba_kernel(name, packing, key, slots=slots, words=Packing)
 
 
 def pack_row(

@@ -95,7 +95,7 @@ def partial_sum_kernel(dtype: str, epilogue: str) -> Kernel:
     """The kernel for one dtype and what follows the sum."""
     filled = SumLine(dtype, epilogue)
     name, slots = f"partial_sum[{dtype}, {epilogue}]", dict([filling(Line, filled)])
-    return numba_kernel(name, partial_sum, filled, slots=slots, words=Partials._fields)
+    return numba_kernel(name, partial_sum, filled, slots=slots, words=Partials)
 
 
 def partial_sum_row(

@@ -239,7 +239,7 @@ def _forward(dtype: str, pixels: int, step: int, xs: tuple[int, ...], steps: str
     """Kernel: `pixels` output pixels at a time; the last block of a line overlaps its neighbour."""
     code = WeighPixels(dtype, pixels, step, xs, steps)
     name = f"depthwise_conv2d[{dtype}, {pixels}, {len(xs)}/{step}{', ' + steps if steps else ''}]"
-    return numba_kernel(name, depthwise, code, slots=dict([filling(Pixels, code)]), words=Depthwise._fields)
+    return numba_kernel(name, depthwise, code, slots=dict([filling(Pixels, code)]), words=Depthwise)
 
 
 @cache
@@ -247,9 +247,7 @@ def _weight_gradient(dtype: str, pixels: int, step: int, xs: tuple[int, ...], to
     """Kernel: sums over a tile's bands, one partial result per tile."""
     code = SumWindows(dtype, pixels, step, xs, together)
     name = f"depthwise_weight_gradient[{dtype}, {pixels}, {together}x{len(xs)}/{step}]"
-    return numba_kernel(
-        name, depthwise_weights, code, slots=dict([filling(Windows, code)]), words=Depthwise._fields
-    )
+    return numba_kernel(name, depthwise_weights, code, slots=dict([filling(Windows, code)]), words=Depthwise)
 
 
 def _stretched(x: Buffer, channels: int, threads: int, scratch: Scratch) -> tuple[Buffer, list[Row]]:

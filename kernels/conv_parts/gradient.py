@@ -225,9 +225,7 @@ def weight_gradient_kernel(block: Block) -> Kernel:
     packing, adding = Pack(block), SumLines(block)
     slots = dict([filling(Tile, tile), filling(Panel, packing), filling(Lines, adding)])
     name = f"conv2d_weight_gradient[{block.dtype}, {block.rows}x{block.vectors}]"
-    return numba_kernel(
-        name, weight_gradient, (tile, packing, adding), slots=slots, words=WeightGradient._fields
-    )
+    return numba_kernel(name, weight_gradient, (tile, packing, adding), slots=slots, words=WeightGradient)
 
 
 def conv2d_weight_gradient_rows(

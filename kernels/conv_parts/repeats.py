@@ -82,9 +82,7 @@ class Fold:
 def _kernel(dtype: str, fold: bool) -> Kernel:
     code = Fold(dtype) if fold else Repeat(dtype)
     name = f"{'fold' if fold else 'repeat'}_channels[{dtype}]"
-    return numba_kernel(
-        name, channel_repeats, code, slots=dict([filling(Numbers, code)]), words=Repeats._fields
-    )
+    return numba_kernel(name, channel_repeats, code, slots=dict([filling(Numbers, code)]), words=Repeats)
 
 
 def repeat_row(source: Buffer, target: Buffer, threads: int) -> Row:

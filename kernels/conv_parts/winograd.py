@@ -261,7 +261,7 @@ def winograd_kernel(block: Block, outputs: int, steps: str = "+") -> Kernel:
     extra = "" if steps == "+" else f", {steps}"
     name = f"winograd_{outputs}x{outputs}[{block.dtype}, {block.rows}x{block.vectors}{extra}]"
     key = block, outputs, steps
-    return numba_kernel(name, winograd, key, slots=dict(fillings), words=Winograd._fields)
+    return numba_kernel(name, winograd, key, slots=dict(fillings), words=Winograd)
 
 
 def winograd_rows(

@@ -278,7 +278,7 @@ def winograd_weight_gradient_kernel(block: Block) -> Kernel:
         filling(Sums, AddUp()),
     )
     name = f"winograd_weight_gradient_{PIXELS}x{PIXELS}[{block.dtype}, {block.rows}x{block.vectors}]"
-    words = WeightGradient._fields
+    words = WeightGradient
     return numba_kernel(name, winograd_weight_gradient, block, slots=dict(fillings), words=words)
 
 
@@ -358,7 +358,7 @@ def winograd_weights_kernel() -> Kernel:
     """The kernel of the way back."""
     slots = dict([filling(Cells, TransformBack())])
     name = f"winograd_weights[{DTYPE}]"
-    return numba_kernel(name, winograd_weights, slots=slots, words=WayBack._fields)
+    return numba_kernel(name, winograd_weights, slots=slots, words=WayBack)
 
 
 def winograd_weight_gradient_rows(

@@ -222,14 +222,14 @@ def numba_kernel(
     key: object = (),
     errors: Mapping[int, str] | None = None,
     slots: Mapping[str, Emit] | None = None,
-    words: Sequence[str] = (),
+    words: type | None = None,
 ) -> Kernel:
     """A kernel written in Python: ``function(operands, tile) -> status``, compiled by numba.
 
     `operands` is a pointer to int64 (addresses and sizes), `tile` an int64. `key` holds everything the
     function's closure and the slots were made from (dtype, block sizes, ...): it tells apart kernels of the
     same name. `slots` are the functions in LLVM IR that it calls, by their symbols; numba compiles the loops
-    around them once, for all kernels that are made of them. `words` are the names of its first operands.
+    around them once, for all kernels that are made of them. `words` is the record of its first operands.
     """
 
     def build(symbol: str) -> str:
@@ -248,7 +248,8 @@ def numba_kernel(
             return text
 
     sources = _other_sources([function, *(slots or {}).values()])
-    return Kernel(name, key, build, lambda: _source_of(function, slots or {}), errors, words, sources)
+    names = words._fields if words else ()  # type: ignore[attr-defined]
+    return Kernel(name, key, build, lambda: _source_of(function, slots or {}, words), errors, names, sources)
 
 
 def _other_sources(codes: Sequence[Any]) -> str | None:
@@ -258,20 +259,20 @@ def _other_sources(codes: Sequence[Any]) -> str | None:
     not kept on the disk.
     """
     digest = ""
-    for code in codes:
-        writer = getattr(code, "write", code)
-        if str(writer.__module__).startswith(f"{_PACKAGE}."):
+    for given in codes:
+        code = _code_of(given)
+        if str(code.__module__).startswith(f"{_PACKAGE}."):
             continue
         try:
-            path = inspect.getsourcefile(writer if inspect.isfunction(writer) else type(writer))
+            path = inspect.getsourcefile(code)
             digest = hashlib.sha256(digest.encode() + Path(path or "").read_bytes()).hexdigest()
         except (OSError, TypeError):
             return None
     return digest
 
 
-def _source_of(function: Callable[..., Any], slots: Mapping[str, Emit]) -> str:
-    """The loops of a numba kernel, the helpers of its own file that they call, and what fills its slots."""
+def _source_of(function: Callable[..., Any], slots: Mapping[str, Emit], words: type | None) -> str:
+    """A numba kernel to read: its words, its loops, their helpers of the same file, what fills its slots."""
     found = {function.__name__: function}
     waiting = [function]
     while waiting:
@@ -281,16 +282,30 @@ def _source_of(function: Callable[..., Any], slots: Mapping[str, Emit]) -> str:
             if helper is not None and helper.__module__ == function.__module__ and name not in found:
                 found[name] = helper
                 waiting.append(helper)
-    filled = [f"# slot {emit}\n# written in {_place_of(emit)}" for emit in slots.values()]
-    return "\n\n".join(
-        [*(f"# {_place_of(one)}\n{inspect.getsource(one)}" for one in found.values()), *filled]
-    )
+    listed = [_listed(words)] if words else []
+    listed += [_listed(one) for one in found.values()]
+    # One class may fill several slots.
+    shown: set[Any] = set()
+    for emit in slots.values():
+        codes = [c for c in (getattr(emit, "record", None), _code_of(emit)) if c and c not in shown]
+        listed.append("\n".join([f"# slot {emit}", *map(_listed, codes)]))
+        shown.update(codes)
+    return "\n\n".join(listed)
+
+
+def _listed(code: Any) -> str:
+    """The source of a function or class, below its file and line."""
+    return f"# {_place_of(code)}\n{inspect.getsource(code)}"
+
+
+def _code_of(emit: Any) -> Any:
+    """The function, or the class of the object, that writes the body of a slot."""
+    writer = getattr(emit, "write", emit)
+    return writer if inspect.isfunction(writer) else type(writer)
 
 
 def _place_of(code: Any) -> str:
-    """The file and line of a function, or of the class of what fills a slot."""
-    code = getattr(code, "write", code)
-    code = code if inspect.isfunction(code) else type(code)
+    """The file and line of a function or class."""
     path = Path(inspect.getsourcefile(code) or "?")
     inside = path.is_relative_to(_FOLDER)
     shown = Path("symgraph/kernels", path.relative_to(_FOLDER)) if inside else path

@@ -25,7 +25,11 @@ def test_the_source_of_loops_has_their_helpers_and_slots() -> None:
     for name in ("contraction(operands, tile)", "multiply_unit(w,", "multiply_block(w,", "stage_lines(w,"):
         assert text.count(f"def {name}") == 1
     assert re.search(r"# slot Tile: Multiply\(block=Block\(.*rows=6, vectors=2.*steps='-\*\+'", text)
+    # What the words mean, and the innermost loop, stand in other places: they are shown as well.
     assert kernel.words == Contraction._fields
+    for record in ("Contraction(NamedTuple)", "Tile(NamedTuple)", "Panel(NamedTuple)", "Multiply", "Pack"):
+        assert text.count(f"class {record}:") == 1, record
+    assert "# symgraph/kernels/tile/multiply.py:" in text
 
 
 def test_kernels_that_may_raise_are_refused() -> None:
