@@ -29,7 +29,7 @@ class TestOp:
     def test_kernel(self, op: type[Op]) -> None:
         samples = list(op.samples(np.random.default_rng(2)))
         for index, sample in enumerate(samples):
-            check_kernel(sample, strided=bool(index % 2))
+            check_kernel(sample, viewed=bool(index % 2))
         assert samples
 
     def test_cut(self, op: type[Op]) -> None:

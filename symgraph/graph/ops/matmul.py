@@ -28,6 +28,7 @@ from symgraph.graph.ops.elementwise import (
     sum_to,
     together,
 )
+from symgraph.graph.ops.movement import dense
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import INTEGERS, TensorType, normalize_axis
 from symgraph.kernels.matmul import matmul_rows
@@ -105,9 +106,11 @@ class MatMul(Op):
         a, b = (x.broadcast((*out.shape[:-2], *x.shape[-2:])) for x in inputs[:2])
         if out.dtype.kind != "f":
             return whole_product_rows(a, b, out, threads=threads, scratch=scratch)
-        bias = inputs[2] if len(inputs) > 2 else None
+        rows: list[Row] = []
+        bias = dense(inputs[2], rows, threads=threads, scratch=scratch) if len(inputs) > 2 else None
         epilogue = kernel_epilogue(self.steps, self.activation)
-        return matmul_rows(a, b, out, bias=bias, activation=epilogue, threads=threads, scratch=scratch)
+        rows += matmul_rows(a, b, out, bias=bias, activation=epilogue, threads=threads, scratch=scratch)
+        return rows
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:

@@ -22,6 +22,7 @@ from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.compare import less
 from symgraph.graph.ops.create import arange
 from symgraph.graph.ops.elementwise import add, cast, multiply, subtract
+from symgraph.graph.ops.movement import dense
 from symgraph.graph.ops.shape import reshape
 from symgraph.graph.ops.sizes import checked_shape, known_shape, size_tensor
 from symgraph.graph.tensor import Tensor
@@ -124,9 +125,10 @@ class _Random(Op):
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
     ) -> list[Row]:
         """One sweep; element i depends on state and i alone."""
-        return random_rows(
-            self.kind, outputs[0], inputs[0], self.parameters(), threads=threads, scratch=scratch
-        )
+        rows: list[Row] = []
+        state = dense(inputs[0], rows, threads=threads, scratch=scratch)
+        rows += random_rows(self.kind, outputs[0], state, self.parameters(), threads=threads, scratch=scratch)
+        return rows
 
 
 def _states(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
