@@ -17,7 +17,7 @@ from symgraph.compiler.observe.views import FunctionViews
 from symgraph.compiler.program.program import Program
 from symgraph.compiler.run.collect import collect, kernel_sources, pass_facts
 from symgraph.compiler.run.connect import Connections, connected, with_connections
-from symgraph.compiler.run.feeds import as_feed, as_feeds, label
+from symgraph.compiler.run.feeds import as_feed, as_feeds, is_plain, label
 from symgraph.compiler.run.live_run import Observer
 from symgraph.compiler.run.named_graph import Compilation
 from symgraph.compiler.run.variant import Variant, recent
@@ -96,6 +96,7 @@ class Function(Debugging, FunctionViews):
         self._explicit = len(checked)
         self.updates = tuple(_with_defaults(checked, [*self.outputs, *self._given_values()]))
         self._sparse = any(t.sparse for t in self.inputs)
+        self._dtypes = () if self._sparse else tuple(np.dtype(t.dtype) for t in self.inputs)
         # What the graph is fed with: the inputs, and for a sparse one its parts.
         self._leaves = tuple(leaf for t in self.inputs for leaf in _fed_leaves(t))
         self._static = [i for i, t in enumerate(self._leaves) if is_static(t)]
@@ -127,7 +128,11 @@ class Function(Debugging, FunctionViews):
         if self._sparse:
             feeds = [f for value, t in zip(values, self.inputs, strict=True) for f in as_feeds(value, t)]
         else:
-            feeds = [as_feed(value, target) for value, target in zip(values, self.inputs, strict=True)]
+            # Arrays as they should be, the usual case, are taken at once.
+            feeds = [
+                value if is_plain(value, dtype) else as_feed(value, target)
+                for value, target, dtype in zip(values, self.inputs, self._dtypes, strict=True)
+            ]
         if not self._static:
             return self._main(()), feeds
         static = tuple(_static_value(feeds[i], self._leaves[i]) for i in self._static)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from symgraph.compiler.program.program import Program
+from symgraph.compiler.program.program import Program, Slab
 from symgraph.graph.op import Op
 from tests.checkers import check_kernel
 from tests.fence import Fence
@@ -22,7 +22,7 @@ def test_every_op(op: type[Op], at_end: bool, monkeypatch: pytest.MonkeyPatch) -
     runs = 0
 
     def run(
-        self: Program, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: None = None
+        self: Program, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: None = None
     ) -> list[np.ndarray]:
         nonlocal runs
         runs += 1

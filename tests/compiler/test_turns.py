@@ -13,7 +13,7 @@ import pytest
 from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.compiler.plan import planner, turns
-from symgraph.compiler.program.program import Program
+from symgraph.compiler.program.program import Program, Slab
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Placeholder, VariableRead, placeholder
@@ -362,7 +362,7 @@ def test_nothing_outside_is_touched(
     kind: str, at_end: bool, monkeypatch: pytest.MonkeyPatch, two_threads: None
 ) -> None:
     def run(
-        self: Program, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: None = None
+        self: Program, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: None = None
     ) -> list[np.ndarray]:
         fence = Fence(at_end)
         feeds = [fence(array) for array in feeds]

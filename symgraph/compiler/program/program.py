@@ -32,6 +32,17 @@ class Base:
     array: np.ndarray | None = None
 
 
+class Slab:
+    """Memory for an arena, at an address that is looked up once."""
+
+    __slots__ = ("address", "array", "nbytes")
+
+    def __init__(self, nbytes: int) -> None:
+        self.array = aligned_empty((nbytes,), np.uint8)
+        self.address = int(self.array.ctypes.data)
+        self.nbytes = nbytes
+
+
 class RowError(ValueError):
     """A kernel has failed: `error` says how, `row` is its row's number, `turns` are those of its loops."""
 
@@ -112,7 +123,7 @@ class Program:
         return self._table.rows
 
     def run(
-        self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: Clocks | None = None
+        self, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: Clocks | None = None
     ) -> list[np.ndarray]:
         """Run on C-contiguous `feeds` of the planned shapes and dtypes; a slab is borrowed from `slabs`.
 
@@ -126,7 +137,7 @@ class Program:
         return results
 
     def _timed(
-        self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], clocks: Clocks
+        self, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: Clocks
     ) -> list[np.ndarray]:
         start = time.perf_counter()
         with clocks.lock:
@@ -137,7 +148,7 @@ class Program:
         return results
 
     def stepped(
-        self, feeds: Sequence[np.ndarray], slabs: list[np.ndarray], after: Callable[[Lease, int], None]
+        self, feeds: Sequence[np.ndarray], slabs: list[Slab], after: Callable[[Lease, int], None]
     ) -> list[np.ndarray]:
         """As `run`, row by row; ``after(lease, row)`` is called after each. What it raises ends the call.
 
@@ -181,7 +192,7 @@ class Program:
         self,
         lease: Lease,
         feeds: Sequence[np.ndarray],
-        slabs: list[np.ndarray],
+        slabs: list[Slab],
         drive: Callable[[Lease, int], None] = Lease.run,
     ) -> list[np.ndarray]:
         slab = _borrow(slabs, self.arena_bytes)
@@ -191,8 +202,8 @@ class Program:
             bases[position] = feeds[index].__array_interface__["data"][0]
         for position, index in self._results:
             bases[position] = results[index].__array_interface__["data"][0]
-        bases[self._arena] = slab.__array_interface__["data"][0]
-        versions = tuple(storage.version for storage in self._read)
+        bases[self._arena] = slab.address
+        versions = tuple([storage.version for storage in self._read])
         try:
             drive(lease, self.lasting if versions == self._seen else 0)
         except KernelError as error:
@@ -215,13 +226,13 @@ class Program:
         return lease
 
 
-def _borrow(slabs: list[np.ndarray], nbytes: int) -> np.ndarray:
+def _borrow(slabs: list[Slab], nbytes: int) -> Slab:
     """An idle slab of at least `nbytes`, or a new one; smaller idle ones are let go."""
     while (slab := _popped(slabs)) is not None:
         if slab.nbytes >= nbytes:
             return slab
     try:
-        return aligned_empty((max(nbytes, 64),), np.uint8)
+        return Slab(max(nbytes, 64))
     except MemoryError as error:
         raise MemoryError(
             f"this call needs {nbytes / 2**30:.1f} GiB for values on the way to its outputs: feed less"

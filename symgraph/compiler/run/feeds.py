@@ -36,6 +36,16 @@ def as_feeds(value: Any, target: Tensor) -> list[np.ndarray]:
     return [extent_array(shape, target.dtype), *arrays]
 
 
+def is_plain(value: Any, dtype: np.dtype) -> bool:
+    """Whether `value` is an array of this very dtype (numpy has one object each) that needs no copy."""
+    return (
+        type(value) is np.ndarray
+        and value.dtype is dtype
+        and (flags := value.flags).c_contiguous
+        and flags.aligned
+    )
+
+
 def as_feed(value: Any, target: Tensor) -> np.ndarray:
     """`value` as a C-contiguous array of the placeholder's dtype.
 

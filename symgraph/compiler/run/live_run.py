@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from symgraph.compiler.program.program import Program
+from symgraph.compiler.program.program import Program, Slab
 from symgraph.compiler.program.works import Work
 from symgraph.compiler.run.named_graph import NamedGraph
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
@@ -74,7 +74,7 @@ class LiveRun:
         self._lease: Lease | None = None
         self.notes: dict[int, Any] = {}
 
-    def observed_by(self, observers: Sequence[Observer], slabs: list[np.ndarray]) -> list[np.ndarray]:
+    def observed_by(self, observers: Sequence[Observer], slabs: list[Slab]) -> list[np.ndarray]:
         """Run, and show `observers` what is done. What they raise ends the call, and nothing is stored."""
         for observer in observers:
             observer.begin(self)

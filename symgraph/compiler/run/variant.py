@@ -13,7 +13,7 @@ import numpy as np
 
 from symgraph.compiler.lower import Lowered
 from symgraph.compiler.plan.planner import Mode, plan
-from symgraph.compiler.program.program import Program, RowError
+from symgraph.compiler.program.program import Program, RowError, Slab
 from symgraph.compiler.run.live_run import OBSERVERS, LiveRun, Observer
 from symgraph.compiler.run.named_graph import Compilation, NamedGraph
 from symgraph.compiler.run.recorder import RECORDER
@@ -54,15 +54,14 @@ class Variant(NamedGraph):
         self._lock = lock
         self._programs: OrderedDict[tuple[int, Shapes, Mode], Program] = OrderedDict()
         self._planning = threading.Lock()
-        self._slabs: list[np.ndarray] = []
+        self._slabs: list[Slab] = []
         # Those of pinned Programs are far larger.
-        self._wide_slabs: list[np.ndarray] = []
+        self._wide_slabs: list[Slab] = []
 
     def run(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
         """Run the Program for the shapes of `feeds`."""
-        observers = (*self._observers, *OBSERVERS.get())
-        if observers:
-            return self.observed(feeds, observers)
+        if self._observers or OBSERVERS.get():
+            return self.observed(feeds, (*self._observers, *OBSERVERS.get()))
         program = self.program(tuple([f.shape for f in feeds]))
         recorder = RECORDER.get()
         clocks = None if recorder is None else recorder.clocks(program, self)
@@ -181,7 +180,7 @@ class Variant(NamedGraph):
 def recent(kept: OrderedDict[_Key, _Value], key: _Key) -> _Value | None:
     """What is kept under `key`, now the one used last; None where there is nothing."""
     value = kept.get(key)
-    if value is not None:
+    if value is not None and len(kept) > 1:
         # Every call of a Function comes by here twice: `suppress` would take a twelfth of the shortest one.
         try:  # noqa: SIM105
             kept.move_to_end(key)
