@@ -29,6 +29,7 @@ def conv2d(
     padding: str = "valid",
     data_format: str | None = None,
     dilation_rate: Sequence[int] = (1, 1),
+    groups: int = 1,
 ) -> Tensor:
     """Convolution of pictures (a cross-correlation, as everywhere in neural networks).
 
@@ -37,13 +38,15 @@ def conv2d(
     x : tensor
         (samples, rows, columns, channels), or (samples, channels, rows, columns) with 'channels_first'.
     kernel : tensor
-        (kernel rows, kernel columns, channels, filters) in either layout.
+        (kernel rows, kernel columns, channels / groups, filters) in either layout.
     strides, dilation_rate : pair of int
         Not both larger than 1.
     padding : str
         'valid' or 'same'.
     data_format : str, optional
         'channels_last' or 'channels_first'; by default `image_data_format()`.
+    groups : int
+        Filter f sees only the channels of its group, f · groups // filters. Not in Keras 2.2.4.
 
     Raises
     ------
@@ -57,6 +60,7 @@ def conv2d(
         padding=_padding(padding),
         data_format=normalize_data_format(data_format),
         dilation=_pair("dilation_rate", dilation_rate),
+        groups=groups,
     )
 
 
@@ -156,6 +160,7 @@ def conv1d(
     padding: str = "valid",
     data_format: str | None = None,
     dilation_rate: int = 1,
+    groups: int = 1,
 ) -> Tensor:
     """Convolution of sequences.
 
@@ -164,12 +169,14 @@ def conv1d(
     x : tensor
         (samples, steps, channels), or (samples, channels, steps) with 'channels_first'.
     kernel : tensor
-        (kernel steps, channels, filters) in either layout.
+        (kernel steps, channels / groups, filters) in either layout.
     strides, dilation_rate : int
     padding : str
         'valid', 'same', or 'causal': no step sees a later one ('channels_last' only).
     data_format : str, optional
         'channels_last' or 'channels_first'; by default `image_data_format()`.
+    groups : int
+        As of `conv2d`.
     """
     if padding == "causal" and normalize_data_format(data_format) != "channels_last":
         raise ValueError(
@@ -182,6 +189,7 @@ def conv1d(
         padding=padding if padding == "causal" else _padding(padding),
         data_format=normalize_data_format(data_format),
         dilation=_single("dilation_rate", dilation_rate),
+        groups=groups,
     )
 
 

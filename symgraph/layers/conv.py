@@ -61,6 +61,7 @@ class _Conv(ConfiguredLayer):
         "kernel_constraint",
         "bias_constraint",
     )
+    groups: int = 1
     kernel: Variable
     bias: Variable | None
     activation: Any
@@ -120,6 +121,19 @@ class _Conv(ConfiguredLayer):
                 f'"channels_last" (temporal data), got {type(self).__name__} with {self.data_format!r}.'
             )
 
+    def _keep_groups(self, groups: int) -> None:
+        self.groups = at_least(1, groups, "groups")
+        if self.filters % self.groups:
+            raise ValueError(
+                f"layer {self.name}: expected filters divisible by groups, "
+                f"got {self.filters} filters in {self.groups} groups"
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; `groups` only if there are several, so that Keras 2.2.4 reads the others."""
+        config = super().get_config()
+        return config if self.groups == 1 else {**config, "groups": self.groups}
+
     def _channels(self, input_shape: Shape) -> int:
         """The number of input channels, which is demanded of all later inputs."""
         axis = channel_axis(self.data_format)
@@ -127,6 +141,11 @@ class _Conv(ConfiguredLayer):
         if channels is None:
             raise ValueError(
                 f"layer {self.name}: the channel dimension of the inputs should be defined. Found `None`."
+            )
+        if channels % self.groups:
+            raise ValueError(
+                f"layer {self.name}: expected channels divisible by groups, "
+                f"got {channels} channels in {self.groups} groups"
             )
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
         return channels
@@ -143,10 +162,10 @@ class _Conv(ConfiguredLayer):
             )
 
     def build(self, input_shape: Shape) -> None:
-        """Make kernel (*kernel_size, channels, filters) and bias (filters,)."""
+        """Make kernel (*kernel_size, channels / groups, filters) and bias (filters,)."""
         self.kernel = self.add_weight(
             "kernel",
-            (*self.kernel_size, self._channels(input_shape), self.filters),
+            (*self.kernel_size, self._channels(input_shape) // self.groups, self.filters),
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
@@ -194,6 +213,8 @@ class Conv1D(_Conv):
         'valid', 'same', or 'causal': a step sees itself and earlier ones.
     data_format : str
         'channels_last' (batch, steps, channels) or 'channels_first'.
+    groups : int
+        As of `Conv2D`.
     **kwargs
         activation, use_bias, initializers, regularizers, constraints as of `Dense`; keywords of `Layer`.
     """
@@ -216,6 +237,7 @@ class Conv1D(_Conv):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        groups: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -237,10 +259,17 @@ class Conv1D(_Conv):
             bias_constraint,
             **kwargs,
         )
+        self._keep_groups(groups)
 
     def _convolve(self, inputs: Tensor) -> Tensor:
         return K.conv1d(
-            inputs, self.kernel, self.strides[0], self.padding, self.data_format, self.dilation_rate[0]
+            inputs,
+            self.kernel,
+            self.strides[0],
+            self.padding,
+            self.data_format,
+            self.dilation_rate[0],
+            self.groups,
         )
 
 
@@ -259,6 +288,8 @@ class Conv2D(_Conv):
         the odd zero goes to the end).
     data_format : str, optional
         'channels_last' (batch, rows, columns, channels) or 'channels_first'; default `K.image_data_format()`.
+    groups : int
+        Of channels and filters that are convolved apart, as in AlexNet; divides both. Not in Keras 2.2.4.
     **kwargs
         activation, use_bias, initializers, regularizers, constraints as of `Dense`; keywords of `Layer`.
     """
@@ -281,6 +312,7 @@ class Conv2D(_Conv):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        groups: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -302,6 +334,15 @@ class Conv2D(_Conv):
             bias_constraint,
             **kwargs,
         )
+        self._keep_groups(groups)
 
     def _convolve(self, inputs: Tensor) -> Tensor:
-        return K.conv2d(inputs, self.kernel, self.strides, self.padding, self.data_format, self.dilation_rate)
+        return K.conv2d(
+            inputs,
+            self.kernel,
+            self.strides,
+            self.padding,
+            self.data_format,
+            self.dilation_rate,
+            self.groups,
+        )

@@ -79,6 +79,8 @@ class Conv2DTranspose(Conv2D):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        if self.groups != 1:
+            raise ValueError(f"layer {self.name}: transposed convolutions have one group, got {self.groups}")
         self.output_padding: tuple[int, ...] | None = None
         if output_padding is not None:
             self.output_padding = normalize_tuple(output_padding, 2, "output_padding")

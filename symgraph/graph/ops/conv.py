@@ -492,9 +492,15 @@ def separable_conv2d(
 
 
 def conv1d(
-    x: Any, w: Any, stride: int = 1, padding: Any = "valid", data_format: str | None = None, dilation: int = 1
+    x: Any,
+    w: Any,
+    stride: int = 1,
+    padding: Any = "valid",
+    data_format: str | None = None,
+    dilation: int = 1,
+    groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation along time: x [N, T, C] (or [N, C, T]), kernel [k, C, filters].
+    """Cross-correlation along time: x [N, T, C] (or [N, C, T]), kernel [k, C / groups, filters].
 
     Padding 'causal' puts all padding before the beginning, so that no output sees its future.
     """
@@ -507,7 +513,7 @@ def conv1d(
             raise ValueError(f"conv1d: expected a kernel of known length, got {w.type}")
         padding = ((0, 0), ((w.shape[0] - 1) * dilation, 0))
     axis = 1 if layout == "channels_last" else 2
-    y = conv2d(expand_dims(x, axis), expand_dims(w, 0), (1, stride), padding, layout, (1, dilation))
+    y = conv2d(expand_dims(x, axis), expand_dims(w, 0), (1, stride), padding, layout, (1, dilation), groups)
     return squeeze(y, axis)
 
 
