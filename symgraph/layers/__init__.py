@@ -4,6 +4,7 @@ from symgraph.engine.base_layer import InputSpec, Layer
 from symgraph.engine.files.layer_config import deserialize, serialize
 from symgraph.engine.input_layer import Input, InputLayer
 from symgraph.layers.advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
+from symgraph.layers.affine import Power, Scale
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.convolutional import (
     AtrousConv1D,
@@ -78,6 +79,7 @@ from symgraph.layers.merge import (
 from symgraph.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from symgraph.layers.normalization import BatchNormalization
 from symgraph.layers.old_layers import Highway, MaxoutDense
+from symgraph.layers.padded_pool import PaddedAveragePooling2D, PaddedMaxPooling2D
 from symgraph.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -105,6 +107,7 @@ from symgraph.layers.pooling import (
     MaxPooling3D,
 )
 from symgraph.layers.recurrent import GRU, LSTM, SimpleRNN
+from symgraph.layers.response_normalization import LocalResponseNormalization
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import StackedRNNCells
 from symgraph.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
@@ -182,6 +185,7 @@ __all__ = [
     "Lambda",
     "Layer",
     "LeakyReLU",
+    "LocalResponseNormalization",
     "LocallyConnected1D",
     "LocallyConnected2D",
     "Masking",
@@ -196,10 +200,14 @@ __all__ = [
     "Minimum",
     "Multiply",
     "PReLU",
+    "PaddedAveragePooling2D",
+    "PaddedMaxPooling2D",
     "Permute",
+    "Power",
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "Scale",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

@@ -10,6 +10,7 @@ from scipy import special
 from symgraph import layers as L
 from symgraph.utils.conv_utils import conv_output_length
 from tests.layer_checkers import LayerSample as Sample
+from tests.layers.converted_samples import CONVERTED_SAMPLES, GROUPED_SAMPLES
 from tests.layers.recurrent_samples import RECURRENT_SAMPLES
 from tests.layers.volume_samples import VOLUME_SAMPLES
 
@@ -427,5 +428,8 @@ SAMPLES: dict[type[L.Layer], list[Sample]] = {
     L.GaussianDropout: [Sample({"rate": 0.5}, ((4,),), _same)],
     L.AlphaDropout: [Sample({"rate": 0.5}, ((4,),), _same)],
 }
+for _cls, _samples in GROUPED_SAMPLES.items():
+    SAMPLES[_cls] += _samples
+SAMPLES |= CONVERTED_SAMPLES
 SAMPLES |= VOLUME_SAMPLES
 SAMPLES |= RECURRENT_SAMPLES
