@@ -15,6 +15,7 @@ _MODULES = (
     "backend",
     "callbacks",
     "constraints",
+    "convert",
     "datasets",
     "engine",
     "initializers",

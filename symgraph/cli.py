@@ -5,6 +5,7 @@ symgraph doctor                  look whether everything works on this machine
 symgraph report model.h5         run a model for some batches, and tell where the time goes
 symgraph report a.json b.json    compare two saved profiles
 symgraph bench conv2d ...        time one kernel on given shapes, beside what the machine can do at most
+symgraph convert FILES           make a model of a network of another program
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from symgraph import layers
 from symgraph.compiler.observe.profile import Profile
+from symgraph.convert.command import add_convert, convert
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
 from symgraph.engine.training_parts.trial import trial_data, trial_run
@@ -47,11 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "bench":
             return bench(options)
+        if options.command == "convert":
+            return convert(options)
         if len(options.files) == 2:
             _refuse_options_of_models(options)
             return comparison(options.files[0], options.files[1], options.fail_if)
         return report(options)
-    except (ValueError, TypeError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, ImportError, OSError, MemoryError) as error:
         print(f"symgraph {options.command}: {error}", file=sys.stderr)
         return 2
 
@@ -71,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("--batches", type=int, help=f"how many are run, default: {_BATCHES}")
     tell.add_argument("--fail-if", action="append", default=[], metavar="RULE", help="such as 'time>+10%%'")
     _add_bench(commands)
+    add_convert(commands)
     return parser
 
 

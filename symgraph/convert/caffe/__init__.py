@@ -1,0 +1,1 @@
+"""Networks of Caffe: the two files that describe one, and their conversion."""
