@@ -5,7 +5,7 @@ symgraph doctor                  look whether everything works on this machine
 symgraph report model.h5         run a model for some batches, and tell where the time goes
 symgraph report a.json b.json    compare two saved profiles
 symgraph bench conv2d ...        time one kernel on given shapes, beside what the machine can do at most
-symgraph convert FILES           make a model of a network of another program
+symgraph convert FILES           convert a network: from Caffe, from and to ONNX
 """
 
 from __future__ import annotations

@@ -39,7 +39,11 @@ def same_border(size: Size, window: int, stride: int, dilation: int = 1) -> tupl
     return total // 2, total - total // 2
 
 
-def _is_same(x: Tensor, ends: Ends, window: Sequence[int], strides: Sequence[int], dilation: Any) -> bool:
+def _is_same(
+    x: Tensor, ends: Ends | None, window: Sequence[int], strides: Sequence[int], dilation: Any
+) -> bool:
+    if ends is None:
+        return True
     expected = [same_border(*axis) for axis in zip(sizes(x)[2:], window, strides, dilation, strict=True)]
     return [tuple(pair) for pair in ends] == expected
 
@@ -54,7 +58,7 @@ def convolve(
     filters: int,
     window: Sequence[int],
     strides: Sequence[int],
-    ends: Ends,
+    ends: Ends | None,
     dilation: Sequence[int],
     groups: int = 1,
     use_bias: bool = True,
@@ -67,10 +71,12 @@ def convolve(
         (samples, channels, one to three spatial axes).
     kernel : ndarray, optional
         (*window, channels / groups, filters). None leaves weights as they are initialised.
+    ends : sequence of pairs, optional
+        None is the border of 'same'.
     """
     rank, padding = len(window), "valid"
-    if any(map(any, ends)):
-        if _is_same(x, ends, window, strides, dilation):
+    if ends is None or any(map(any, ends)):
+        if ends is None or _is_same(x, ends, window, strides, dilation):
             padding = "same"
         else:
             x = zeros_around(build, f"{name}_pad", x, ends)
@@ -89,6 +95,65 @@ def convolve(
         options["groups"] = groups
     return build.apply(
         _CONVOLUTIONS[rank], build.unique(name), x, _present(kernel, bias), filters=filters, **options
+    )
+
+
+def deconvolve(
+    build: Builder,
+    name: str,
+    x: Tensor,
+    kernel: np.ndarray | None,
+    bias: np.ndarray | None,
+    *,
+    window: Sequence[int],
+    strides: Sequence[int],
+    ends: Ends,
+    filters: int = 0,
+    groups: int = 1,
+    dilation: Sequence[int] = (),
+    output_padding: Sequence[int] = (),
+    use_bias: bool = False,
+) -> Tensor:
+    """A transposed convolution, without a border that it would make.
+
+    Parameters
+    ----------
+    kernel : ndarray, optional
+        (channels, filters / groups, *window). Groups become zeros in one kernel: layers of Keras have none.
+        None leaves weights as they are initialised; then `filters` and `use_bias` are needed.
+    """
+    rank, depth = len(window), channels(x)
+    dilation, more = tuple(dilation) or (1,) * rank, tuple(output_padding) or (0,) * rank
+    if rank == 1:
+        x = build.apply(L.Reshape, build.unique(f"{name}_picture"), x, target_shape=(depth, -1, 1))
+        window, strides, ends = (*window, 1), (*strides, 1), (*ends, (0, 0))
+        dilation, more = (*dilation, 1), (*more, 0)
+        kernel = None if kernel is None else kernel[..., None]
+    full = None
+    if kernel is not None:
+        filters, use_bias = kernel.shape[1] * groups, bias is not None
+        full = np.zeros((*window, filters, depth), kernel.dtype)
+        for group in range(groups):
+            ins, outs = (slice(group * n // groups, (group + 1) * n // groups) for n in (depth, filters))
+            full[..., outs, ins] = np.moveaxis(kernel[ins], (0, 1), (-1, -2))
+    options: dict[str, Any] = {"output_padding": more, "use_bias": use_bias, **_FIRST}
+    if rank < 3:
+        options["dilation_rate"] = dilation
+    elif dilation != (1, 1, 1):
+        raise ValueError("transposed convolutions of volumes have no dilation here")
+    y = build.apply(
+        L.Conv3DTranspose if rank == 3 else L.Conv2DTranspose, build.unique(name), x, _present(full, bias),
+        filters=filters, kernel_size=tuple(window), strides=tuple(strides), **options,
+    )  # fmt: skip
+    for size, pair in zip(sizes(y)[2:], ends, strict=True):
+        if size is not None and size <= sum(pair):
+            raise ValueError(f"a border of {list(ends)} leaves nothing of {sizes(y)[2:]} pixels")
+    if any(map(any, ends)):
+        y = cut_ends(build, f"{name}_crop", y, ends)
+    return (
+        build.apply(L.Reshape, build.unique(f"{name}_line"), y, target_shape=(filters, -1))
+        if rank == 1
+        else y
     )
 
 
@@ -127,7 +192,7 @@ def pool(
     *,
     window: Sequence[int],
     strides: Sequence[int],
-    ends: Ends,
+    ends: Ends | None,
     ceil: bool = False,
     count_padding: bool = False,
 ) -> Tensor:
@@ -140,18 +205,21 @@ def pool(
         As of `PaddedAveragePooling2D`.
     """
     rank, spatial = len(window), sizes(x)[2:]
+    if ends is None and (ceil or count_padding):
+        raise ValueError(f"the border of 'same' around pictures of unknown sizes {spatial} that counts")
     options: dict[str, Any] = {"pool_size": tuple(window), "strides": tuple(strides)}
     exact = not ceil or all(
         size is not None and (size + sum(pair) - w) % stride == 0
-        for size, pair, w, stride in zip(spatial, ends, window, strides, strict=True)
+        for size, pair, w, stride in zip(spatial, ends or (), window, strides, strict=True)
     )
     plain = None
-    if exact and not any(map(any, ends)):
+    if exact and ends is not None and not any(map(any, ends)):
         plain = "valid"
     elif exact and (mode == "max" or not count_padding) and _is_same(x, ends, window, strides, (1,) * rank):
         plain = "same"
     if plain:
         return build.apply(_POOLS[mode, rank], build.unique(name), x, padding=plain, **options, **_FIRST)
+    assert ends is not None
     if rank == 3:
         raise ValueError(f"pooling of volumes with a border of {list(ends)} and ceil_mode {ceil}")
     if rank == 1:

@@ -302,7 +302,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     expected = caffe_reference.run(net, {"data": x})["loss"]
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)
     assert cli.main(["convert", files[0], files[2]]) == 2
-    assert "expected a .prototxt" in capsys.readouterr().err
+    assert "expected the names of .prototxt" in capsys.readouterr().err
 
 
 def test_weights_are_not_needed(tmp_path: Path) -> None:

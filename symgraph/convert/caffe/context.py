@@ -66,7 +66,7 @@ class Context(Builder):
             raise layer.error(f"axis {axis} of a blob of shape {sizes(x)} cannot be converted")
         return found
 
-    def arrays(self, layer: CaffeLayer, *shapes: Sequence[int]) -> list[np.ndarray] | None:
+    def arrays(self, layer: CaffeLayer, *shapes: Sequence[int]) -> list[Any] | None:
         """The blobs of a layer, of these shapes; None where no weights were given at all.
 
         Axes of size 1 may be missing or additional, as in old files.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from symgraph import layers as L
 from symgraph.convert import windows
 from symgraph.convert.builder import channels, sizes
@@ -62,13 +60,13 @@ def convolution(context: Context, layer: CaffeLayer) -> list[Tensor]:
     window = _pair(given, "kernel_size", "kernel", None, 1)
     pads = _pair(given, "pad", "pad", 0, 0)
     arrays = context.arrays(layer, (filters, channels(x) // groups, *window), *_bias(given, filters))
-    kernel, *bias = arrays or [np.empty(0)]
+    kernel, *bias = arrays or [None]
     return [
         windows.convolve(
             context,
             layer.name,
             x,
-            None if arrays is None else kernel.transpose(2, 3, 1, 0),
+            None if kernel is None else kernel.transpose(2, 3, 1, 0),
             bias[0] if bias else None,
             filters=filters,
             window=window,
@@ -91,34 +89,24 @@ def deconvolution(context: Context, layer: CaffeLayer) -> list[Tensor]:
     if _pair(given, "dilation", "dilation", 1, 1) != (1, 1):
         raise layer.error("convolution_param { dilation } cannot be converted")
     arrays = context.arrays(layer, (depth, filters // groups, *window), *_bias(given, filters))
-    if arrays:
-        full = np.zeros((*window, filters, depth), "float32")
-        for group in range(groups):
-            ins = slice(group * depth // groups, (group + 1) * depth // groups)
-            outs = slice(group * filters // groups, (group + 1) * filters // groups)
-            full[:, :, outs, ins] = arrays[0][ins].transpose(2, 3, 1, 0)
-        arrays[0] = full
-    elif groups > 1:
+    kernel, *bias = arrays or [None]
+    if kernel is None and groups > 1:
         raise layer.error(f"a deconvolution in {groups} groups needs weights to be converted")
-    y = context.place(
-        L.Conv2DTranspose, layer, x, arrays, filters=filters, kernel_size=window,
-        strides=_pair(given, "stride", "stride", 1, 1), use_bias=given.flag("bias_term", True),
-        output_padding=None, data_format="channels_first",
-    )  # fmt: skip
-    return [_trimmed(context, layer, x, y, window, given)]
-
-
-def _trimmed(
-    context: Context, layer: CaffeLayer, x: Tensor, y: Tensor, window: Pair, given: Parameters
-) -> Tensor:
-    """A deconvolution without its border, and what Keras adds where strides are larger than windows."""
-    pads, strides = _pair(given, "pad", "pad", 0, 0), _pair(given, "stride", "stride", 1, 1)
-    more = [max(stride - size, 0) for stride, size in zip(strides, window, strict=True)]
-    ends = [(pad, pad + extra) for pad, extra in zip(pads, more, strict=True)]
-    for size, pair in zip(sizes(y)[2:], ends, strict=True):
-        if size is not None and size <= sum(pair):
-            raise layer.error(f"padding {pads} leaves nothing of {sizes(y)[2:]} pixels")
-    return windows.cut_ends(context, f"{layer.name}_crop", y, ends) if any(map(any, ends)) else y
+    return [
+        windows.deconvolve(
+            context,
+            layer.name,
+            x,
+            kernel,
+            bias[0] if bias else None,
+            window=window,
+            strides=_pair(given, "stride", "stride", 1, 1),
+            ends=[(pad, pad) for pad in _pair(given, "pad", "pad", 0, 0)],
+            filters=filters,
+            groups=groups,
+            use_bias=given.flag("bias_term", True),
+        )
+    ]
 
 
 def pooling(context: Context, layer: CaffeLayer) -> list[Tensor]:

@@ -9,6 +9,7 @@ from symgraph.convert.builder import Size, sizes
 from symgraph.convert.caffe.context import Context
 from symgraph.convert.caffe.network import CaffeLayer
 from symgraph.convert.caffe.prototxt import Message
+from symgraph.convert.reshaped import sample_target
 from symgraph.graph.tensor import Tensor
 
 
@@ -82,8 +83,10 @@ def reshape(context: Context, layer: CaffeLayer) -> list[Tensor]:
     if not 0 <= first <= end <= x.ndim or count < -1:
         raise layer.error(f"reshape_param: axis and num_axes do not suit a blob of shape {shape}")
     if first == 0:
-        wanted = _without_samples(context, layer, wanted, shape)
-        first, end = 1, max(end, 1)
+        target = sample_target([*wanted, *shape[end:]], shape, context.batches)
+        if target is None:
+            raise layer.error(f"reshape_param: {wanted} mixes the samples of shape {shape}")
+        return [context.place(L.Reshape, layer, x, target_shape=target)]
     if wanted.count(-1) > 1 or any(size < -1 for size in wanted):
         raise layer.error(f"reshape_param: expected sizes, 0 and at most one -1, got {wanted}")
     new: list[Size] = []
@@ -91,8 +94,8 @@ def reshape(context: Context, layer: CaffeLayer) -> list[Tensor]:
         if size == 0 and first + place >= x.ndim:
             raise layer.error(f"reshape_param: there is no axis {first + place} to copy in shape {shape}")
         new.append(shape[first + place] if size == 0 else size)
-    target = [*shape[1:first], *new, *shape[end:]]
-    return [context.place(L.Reshape, layer, x, target_shape=_target(layer, target))]
+    resulting = [*shape[1:first], *new, *shape[end:]]
+    return [context.place(L.Reshape, layer, x, target_shape=_target(layer, resulting))]
 
 
 def _dims(layer: CaffeLayer, message: Message) -> list[int]:
@@ -100,21 +103,6 @@ def _dims(layer: CaffeLayer, message: Message) -> list[int]:
     if not all(isinstance(value, int) for value in values):
         raise layer.error(f"reshape_param: expected integers for dim, got {values}")
     return values  # type: ignore[return-value]
-
-
-def _without_samples(
-    context: Context, layer: CaffeLayer, wanted: list[int], shape: tuple[Size, ...]
-) -> list[int]:
-    """What is wanted of a sample, if the first size is that of the samples."""
-    rest = wanted[1:]
-    all_samples = bool(wanted) and (wanted[0] == 0 or wanted[0] in context.batches)
-    if wanted and wanted[0] == -1 and -1 not in rest and None not in shape[1:]:
-        resolved = [shape[place + 1] if size == 0 else size for place, size in enumerate(rest)]
-        inside = math.prod(size for size in resolved if size is not None)
-        all_samples = inside == math.prod(size for size in shape[1:] if size is not None)
-    if not all_samples:
-        raise layer.error(f"reshape_param: {wanted} mixes the samples of shape {shape}")
-    return rest
 
 
 def concat(context: Context, layer: CaffeLayer) -> list[Tensor]:

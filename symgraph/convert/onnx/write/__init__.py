@@ -1,0 +1,1 @@
+"""From a model to an ONNX graph: for each kind of layer the nodes that compute the same."""
