@@ -86,6 +86,7 @@ def load_onnx(path: str | os.PathLike[str]) -> Model:
         proto.ParseFromString(file.read_bytes())
     except DecodeError as error:
         raise ValueError(f"{path}: not an ONNX file, or a damaged one: {error}") from None
+    _check_texts(proto.graph, file)
     if not proto.graph.node:
         raise ValueError(f"{path}: not an ONNX file: there are no nodes in it")
     reading = Reading(proto.graph, file, _opset(proto, file))
@@ -94,6 +95,16 @@ def load_onnx(path: str | os.PathLike[str]) -> Model:
         _read(reading, Node(node, reading))
     outputs = [_output(reading, entry.name) for entry in proto.graph.output]
     return Model(inputs, outputs, name=_model_name(proto.graph, file))
+
+
+def _check_texts(graph: GraphProto, file: Path) -> None:
+    """ValueError where a name is no text: protobuf hands on the bytes then."""
+    texts = [graph.name, *(entry.name for entry in (*graph.input, *graph.output, *graph.initializer))]
+    for node in graph.node:
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [attribute.name for attribute in node.attribute]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{file}: damaged: a name in it is not UTF-8")
 
 
 def _model_name(graph: GraphProto, file: Path) -> str:
