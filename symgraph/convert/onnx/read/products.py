@@ -54,11 +54,11 @@ def _bias_behind(node: Node, kernel: np.ndarray) -> np.ndarray | None:
     """The vector that the only reader of a product adds to it; that node is done then."""
     reading, output = node.reading, node.proto.output[0]
     reader = reading.only_reader(output)
-    if reader is None or reader.op_type != "Add" or len(reader.input) != 2 or kernel.ndim != 2:
+    if reader is None or reader.op_type != "Add" or len(reader.input) != 2 or reader.attribute:
         return None
     (other,) = [name for name in reader.input if name != output] or [""]
     bias = reading.values.get(other)
-    if not isinstance(bias, np.ndarray) or bias.shape != kernel.shape[1:]:
+    if not isinstance(bias, np.ndarray) or kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
         return None
     reading.done.add(id(reader))
     return bias

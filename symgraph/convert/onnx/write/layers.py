@@ -48,11 +48,6 @@ _WRITERS: dict[type, Callable[[Call], list[Value]]] = {
 _NETWORKS = (Model, Sequential, Network)
 
 
-def writes(cls: type) -> bool:
-    """Whether layers of a class can be written, as far as that depends on the class."""
-    return cls in _WRITERS or cls in (*_NETWORKS, L.InputLayer, L.TimeDistributed)
-
-
 def write_layer(call: Call) -> list[Value]:
     """The nodes of one call of a layer; its outputs.
 
