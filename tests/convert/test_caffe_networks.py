@@ -249,6 +249,18 @@ layers { name: "loss" type: SOFTMAX_LOSS bottom: "ip" top: "loss" }
 """
 
 
+INPUTS = [
+    'layer { name: "in" type: "Input" top: "data" input_param { shape: { dim: 1 dim: 2 dim: 12 dim: 12 } } }',
+    'input: "data" input_shape { dim: 1 dim: 2 dim: 12 dim: 12 }',
+    'layer { name: "in" type: "MemoryData" top: "data" top: "label" '
+    "memory_data_param { batch_size: 4 channels: 2 height: 12 width: 12 } }",
+    'layer { name: "in" type: "DummyData" top: "data" top: "label" '
+    "dummy_data_param { shape { dim: 4 dim: 2 dim: 12 dim: 12 } shape { dim: 4 } data_filler {} } }",
+    'layer { name: "in" type: "DummyData" top: "data" '
+    "dummy_data_param { num: 4 channels: 2 height: 12 width: 12 } }",
+]
+
+
 def _lenet() -> tuple[list[Layer], dict[str, list[np.ndarray]]]:
     net = Net(2)
     net.conv("conv", 3, 3)
@@ -269,6 +281,14 @@ def test_training_files_and_old_versions(text: str, version: int, form: Any, tmp
     expected = caffe_reference.run(net, {"data": x})["loss"]
     assert model.input_names == ["data"]
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", INPUTS)
+def test_ways_to_begin(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(text + 'layer { name: "r" type: "ReLU" bottom: "data" top: "out" }')
+    model = load_caffe(path)
+    assert (model.input_names, model.input_shape) == (["data"], (None, 2, 12, 12))
 
 
 def test_several_heads_are_outputs(tmp_path: Path) -> None:

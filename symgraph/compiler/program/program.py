@@ -136,9 +136,7 @@ class Program:
         self._idle.append(lease)
         return results
 
-    def _timed(
-        self, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: Clocks
-    ) -> list[np.ndarray]:
+    def _timed(self, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: Clocks) -> list[np.ndarray]:
         start = time.perf_counter()
         with clocks.lock:
             if clocks.lease is None:
