@@ -107,6 +107,7 @@ CASES: dict[str, tuple[Layer, tuple[int, ...]]] = {
         PICTURE,
     ),
     "batch norm of lines": (_one("BatchNorm", (5,)), LINE),
+    "batch norm without a step": (_one("BatchNorm", batch_norm_param={"eps": 0.1}), PICTURE),
     "scale": (_one("Scale", (4,), (4,), scale_param={"bias_term": True}), PICTURE),
     "scale, axes": (_one("Scale", (7, 6), scale_param={"axis": 2, "num_axes": 2}), PICTURE),
     "bias": (_one("Bias", (4,)), PICTURE),
@@ -154,7 +155,8 @@ def check(folder: Path, inputs: dict[str, tuple[int, ...]], layers: list[Layer])
 def test_layer(name: str, tmp_path: Path) -> None:
     layer, shape = CASES[name]
     if layer.type == "BatchNorm":
-        layer.blobs[:] = [*_blobs(shape[1:2]), RNG.uniform(0.5, 2, shape[1]), np.array([2.5])]
+        factor = np.array([0.0 if "without" in name else 2.5])
+        layer.blobs[:] = [*_blobs(shape[1:2]), RNG.uniform(0.5, 2, shape[1]), factor]
     check(tmp_path, {"data": shape}, [layer])
 
 

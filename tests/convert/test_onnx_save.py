@@ -52,6 +52,14 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("cls", sorted(NOT_WRITTEN & set(SAMPLES), key=lambda cls: cls.__name__))
+def test_layers_without_an_operator_are_refused(cls: type[L.Layer]) -> None:
+    model, _ = sample_model(cls, SAMPLES[cls][0])
+    name = model.layers[-1].name
+    with pytest.raises(ValueError, match=rf"layer {name} \(.*\) cannot be written to ONNX"):
+        to_onnx(model)
+
+
 @pytest.mark.parametrize(("cls", "sample"), CASES)
 def test_layer(cls: type[L.Layer], sample: LayerSample) -> None:
     model, arrays = sample_model(cls, sample)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,8 +92,8 @@ class Graph:
 
     def constant(self, array: Any, tag: str = "constant") -> str:
         """A constant; equal ones are stored once."""
-        values = np.ascontiguousarray(array)
-        key = (values.dtype.str, values.shape, values.tobytes())
+        values = np.asarray(array, order="C")
+        key = (values.dtype.str, values.shape, hashlib.sha256(values.reshape(-1).view("uint8").data).digest())
         if key not in self._constants:
             name = self.unique(f"{self.scope}/{tag}")
             self._constants[key] = name
