@@ -18,6 +18,7 @@ _MODULES = (
     "convert",
     "datasets",
     "engine",
+    "initializations",
     "initializers",
     "inspection",
     "layers",

@@ -8,6 +8,7 @@ from typing import Any, Self
 from symgraph import backend as K
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
+from symgraph.utils.old_arguments import old_arguments
 
 
 class Constraint:
@@ -57,6 +58,7 @@ class MaxNorm(_NormConstraint):
         The axes of a vector: 0 for a Dense kernel, [0, 1, 2] for a Conv2D kernel.
     """
 
+    @old_arguments({"m": "max_value"})
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
         super().__init__(axis)
         self.max_value = max_value
@@ -103,6 +105,7 @@ class MinMaxNorm(_NormConstraint):
         The axes of a vector: 0 for a Dense kernel, [0, 1, 2] for a Conv2D kernel.
     """
 
+    @old_arguments({"low": "min_value", "high": "max_value"})
     def __init__(
         self,
         min_value: float = 0.0,

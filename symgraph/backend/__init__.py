@@ -4,6 +4,7 @@ from symgraph.backend.conv import *  # noqa: F403
 from symgraph.backend.core import *  # noqa: F403
 from symgraph.backend.ctc import *  # noqa: F403
 from symgraph.backend.functions import *  # noqa: F403
+from symgraph.backend.keras1 import *  # noqa: F403
 from symgraph.backend.legacy import *  # noqa: F403
 from symgraph.backend.local import *  # noqa: F403
 from symgraph.backend.loops import *  # noqa: F403

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symgraph.backend import old_calls
 from symgraph.backend.core import normalize_data_format
 from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import as_tensor
@@ -22,6 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@old_calls.conv2d
 def conv2d(
     x: Any,
     kernel: Any,
@@ -64,6 +66,7 @@ def conv2d(
     )
 
 
+@old_calls.conv2d_transpose
 def conv2d_transpose(
     x: Any,
     kernel: Any,
@@ -139,6 +142,7 @@ def depthwise_conv2d(
     )
 
 
+@old_calls.separable_conv2d
 def separable_conv2d(
     x: Any,
     depthwise_kernel: Any,
@@ -153,6 +157,7 @@ def separable_conv2d(
     return conv2d(each, pointwise_kernel, (1, 1), "valid", data_format)
 
 
+@old_calls.conv1d
 def conv1d(
     x: Any,
     kernel: Any,
@@ -224,6 +229,7 @@ def separable_conv1d(
     return shape_ops.squeeze(result, axis)
 
 
+@old_calls.pooling
 def pool2d(
     x: Any,
     pool_size: Sequence[int],

@@ -22,6 +22,7 @@ from symgraph.graph.origin import current_layer, layer_scope
 from symgraph.graph.sparse import SparseTensor, is_sparse_matrix, sparse_constant, sparse_placeholder
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import dtype_name, is_float
+from symgraph.utils.old_arguments import old_arguments
 
 __all__ = [
     "backend", "batch_get_value", "batch_set_value", "cast", "cast_to_floatx", "clear_session", "constant",
@@ -338,6 +339,7 @@ def get_value(x: Any) -> np.ndarray:
     return x.get_value() if isinstance(x, Variable) else np.asarray(eval(x))
 
 
+@old_arguments({"xs": "ops"}, method=False)
 def batch_get_value(ops: Sequence[Any]) -> list[np.ndarray]:
     """Copies of the values of several variables."""
     return [get_value(x) for x in ops]
@@ -416,6 +418,7 @@ def update_sub(x: Variable, decrement: Any) -> NewValue:
     return update(x, x - decrement)
 
 
+@old_arguments({"variable": "x"}, method=False)
 def moving_average_update(x: Variable, value: Any, momentum: Any) -> NewValue:
     """The update of `x` to `x · momentum + value · (1 - momentum)`."""
     return update(x, x * momentum + value * (1.0 - momentum))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symgraph.backend import old_calls
 from symgraph.backend.core import normalize_data_format, to_dense
 from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, product, shape_text
@@ -79,6 +80,7 @@ def batch_flatten(x: Any) -> Tensor:
     return shape_ops.reshape(x, (x.shape[0], product(x.shape[1:])))
 
 
+@old_calls.expand_dims
 def expand_dims(x: Any, axis: int = -1) -> Tensor:
     """`x` with a new axis of size 1 at `axis`."""
     return shape_ops.expand_dims(x, axis)
@@ -133,6 +135,7 @@ def arange(start: Any, stop: Any = None, step: int = 1, dtype: str = "int32") ->
     return create.arange(start, stop, step, dtype)
 
 
+@old_calls.one_hot
 def one_hot(indices: Any, num_classes: int) -> Tensor:
     """1 at each class number, else 0, along a new last axis of `num_classes`; all 0 for other numbers."""
     return create.one_hot(indices, int(num_classes))
@@ -163,11 +166,13 @@ def slice(x: Any, start: Any, size: Any) -> Tensor:
     return x
 
 
+@old_calls.temporal_padding
 def temporal_padding(x: Any, padding: Sequence[int] = (1, 1)) -> Tensor:
     """Zeros before and after the middle axis of (samples, steps, channels)."""
     return _padded("temporal_padding", x, (tuple(padding),), "channels_last")
 
 
+@old_calls.spatial_padding
 def spatial_2d_padding(x: Any, padding: Padding = ((1, 1), (1, 1)), data_format: str | None = None) -> Tensor:
     """Zeros around pictures.
 
@@ -181,6 +186,7 @@ def spatial_2d_padding(x: Any, padding: Padding = ((1, 1), (1, 1)), data_format:
     return _padded("spatial_2d_padding", x, padding, normalize_data_format(data_format))
 
 
+@old_calls.spatial_padding
 def spatial_3d_padding(
     x: Any, padding: Padding = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None
 ) -> Tensor:
@@ -208,6 +214,7 @@ def _padded(name: str, x: Any, padding: Padding, data_format: str) -> Tensor:
     return slicing.pad(x, transpose_shape(((0, 0), *pairs, (0, 0)), data_format, spatial))
 
 
+@old_calls.resizing
 def resize_images(
     x: Any, height_factor: int, width_factor: int, data_format: str, interpolation: str = "nearest"
 ) -> Tensor:
@@ -235,6 +242,7 @@ def resize_images(
     return _resized(x, (height_factor, width_factor), first, interpolation)
 
 
+@old_calls.resizing
 def resize_volumes(
     x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str
 ) -> Tensor:

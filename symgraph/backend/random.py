@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.backend import old_calls
 from symgraph.backend.core import variable
 from symgraph.graph.leaves import Variable, as_tensor
 from symgraph.graph.ops import elementwise
@@ -25,6 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@old_calls.random_normal
 def random_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: int | None = None
 ) -> Tensor:
@@ -43,6 +45,7 @@ def random_normal(
     return random_ops.random_normal(shape, mean, stddev, dtype, seed)
 
 
+@old_calls.random_uniform
 def random_uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: int | None = None
 ) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symgraph.backend import old_calls
 from symgraph.backend.core import normalize_data_format
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops import shape as shape_ops
@@ -15,6 +16,7 @@ from symgraph.graph.tensor import Tensor
 __all__ = ["conv3d", "conv3d_transpose", "pool3d"]
 
 
+@old_calls.conv3d
 def conv3d(
     x: Any,
     kernel: Any,
@@ -94,6 +96,7 @@ def conv3d_transpose(
     return _as_given(y, layout)
 
 
+@old_calls.pooling
 def pool3d(
     x: Any,
     pool_size: Sequence[int],

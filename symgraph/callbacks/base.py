@@ -7,12 +7,31 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
+
+from symgraph.utils.warn_user import warn_old
 
 Logs = dict[str, Any] | None
 
 _SLOW = 0.1  # seconds that callbacks may take at a batch without a warning
 _SLOW_SHARE = 0.95  # of the time of the batch itself
+
+
+class Params(dict[str, Any]):
+    """The parameters of a training. Names of Keras 1 are found too, with a warning."""
+
+    _OLD: ClassVar[dict[str, str]] = {"nb_epoch": "epochs", "nb_sample": "samples"}
+
+    def __missing__(self, name: str) -> Any:
+        new = self._OLD.get(name)
+        if new is None or new not in self:
+            raise KeyError(name)
+        warn_old(f"The parameter `{name}` of callbacks is called `{new}` since Keras 2.")
+        return self[new]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The parameter, or `default`."""
+        return self[name] if name in self or self._OLD.get(name) in self else default
 
 
 class Callback:
@@ -40,7 +59,7 @@ class Callback:
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Tell the parameters of the training that is about to begin."""
-        self.params = params
+        self.params = Params(params)
 
     def set_model(self, model: Any) -> None:
         """Tell the model that is about to be trained."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.callbacks.base import Callback, Logs
 from symgraph.callbacks.monitors import Better, direction, monitored, worst
+from symgraph.utils.warn_user import warn_old
 
 
 def _rate_of(model: Any) -> float:
@@ -104,9 +104,7 @@ class ReduceLROnPlateau(Callback):
         super().__init__()
         if "epsilon" in kwargs:
             min_delta = kwargs.pop("epsilon")
-            warnings.warn(
-                "`epsilon` argument is deprecated and will be removed, use `min_delta` instead.", stacklevel=2
-            )
+            warn_old("`epsilon` argument is deprecated and will be removed, use `min_delta` instead.")
         if kwargs:
             raise TypeError(f"ReduceLROnPlateau: unrecognized keyword arguments {sorted(kwargs)}")
         if factor >= 1.0:

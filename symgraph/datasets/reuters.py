@@ -44,7 +44,7 @@ def load_data(
     Parameters
     ----------
     path, num_words, skip_top, maxlen, seed, start_char, oov_char, index_from, **kwargs
-        As `imdb.load_data` takes them.
+        As `imdb.load_data` takes them, `nb_words` too.
     test_split : float
         The share of the newswires that are for testing, in [0, 1).
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgraph.utils.npz import read_npz
+from symgraph.utils.warn_user import warn_old
 
 _MOST_BYTES = 128 << 20  # IMDB has 30 MB
 _MOST_TEXTS = 1_000_000
@@ -180,7 +180,7 @@ def check_numbers(**arguments: int | None) -> None:
 def renamed_argument(num_words: int | None, kwargs: dict[str, Any]) -> int | None:
     """`num_words`, or what Keras 1 called `nb_words`. TypeError for any other argument."""
     if "nb_words" in kwargs:
-        warnings.warn("The `nb_words` argument in `load_data` has been renamed `num_words`.", stacklevel=3)
+        warn_old("The `nb_words` argument in `load_data` has been renamed `num_words`.")
         num_words = kwargs.pop("nb_words")
     if kwargs:
         raise TypeError(f"Unrecognized keyword arguments: {kwargs}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Real
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from symgraph.utils.warn_user import warn_old
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """Characters that part words like a blank: punctuation without ', tabs and line breaks."""
@@ -55,7 +56,8 @@ class Tokenizer:
     Parameters
     ----------
     num_words : int, optional
-        Only numbers less than this are used: the `num_words - 1` most frequent words.
+        Only numbers less than this are used: the `num_words - 1` most frequent words. Keras 1 called it
+        `nb_words`.
     filters, lower, split
         As `text_to_word_sequence` takes them.
     char_level : bool
@@ -93,9 +95,7 @@ class Tokenizer:
         **kwargs: Any,
     ) -> None:
         if "nb_words" in kwargs:
-            warnings.warn(
-                "The `nb_words` argument in `Tokenizer` has been renamed `num_words`.", stacklevel=2
-            )
+            warn_old("The `nb_words` argument in `Tokenizer` has been renamed `num_words`.")
             num_words = kwargs.pop("nb_words")
         if kwargs:
             raise TypeError(f"Unrecognized keyword arguments: {kwargs}")

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from symgraph.utils.old_arguments import old_arguments
+
 _PADDINGS = ("valid", "same", "causal")
 
 Length = TypeVar("Length")
@@ -80,6 +82,7 @@ def normalize_padding(value: str) -> str:
     return padding
 
 
+@old_arguments({"border_mode": "padding"}, method=False)
 def conv_output_length(
     input_length: int | None, filter_size: int, padding: str, stride: int, dilation: int = 1
 ) -> int | None:
@@ -103,6 +106,7 @@ def conv_output_length(
     return (input_length + change + stride - 1) // stride
 
 
+@old_arguments({"border_mode": "padding"}, method=False)
 def conv_input_length(output_length: int | None, filter_size: int, padding: str, stride: int) -> int | None:
     """The length of an input that gives `output_length` windows."""
     if output_length is None:

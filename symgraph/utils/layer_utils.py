@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,6 +12,13 @@ import numpy as np
 from symgraph.utils.conv_utils import convert_kernel
 
 _CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
+
+
+def __getattr__(name: str) -> Any:
+    # Keras 1 had it here. It makes layers, whose modules need this one.
+    if name == "layer_from_config":
+        return importlib.import_module("symgraph.engine.files.layer_config").layer_from_config
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def count_params(weights: Iterable[Any]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+
+from symgraph.utils.warn_user import warn_old
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,6 +20,9 @@ Rearrange = Callable[[str, Positional, Keywords], tuple[Positional, bool]]
 It changes the keywords in place.
 """
 
+LAYOUTS = {"tf": "channels_last", "th": "channels_first", "default": None}
+"""New names of layouts of pictures by the old ones."""
+
 _SHOWN = 10  # characters of a value in a warning
 
 
@@ -27,8 +31,12 @@ def old_arguments(
     positional: Sequence[str] | None = None,
     values: Mapping[str, Mapping[Any, Any]] | None = None,
     rearrange: Rearrange | None = None,
+    method: bool = True,
+    taken: Sequence[str] = (),
 ) -> Callable[[F], F]:
-    """A decorator of methods that take the arguments of Keras 1 as well.
+    """A decorator of methods and functions that take the arguments of Keras 1 as well.
+
+    What it returns names the old arguments in `old_names`.
 
     Parameters
     ----------
@@ -40,18 +48,23 @@ def old_arguments(
         New values by the old ones, for each old name.
     rearrange : callable, optional
         What is more than a change of names; it comes first.
+    method : bool
+        Whether the first argument is `self`.
+    taken : sequence of str
+        Old arguments that `rearrange` sees to.
 
     Raises
     ------
     TypeError
-        From the method: for further positional arguments, or an argument under both names.
+        From the call: for further positional arguments, or an argument under both names.
     """
 
-    def decorate(method: F) -> F:
-        @functools.wraps(method)
-        def translated(self: Any, *args: Any, **kwargs: Any) -> Any:
-            owner = type(self).__name__ if method.__name__ == "__init__" else method.__name__
-            given, found = list(args), False
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def translated(*args: Any, **kwargs: Any) -> Any:
+            bound, given, found = args[:method], list(args[method:]), False
+            is_init = function.__name__ == "__init__"
+            owner = type(bound[0]).__name__ if is_init else function.__name__
             if rearrange is not None:
                 given, found = rearrange(owner, given, kwargs)
             if positional is not None and len(given) > len(positional):
@@ -60,12 +73,12 @@ def old_arguments(
                     f"but you passed the following positional arguments: {given}"
                 )
             if _rename(kwargs, names or {}, values or {}) or found:
-                warnings.warn(
-                    f"Update your `{owner}` call to the Keras 2 API: {_shown_call(owner, given, kwargs)}",
-                    stacklevel=2,
+                warn_old(
+                    f"Update your `{owner}` call to the Keras 2 API: {_shown_call(owner, given, kwargs)}"
                 )
-            return method(self, *given, **kwargs)
+            return function(*bound, *given, **kwargs)
 
+        translated.old_names = (*(names or ()), *taken)  # type: ignore[attr-defined]
         return translated  # type: ignore[return-value]
 
     return decorate
@@ -87,12 +100,16 @@ def _rename(kwargs: Keywords, names: Mapping[str, str], values: Mapping[str, Map
 
 
 def _shown_call(owner: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    shown = [_shown(value) for value in args] + [f"{name}={_shown(value)}" for name, value in kwargs.items()]
+    # A name with a bar in front is for the method alone: nobody writes it.
+    named = [f"{name}={_shown(value)}" for name, value in kwargs.items() if not name.startswith("_")]
+    shown = [_shown(value) for value in args] + named
     return f"`{owner}({', '.join(shown)})`"
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}"'
+    if hasattr(value, "in_words"):
+        return str(value.in_words)
     text = "array" if isinstance(value, np.ndarray) else str(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -10,13 +10,25 @@ _INSIDE = ("symgraph", "contextlib")  # context managers of the package run belo
 _PROGRAMS = "symgraph.models"  # users of the package themselves
 
 
-def warn_user(text: str) -> None:
-    """Give a UserWarning at the innermost line on the stack that is not the package's own."""
+class OldCallWarning(DeprecationWarning, UserWarning):
+    """A name or an argument of Keras 1, which still works.
+
+    Keras 2 gave a `UserWarning` for these, so filters that scripts set for either kind apply.
+    """
+
+
+def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
+    """Give a warning at the innermost line on the stack that is not the package's own."""
     level = 1
     frame: FrameType | None = sys._getframe()
     while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=level)
+    warnings.warn(text, category, stacklevel=level)
+
+
+def warn_old(text: str) -> None:
+    """Tell the user's line that it is written for Keras 1, and what would be said today."""
+    warn_user(text, OldCallWarning)
 
 
 def _is_ours(module: str) -> bool:

@@ -16,6 +16,7 @@ from symgraph.preprocessing.image.iterator import (
     dtype_of,
     split_of,
 )
+from symgraph.utils.old_arguments import LAYOUTS, old_arguments
 
 
 class NumpyArrayIterator(Iterator):
@@ -60,6 +61,7 @@ class NumpyArrayIterator(Iterator):
         class.
     """
 
+    @old_arguments({"X": "x", "dim_ordering": "data_format"}, values={"dim_ordering": LAYOUTS})
     def __init__(
         self,
         x: Any,

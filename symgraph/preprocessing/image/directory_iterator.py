@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from symgraph.preprocessing.image.file_iterator import FileIterator
 from symgraph.preprocessing.image.iterator import dtype_of
 from symgraph.preprocessing.image.listing import ENDINGS, find_classes, list_classes
+from symgraph.utils.old_arguments import LAYOUTS, old_arguments
 
 _CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
 
@@ -71,6 +72,7 @@ class DirectoryIterator(FileIterator):
         If an argument is none of those above.
     """
 
+    @old_arguments({"dim_ordering": "data_format"}, values={"dim_ordering": LAYOUTS})
     def __init__(
         self,
         directory: str | os.PathLike[str],

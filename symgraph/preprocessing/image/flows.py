@@ -11,6 +11,7 @@ import numpy as np
 from symgraph.preprocessing.image.array_iterator import NumpyArrayIterator
 from symgraph.preprocessing.image.dataframe_iterator import DataFrameIterator
 from symgraph.preprocessing.image.directory_iterator import DirectoryIterator
+from symgraph.utils.old_arguments import old_arguments
 
 
 class Flows:
@@ -18,6 +19,7 @@ class Flows:
 
     data_format: str
 
+    @old_arguments({"X": "x"})
     def flow(
         self,
         x: Any,

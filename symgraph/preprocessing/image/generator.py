@@ -24,6 +24,7 @@ from symgraph.preprocessing.image.transforms import (
     brightened,
     flip_axis,
 )
+from symgraph.utils.old_arguments import LAYOUTS, old_arguments
 
 _STEPS = ("get_random_transform", "apply_transform", "random_transform", "standardize")
 
@@ -72,6 +73,7 @@ class ImageDataGenerator(Flows, Normalisation):
         An argument that means nothing; it is named.
     """
 
+    @old_arguments({"dim_ordering": "data_format"}, values={"dim_ordering": LAYOUTS})
     def __init__(
         self,
         featurewise_center: bool = False,

@@ -20,10 +20,14 @@ from numpy.typing import DTypeLike, NDArray
 from symgraph.globals import floatx, image_data_format
 from symgraph.preprocessing.image.pictures import COLOR_MODES, check_interpolation, check_size, save_img
 from symgraph.utils.sequence import Sequence
+from symgraph.utils.warn_user import warn_old
 
 Indices = NDArray[np.intp]
 
 _SEEDS = 2**32
+
+# Attributes by their names in Keras 1.
+_OLD_NAMES = {"N": "n", "nb_sample": "samples", "nb_class": "num_classes", "X": "x"}
 
 
 def sample_seeds(seed: int, epoch: int, indices: Indices) -> list[int]:
@@ -97,6 +101,13 @@ class Iterator(Sequence):
         self._base_seed = int(np.random.randint(_SEEDS, dtype=np.uint32)) if seed is None else int(seed)
         self._epoch_begun = False
         self._local = _Local()
+
+    def __getattr__(self, name: str) -> Any:
+        new = _OLD_NAMES.get(name)
+        if new is None or new not in vars(self):
+            return object.__getattribute__(self, name)
+        warn_old(f"`{name}` of iterators is called `{new}` since Keras 2.")
+        return vars(self)[new]
 
     def common_init(
         self,

@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from symgraph.globals import floatx, image_data_format
+from symgraph.utils.old_arguments import LAYOUTS, old_arguments
 
 Path = str | os.PathLike[str]
 
@@ -236,6 +237,7 @@ def _check_data_format(data_format: str | None) -> str:
     return data_format
 
 
+@old_arguments({"dim_ordering": "data_format"}, values={"dim_ordering": LAYOUTS}, method=False)
 def array_to_img(
     x: Any, data_format: str | None = None, scale: bool = True, dtype: DTypeLike | None = None
 ) -> Image.Image:
@@ -284,6 +286,7 @@ def array_to_img(
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
 
 
+@old_arguments({"dim_ordering": "data_format"}, values={"dim_ordering": LAYOUTS}, method=False)
 def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """Make an array from an image of Pillow.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from symgraph.kernels.warp import FILL_MODES, warp
 from symgraph.preprocessing.image.arguments import are_two_numbers, as_picture, check_numbers
+from symgraph.utils.old_arguments import old_arguments
 
 __all__ = [
     "affine_matrix", "apply_affine_transform", "apply_brightness_shift", "apply_channel_shift",
@@ -117,6 +118,7 @@ def apply_channel_shift(x: np.ndarray, intensity: float, channel_axis: int = 0) 
     return np.clip(x + float(intensity), np.min(x), np.max(x)) if x.size else x
 
 
+@old_arguments({"intensity": "intensity_range"}, method=False)
 def random_channel_shift(x: np.ndarray, intensity_range: float, channel_axis: int = 0) -> np.ndarray:
     """Shift channels by a number between -`intensity_range` and `intensity_range`."""
     check_numbers(intensity_range=intensity_range)
