@@ -13,6 +13,7 @@ from symgraph.engine.layer.access import NodeAccess
 from symgraph.engine.layer.losses import InputsKey, LossesAndUpdates
 from symgraph.engine.layer.naming import default_name
 from symgraph.engine.layer.node import Node, keras_history, node_key, previous_mask
+from symgraph.engine.layer.old_names import OldNames, add_weight_arguments, value_of
 from symgraph.engine.layer.rollback import NamedErrors, unchanged_on_error
 from symgraph.engine.layer.shapes import Shape, merged_shape, shape_tuple
 from symgraph.engine.layer.spec import InputSpec, check_inputs
@@ -24,7 +25,6 @@ from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import has_arg, is_all_none, to_list, unpack_singleton
 from symgraph.utils.layer_utils import count_params
-from symgraph.utils.old_arguments import old_arguments
 
 __all__ = ["InputSpec", "Layer", "Node"]
 
@@ -40,19 +40,7 @@ _KEYWORDS = (
 )
 
 
-def _shape_first(owner: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], bool]:
-    """`add_weight(shape, name)`, as in Keras 1."""
-    if args and isinstance(args[0], tuple | list):
-        kwargs["shape"] = args.pop(0)
-        if args and isinstance(args[0], str):
-            kwargs["name"] = args.pop(0)
-    return args, False
-
-
-_add_weight_arguments = old_arguments(positional=("name", "shape"), rearrange=_shape_first)
-
-
-class Layer(NodeAccess, LossesAndUpdates):
+class Layer(NodeAccess, LossesAndUpdates, OldNames):
     """A part of a model: it turns tensors into tensors and may own weights.
 
     A subclass writes `build(input_shape)` (makes the weights), `call(inputs)` (writes the graph) and, where
@@ -85,9 +73,10 @@ class Layer(NodeAccess, LossesAndUpdates):
         for keyword in kwargs:
             if keyword not in _KEYWORDS:
                 raise TypeError(f"{type(self).__name__}: Keyword argument not understood: {keyword!r}")
-        self.input_spec: Any = None
-        self.supports_masking = False
-        self.stateful = False
+        # Layers of Keras 1 set these, and then call this method.
+        self.input_spec: Any = vars(self).get("input_spec")
+        self.supports_masking: bool = vars(self).get("supports_masking", False)
+        self.stateful = vars(self).get("stateful", False)
         self.name: str = kwargs.get("name") or default_name(type(self).__name__)
         self.trainable: bool = kwargs.get("trainable", True)
         self._trainable_weights: list[Variable] = []
@@ -165,7 +154,7 @@ class Layer(NodeAccess, LossesAndUpdates):
         """The weights in the order of `get_weights` and `set_weights`."""
         return self.weights
 
-    @_add_weight_arguments
+    @add_weight_arguments
     def add_weight(
         self,
         name: str,
@@ -206,7 +195,7 @@ class Layer(NodeAccess, LossesAndUpdates):
         spend(self.name, name, shape)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
         try:
-            value = make(tuple(int(size) for size in shape))
+            value = value_of(make(tuple(int(size) for size in shape)))
         except (MemoryError, OverflowError) as error:
             raise ValueError(
                 f"layer {self.name}: the weight {name} of shape {tuple(shape)} cannot be made: {error}"
@@ -351,6 +340,7 @@ class Layer(NodeAccess, LossesAndUpdates):
         self.assert_input_compatibility(inputs)
         shapes = [K.int_shape(x) for x in to_list(inputs)]
         self.build(unpack_singleton(shapes))
+        self._obey_lists()
         self.built = True
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)

@@ -29,7 +29,7 @@ def clone_model(model: Model, input_tensors: Any = None) -> Model:
     ValueError
         If `model` is no such model, or `input_tensors` do not suit it.
     """
-    if isinstance(model, Sequential):
+    if isinstance(model, Sequential) and not model._joins:
         copy = _clone_sequential(model, input_tensors)
     elif isinstance(model, Model) and model._is_graph_network:
         copy = _clone_functional(model, input_tensors)
@@ -59,7 +59,10 @@ def _clone_functional(model: Model, input_tensors: Any) -> Model:
             arguments = [tensors[id(x)] for x in node.input_tensors]
             outputs = to_list(copies[id(layer)](unpack_singleton(arguments), **node.arguments))
             tensors.update((id(old), new) for old, new in zip(node.output_tensors, outputs, strict=True))
-    return Model(inputs, [tensors[id(x)] for x in model.outputs], name=model.name)
+    outputs = [tensors[id(x)] for x in model.outputs]
+    if isinstance(model, Sequential):
+        return Sequential._of_graph(inputs, outputs, model.name, model.trainable)
+    return Model(inputs, outputs, name=model.name)
 
 
 def _new_inputs(model: Model) -> list[Tensor]:

@@ -16,11 +16,13 @@ from symgraph.engine.input_layer import Input, InputLayer
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.layer.shapes import Shape, shape_tuple
 from symgraph.engine.network import get_source_inputs
-from symgraph.engine.network_parts.config import frozen_config
-from symgraph.engine.network_parts.layer_list import LayerList
+from symgraph.engine.network_parts.config import frozen_config, rebuild
+from symgraph.engine.network_parts.layer_list import LayerList, in_order
 from symgraph.engine.training import Model
+from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import to_list
+from symgraph.utils.warn_user import warn_old
 
 
 class Sequential(Model):
@@ -44,6 +46,7 @@ class Sequential(Model):
     def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
         super().__init__(name=name)
         self._build_input_shape: Shape | None = None
+        self._joins = False
         for layer in layers or ():
             self.add(layer)
 
@@ -51,8 +54,11 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         """The layers that were added, without the input layer that was put below them.
 
-        The model follows a change of this list: layers that go are popped, those above them added again.
+        The model follows a change of this list: layers that go are popped, those above them added again. A
+        `Merge` of Keras 1 stands behind the layers that it merges, one branch after the other.
         """
+        if self._joins:
+            return LayerList(self, in_order(self.outputs))
         below = 1 if self._layers and isinstance(self._layers[0], InputLayer) else 0
         return LayerList(self, self._layers[below:])
 
@@ -77,6 +83,12 @@ class Sequential(Model):
         """
         follows = not self.layers or self._build_input_shape or _declared_input(self.layers[0])
         return self.layers if follows else self._layers
+
+    @property
+    def flattened_layers(self) -> list[Layer]:
+        """`layers`, by the name that Keras 1 had for those below a `Merge` too; with a warning."""
+        warn_old("`Sequential.flattened_layers` is `layers` since Keras 2.")
+        return list(self.layers)
 
     @property
     def model(self) -> Self:
@@ -127,7 +139,9 @@ class Sequential(Model):
             )
 
     def _add_first(self, layer: Layer) -> None:
-        if not isinstance(layer, InputLayer):
+        # A `Merge` of Keras 1 has been called on the outputs of what it merges.
+        self._joins = bool(getattr(layer, "joins_layers", False))
+        if not self._joins and not isinstance(layer, InputLayer):
             declared = _declared_input(layer)
             if declared is None:
                 return
@@ -146,6 +160,7 @@ class Sequential(Model):
                 "outputs": None,
                 "_layers": [],
                 "_build_input_shape": None,
+                "_joins": False,
             }
             vars(self).update(empty, _is_graph_network=False, _is_compiled=False, _built=False)
         elif self.outputs:
@@ -224,7 +239,9 @@ class Sequential(Model):
         return found.argmax(axis=-1) if found.shape[-1] > 1 else (found > 0.5).astype("int32")
 
     def get_config(self) -> dict[str, Any]:
-        """The layers' configurations, in order."""
+        """The layers' configurations, in order; over a `Merge` of Keras 1, that of a functional model."""
+        if self._joins:
+            return super().get_config()
         layers = [serialize(layer) for layer in self._configured_layers]
         config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
         if self._build_input_shape:
@@ -250,6 +267,10 @@ class Sequential(Model):
             If the configuration is damaged.
         """
         described = config if isinstance(config, dict) else {"layers": config}
+        if "input_layers" in described:
+            with config_errors(label_of(cls.__name__, described)):
+                inputs, outputs, name = rebuild(described, custom_objects, safe_mode=safe_mode)
+                return cls._of_graph(inputs, outputs, name, bool(described.get("trainable", True)))
         if not isinstance(described.get("layers"), (list, tuple)):
             raise ValueError("Improperly formatted model config: expected a list of layers")
         with config_errors(label_of(cls.__name__, described)):
@@ -262,6 +283,17 @@ class Sequential(Model):
                 model.build(described["build_input_shape"])
             model.trainable = bool(described.get("trainable", True))
             return model
+
+    @classmethod
+    def _of_graph(
+        cls, inputs: list[Tensor], outputs: list[Tensor], name: str | None, trainable: bool
+    ) -> Self:
+        """The model of a graph that begins with several branches."""
+        model = cls(name=name)
+        model._joins, model.inputs, model.outputs = True, inputs, outputs
+        model.build()
+        model.trainable = trainable
+        return model
 
 
 def _declared_input(layer: Layer) -> tuple[Shape, str] | None:

@@ -78,7 +78,10 @@ from symgraph.layers.merge import (
 )
 from symgraph.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from symgraph.layers.normalization import BatchNormalization
-from symgraph.layers.old_layers import Highway, MaxoutDense
+from symgraph.layers.old_activations import ParametricSoftplus, SReLU
+from symgraph.layers.old_layers import Highway, MaxoutDense, TimeDistributedDense
+from symgraph.layers.old_merge import Merge, merge
+from symgraph.layers.old_recurrent import Recurrent
 from symgraph.layers.padded_pool import PaddedAveragePooling2D, PaddedMaxPooling2D
 from symgraph.layers.pooling import (
     AveragePooling1D,
@@ -197,16 +200,20 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "MaxoutDense",
+    "Merge",
     "Minimum",
     "Multiply",
     "PReLU",
     "PaddedAveragePooling2D",
     "PaddedMaxPooling2D",
+    "ParametricSoftplus",
     "Permute",
     "Power",
     "ReLU",
+    "Recurrent",
     "RepeatVector",
     "Reshape",
+    "SReLU",
     "Scale",
     "SeparableConv1D",
     "SeparableConv2D",
@@ -222,6 +229,7 @@ __all__ = [
     "Subtract",
     "ThresholdedReLU",
     "TimeDistributed",
+    "TimeDistributedDense",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
@@ -235,6 +243,7 @@ __all__ = [
     "deserialize",
     "dot",
     "maximum",
+    "merge",
     "minimum",
     "multiply",
     "serialize",

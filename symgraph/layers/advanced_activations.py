@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, ClassVar
 
 from symgraph import activations
@@ -13,6 +14,15 @@ from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, number
 from symgraph.utils.generic_utils import to_list
+
+# Keras 1 had these here too.
+_OLD = ("ParametricSoftplus", "SReLU")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OLD:
+        return getattr(importlib.import_module("symgraph.layers.old_activations"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class LeakyReLU(ConfiguredLayer):

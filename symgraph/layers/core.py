@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -23,6 +24,21 @@ __all__ = [
     "Activation", "ActivityRegularization", "Dense", "Dropout", "Flatten", "Lambda", "Masking", "Permute",
     "RepeatVector", "Reshape", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
 ]  # fmt: skip
+
+# Keras 1 had these here. They are layers on those of this module.
+_OLD = {
+    "Highway": "old_layers",
+    "MaxoutDense": "old_layers",
+    "Merge": "old_merge",
+    "TimeDistributedDense": "old_layers",
+    "merge": "old_merge",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OLD:
+        return getattr(importlib.import_module(f"symgraph.layers.{_OLD[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Dense(ConfiguredLayer):

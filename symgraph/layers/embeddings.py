@@ -11,7 +11,7 @@ from symgraph.graph.ops.index import whole_numbers
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import is_float
 from symgraph.layers import legacy
-from symgraph.layers.arguments import ConfiguredLayer, at_least
+from symgraph.layers.arguments import ConfiguredLayer, at_least, number
 from symgraph.utils.generic_utils import to_list
 
 
@@ -72,6 +72,10 @@ class Embedding(ConfiguredLayer):
     ) -> None:
         if "input_shape" not in kwargs:
             kwargs["input_shape"] = tuple(to_list(input_length or None, allow_tuple=True))
+        # The share of words that training drops, in Keras 1.
+        self._dropout = number(kwargs.pop("_dropout", 0.0), "dropout")
+        if not 0 <= self._dropout < 1:
+            raise ValueError(f"Embedding: `dropout` should lie in [0, 1), got {self._dropout}")
         super().__init__(**kwargs)
         self.input_dim = at_least(1, input_dim, "input_dim")
         self.output_dim = at_least(0, output_dim, "output_dim")
@@ -121,4 +125,14 @@ class Embedding(ConfiguredLayer):
     def call(self, inputs: Tensor) -> Tensor:
         """Look up."""
         integers = inputs if K.dtype(inputs) in ("int32", "int64") else whole_numbers(inputs, "int32")
-        return K.gather(self.embeddings, integers)
+        return K.gather(self._kept_words() if self._dropout else self.embeddings, integers)
+
+    def _kept_words(self) -> Tensor:
+        """The table, in training with some words set to 0 and the others scaled up."""
+        kept = 1.0 - self._dropout
+        mask = K.random_binomial((self.input_dim, 1), p=kept, dtype=self.embeddings.dtype)
+        return K.in_train_phase(self.embeddings * mask * (1.0 / kept), self.embeddings)
+
+    def get_config(self) -> dict[str, Any]:
+        """Name, trainable, input shape if known, and the arguments; `dropout` of Keras 1 if there is one."""
+        return {**super().get_config(), **({"dropout": self._dropout} if self._dropout else {})}

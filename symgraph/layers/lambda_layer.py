@@ -112,10 +112,10 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The function as bytecode, or by its name if it is no Python function."""
-        function, function_type = _described(self.function, self.name)
+        function, function_type = described(self.function, self.name)
         shape, shape_type = self._output_shape, "raw"
         if callable(shape):
-            shape, shape_type = _described(shape, self.name)
+            shape, shape_type = described(shape, self.name)
         return {
             **super().get_config(),
             "function": function,
@@ -152,8 +152,8 @@ class Lambda(Layer):
         given = dict(config)
         objects = dict(custom_objects or {})
         replacement = objects.get(str(given.get("name")))
-        function = replacement or _restored(given, "function", objects, safe_mode)
-        shape = None if replacement else _restored(given, "output_shape", objects, safe_mode)
+        function = replacement or restored(given, "function", objects, safe_mode)
+        shape = None if replacement else restored(given, "output_shape", objects, safe_mode)
         for key in (
             "function",
             "function_type",
@@ -171,7 +171,8 @@ def _stand_in(shape: Any) -> Any:
     return K.placeholder(shape=tuple(shape))
 
 
-def _described(function: Any, layer: str) -> tuple[Any, str]:
+def described(function: Any, layer: str) -> tuple[Any, str]:
+    """A function for a configuration, and how it is described there: 'lambda' or 'function'."""
     if isinstance(function, FunctionType):
         return func_dump(function), "lambda"
     name = getattr(function, "__name__", None)
@@ -183,7 +184,8 @@ def _described(function: Any, layer: str) -> tuple[Any, str]:
     return name, "function"
 
 
-def _restored(config: Mapping[str, Any], key: str, objects: Mapping[str, Any], safe_mode: bool) -> Any:
+def restored(config: Mapping[str, Any], key: str, objects: Mapping[str, Any], safe_mode: bool) -> Any:
+    """What a configuration holds under `key`: a function if `key`_type says so, else a plain value."""
     stored, kind = config.get(key), config.get(f"{key}_type")
     if kind == "function":
         return deserialize_keras_object(stored, {}, objects, printable_module_name=f"{key} in Lambda layer")

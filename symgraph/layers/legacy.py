@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from symgraph.utils.old_arguments import Keywords, Positional, Rearrange, old_arguments
+from symgraph.utils.old_arguments import LAYOUTS, Keywords, Positional, Rearrange, old_arguments
 
-_LAYOUT = {"dim_ordering": {"tf": "channels_last", "th": "channels_first", "default": None}}
+_LAYOUT = {"dim_ordering": LAYOUTS}
 _BIAS = {"b_regularizer": "bias_regularizer", "b_constraint": "bias_constraint", "bias": "use_bias"}
 _KERNEL = {
     "init": "kernel_initializer",
@@ -29,10 +28,7 @@ _GATES = {
     "dropout_U": "recurrent_dropout",
 }
 
-_ONES_REMAIN = (
-    "The `forget_bias_init` argument has been ignored. Use `unit_forget_bias=True` instead to initialize "
-    "with ones."
-)
+_FORGET_BIASES = {"one": True, "ones": True, "zero": False, "zeros": False}
 _TWO_MEANINGS = (
     "It seems that you are using the Keras 2 and you are passing both `kernel_size` and `strides` as integer "
     "positional arguments. For safety reasons, this is disallowed. Pass `strides` as a keyword argument "
@@ -54,26 +50,22 @@ def _sequence(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positiona
 
 
 def _recurrent(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
-    found = _forget_bias(kwargs)
-    if input_shape_from_sizes(kwargs):
-        warnings.warn(
-            "The `input_dim` and `input_length` arguments in recurrent layers are deprecated. Use "
-            "`input_shape` instead.",
-            stacklevel=4,
-        )
-        found = True
-    return args, found
+    return args, any([_forget_bias(owner, kwargs), input_shape_from_sizes(kwargs)])
 
 
-def _forget_bias(kwargs: Keywords) -> bool:
-    """Translate `forget_bias_init`; whether that is worth a warning of its own."""
+def _forget_bias(owner: str, kwargs: Keywords) -> bool:
+    """Translate `forget_bias_init`; whether there was one. ValueError for anything but ones and zeros."""
     if "forget_bias_init" not in kwargs:
         return False
-    if kwargs.pop("forget_bias_init") == "one":
-        kwargs["unit_forget_bias"] = True
-        return True
-    warnings.warn(_ONES_REMAIN, stacklevel=5)
-    return False
+    given = kwargs.pop("forget_bias_init")
+    name = getattr(given, "__name__", given)
+    if name not in _FORGET_BIASES:
+        raise ValueError(
+            f"{owner}: `forget_bias_init` can only be 'one' or 'zero', got {given!r}; a `bias_initializer` "
+            "makes the biases of all gates"
+        )
+    kwargs["unit_forget_bias"] = _FORGET_BIASES[name]
+    return True
 
 
 def _kernel_size(names: Sequence[str]) -> Rearrange:
@@ -99,17 +91,21 @@ def _kernel_size(names: Sequence[str]) -> Rearrange:
     return rearrange
 
 
-_rows_and_columns = _kernel_size(("nb_row", "nb_col"))
-_three_sizes = _kernel_size(("kernel_dim1", "kernel_dim2", "kernel_dim3"))
+_SIZES = ("nb_row", "nb_col")
+_DEPTHS = ("kernel_dim1", "kernel_dim2", "kernel_dim3")
+_rows_and_columns = _kernel_size(_SIZES)
+_three_sizes = _kernel_size(_DEPTHS)
 
 
 def _transposed(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
-    """Drop `output_shape`, which the layer works out now."""
-    found = kwargs.pop("output_shape", None) is not None
-    if len(args) == 4 and isinstance(args[3], tuple):
-        args, found = args[:3], True
-    args, more = _rows_and_columns(owner, args, kwargs)
-    return args, found or more
+    """`output_shape`: the layer works it out now, but for what it has to add at the ends."""
+    stated = kwargs.pop("output_shape", None)
+    if len(args) == 4 and isinstance(args[3], tuple | list):
+        args, stated = args[:3], args[3]
+    args, found = _rows_and_columns(owner, args, kwargs)
+    if stated is not None:
+        kwargs["_output_shape"] = tuple(stated)
+    return args, found or stated is not None
 
 
 def _separable(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
@@ -121,21 +117,16 @@ def _separable(owner: str, args: Positional, kwargs: Keywords) -> tuple[Position
 
 
 def _recurrent_pictures(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
-    found = _forget_bias(kwargs)
+    found = _forget_bias(owner, kwargs)
     args, more = _rows_and_columns(owner, args, kwargs)
     return args, found or more
 
 
 def _embedding(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
-    if "dropout" in kwargs:
-        del kwargs["dropout"]
-        warnings.warn(
-            "The `dropout` argument is no longer support in `Embedding`. You can apply a "
-            "`keras.layers.SpatialDropout1D` layer right after the `Embedding` layer to get the same "
-            "behavior.",
-            stacklevel=3,
-        )
-    return args, False
+    if "dropout" not in kwargs:
+        return args, False
+    kwargs["_dropout"] = kwargs.pop("dropout")
+    return args, True
 
 
 def _normalization(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
@@ -146,11 +137,11 @@ def _normalization(owner: str, args: Positional, kwargs: Keywords) -> tuple[Posi
         )
     if "mode" not in kwargs:
         return args, False
-    if kwargs.pop("mode") != 0:
-        raise TypeError(
-            "The `mode` argument of `BatchNormalization` no longer exists. `mode=1` and `mode=2` are no "
-            "longer supported."
-        )
+    mode = kwargs.pop("mode")
+    if mode not in (0, 1, 2):
+        raise ValueError(f"BatchNormalization: the `mode` of Keras 1 is 0, 1 or 2, got {mode!r}")
+    if mode:
+        kwargs["_mode"] = mode
     return args, True
 
 
@@ -162,16 +153,11 @@ def _padded_pictures(owner: str, args: Positional, kwargs: Keywords) -> tuple[Po
     if not isinstance(padding, dict) or not padding.keys() <= set(_SIDES):
         return args, False
     top, bottom, left, right = (padding.get(side, 0) for side in _SIDES)
-    warnings.warn(
-        "The `padding` argument in the Keras 2 API no longer accepts dict types. You can now input argument "
-        "as: `padding=((top_pad, bottom_pad), (left_pad, right_pad))`.",
-        stacklevel=3,
-    )
     sides: Any = ((top, bottom), (left, right))
     if args:
-        return [sides], False
+        return [sides], True
     kwargs["padding"] = sides
-    return args, False
+    return args, True
 
 
 dense = old_arguments({"output_dim": "units", **_KERNEL}, ("units",))
@@ -189,15 +175,20 @@ embedding = old_arguments(
     },
     ("input_dim", "output_dim"),
     rearrange=_embedding,
+    taken=("dropout",),
 )
 batch_normalization = old_arguments(
-    {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}, (), rearrange=_normalization
+    {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
+    (),
+    rearrange=_normalization,
+    taken=("mode",),
 )
 recurrent = old_arguments(
     {"output_dim": "units", **_GATES, "consume_less": "implementation"},
     ("units",),
     {"consume_less": {"cpu": 0, "mem": 1, "gpu": 2}},
     _recurrent,
+    taken=("forget_bias_init",),
 )
 pooling1d = old_arguments(
     {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"},
@@ -212,6 +203,7 @@ zero_padding3d = old_arguments(_PICTURE, ("padding",), _LAYOUT)
 cropping = old_arguments(_PICTURE, ("cropping",), _LAYOUT)
 
 _FILTERS = ("filters", "kernel_size")
+_DILATED = {"atrous_rate": "dilation_rate"}
 
 conv1d = old_arguments(
     {
@@ -219,15 +211,26 @@ conv1d = old_arguments(
         "filter_length": "kernel_size",
         "subsample_length": "strides",
         "border_mode": "padding",
+        **_DILATED,
         **_KERNEL,
     },
     _FILTERS,
     rearrange=_sequence,
 )
-conv2d = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _rows_and_columns)
-conv2d_transpose = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _transposed)
-conv3d = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _three_sizes)
-separable_conv2d = old_arguments({**_WINDOWS, **_BIAS}, _FILTERS, _LAYOUT, _separable)
+conv2d = old_arguments(
+    {**_WINDOWS, **_KERNEL, **_DILATED}, _FILTERS, _LAYOUT, _rows_and_columns, taken=_SIZES
+)
+conv2d_transpose = old_arguments(
+    {**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _transposed, taken=(*_SIZES, "output_shape")
+)
+conv3d = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _three_sizes, taken=_DEPTHS)
+separable_conv2d = old_arguments(
+    {**_WINDOWS, **_BIAS}, _FILTERS, _LAYOUT, _separable, taken=(*_SIZES, "init")
+)
 conv_lstm2d = old_arguments(
-    {**_WINDOWS, **_GATES, "bias": "use_bias"}, _FILTERS, _LAYOUT, _recurrent_pictures
+    {**_WINDOWS, **_GATES, "bias": "use_bias"},
+    _FILTERS,
+    _LAYOUT,
+    _recurrent_pictures,
+    taken=(*_SIZES, "forget_bias_init"),
 )

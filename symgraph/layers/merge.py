@@ -170,7 +170,7 @@ class Concatenate(_Merge):
             tuple(size for axis, size in enumerate(shape) if axis != self.axis % len(shape))
             for shape in input_shape
         ]
-        if any(_differ(others[0], other) for other in others[1:]):
+        if any(differ(others[0], other) for other in others[1:]):
             raise ValueError(
                 "A `Concatenate` layer requires inputs with matching shapes except for the concat axis. "
                 f"Got inputs shapes: {input_shape}"
@@ -202,7 +202,7 @@ class Concatenate(_Merge):
         return K.all(K.concatenate(masks, axis=self.axis), axis=-1)
 
 
-def _differ(first: Shape, second: Shape) -> bool:
+def differ(first: Shape, second: Shape) -> bool:
     """Whether two shapes cannot be equal, whatever the open sizes are."""
     return len(first) != len(second) or any(
         a is not None and b is not None and a != b for a, b in zip(first, second, strict=True)

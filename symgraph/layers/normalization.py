@@ -71,6 +71,8 @@ class BatchNormalization(ConfiguredLayer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        # That of Keras 1: 1 normalises each sample over its last axis, 2 by the batch in testing too.
+        self._mode: int = kwargs.pop("_mode", 0)
         super().__init__(**kwargs)
         self.supports_masking = True
         if isinstance(axis, bool) or not isinstance(axis, int):
@@ -122,12 +124,16 @@ class BatchNormalization(ConfiguredLayer):
 
     def call(self, inputs: Tensor, training: Any = None) -> Tensor:
         """Normalise by the batch in training, by the moving averages in testing."""
+        if self._mode == 1:
+            return self._of_samples(inputs)
         if not isinstance(training, Tensor) and training is not None and not training:
             return self._normalized(inputs)
         axes = [axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim]
         normed, mean, variance = K.normalize_batch_in_training(
             inputs, self.gamma, self.beta, axes, epsilon=self.epsilon
         )
+        if self._mode == 2:
+            return normed
         # Keras' estimate of the variance of the population, with epsilon where n might be 1.
         count = K.cast(K.prod(K.gather(K.shape(inputs), axes)), inputs.dtype)
         variance = variance * (count / (count - (1.0 + self.epsilon)))
@@ -139,6 +145,19 @@ class BatchNormalization(ConfiguredLayer):
             inputs,
         )
         return K.in_train_phase(normed, lambda: self._normalized(inputs), training=training)
+
+    def _of_samples(self, inputs: Tensor) -> Tensor:
+        centred = inputs - K.mean(inputs, axis=-1, keepdims=True)
+        # As in Keras 1: epsilon is added to the variance, and again to the deviation.
+        deviation = K.sqrt(K.var(inputs, axis=-1, keepdims=True) + self.epsilon) + self.epsilon
+        normed = centred / deviation
+        if self.gamma is not None:
+            normed = normed * self.gamma
+        return normed if self.beta is None else normed + self.beta
+
+    def get_config(self) -> dict[str, Any]:
+        """Name, trainable, input shape if known, and the arguments; the `mode` of Keras 1 if it is not 0."""
+        return {**super().get_config(), **({"mode": self._mode} if self._mode else {})}
 
     def _normalized(self, inputs: Tensor) -> Tensor:
         return K.batch_normalization(

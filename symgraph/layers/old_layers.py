@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 from symgraph import activations, initializers
@@ -13,6 +12,8 @@ from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.arguments import ConfiguredLayer, at_least
 from symgraph.layers.conv import Conv1D, Conv2D
+from symgraph.layers.core import Dense
+from symgraph.utils.warn_user import warn_old
 
 
 class _OldDense(ConfiguredLayer):
@@ -25,9 +26,9 @@ class _OldDense(ConfiguredLayer):
     b_constraint: Any
 
     def __init__(self, init: Any, bias: bool, input_dim: int | None, **kwargs: Any) -> None:
-        warnings.warn(
-            f"The `{type(self).__name__}` layer is deprecated and will be removed after 06/2017.",
-            stacklevel=3,
+        warn_old(
+            f"The `{type(self).__name__}` layer is deprecated and will be removed after 06/2017: write it "
+            "with `Dense` and the merge layers, or as a layer of your own."
         )
         if input_dim:
             kwargs["input_shape"] = (input_dim,)
@@ -174,7 +175,7 @@ class Highway(_OldDense):
     ) -> None:
         if "transform_bias" in kwargs:
             del kwargs["transform_bias"]
-            warnings.warn("`transform_bias` argument is deprecated and has been removed.", stacklevel=2)
+            warn_old("`transform_bias` argument is deprecated and has been removed.")
         super().__init__(init, bias, input_dim, weights=weights, **kwargs)
         self._store(
             activation=activation,
@@ -205,21 +206,45 @@ class Highway(_OldDense):
         return self.activation(mapped) * share + (1 - share) * x
 
 
-def _dilated(old: str, new: type[Conv1D | Conv2D], args: Any, kwargs: dict[str, Any]) -> Any:
-    warnings.warn(
-        f"The `{old}` layer  has been deprecated. Use instead the `{new.__name__}` layer with the "
-        "`dilation_rate` argument.",
-        stacklevel=3,
-    )
-    rate = kwargs.pop("atrous_rate", 1)
-    return new(*args, **{**kwargs, "dilation_rate": rate})
-
-
 def AtrousConvolution1D(*args: Any, **kwargs: Any) -> Conv1D:
     """`Conv1D` whose argument `dilation_rate` is called `atrous_rate`, with a warning."""
-    return _dilated("AtrousConvolution1D", Conv1D, args, kwargs)
+    return Conv1D(*args, **{"atrous_rate": 1, **kwargs})
 
 
 def AtrousConvolution2D(*args: Any, **kwargs: Any) -> Conv2D:
     """`Conv2D` whose argument `dilation_rate` is called `atrous_rate`, with a warning."""
-    return _dilated("AtrousConvolution2D", Conv2D, args, kwargs)
+    return Conv2D(*args, **{"atrous_rate": (1, 1), **kwargs})
+
+
+class TimeDistributedDense(Dense):
+    """`Dense` on sequences, with a warning: `Dense` maps the last axis of any input today.
+
+    Parameters
+    ----------
+    units : int
+        `output_dim` in Keras 1.
+    input_dim, input_length : int, optional
+        The shape of a sample.
+    **kwargs
+        As of `Dense`.
+
+    Shapes
+    ------
+    (batch, steps, features) to (batch, steps, units).
+    """
+
+    def __init__(self, units: int | None = None, **kwargs: Any) -> None:
+        given = dict(kwargs)
+        if units is None and "output_dim" not in given:
+            raise TypeError("TimeDistributedDense: missing the argument `output_dim`")
+        length = given.pop("input_length", None)
+        if given.get("input_dim") is not None:
+            given["input_shape"] = (length, given.pop("input_dim"))
+        # The translation of the arguments warns, if there is one that is old.
+        super().__init__(**{"output_dim": units, **given})
+        self.input_spec = InputSpec(ndim=3)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make kernel (features, units) and bias (units,)."""
+        super().build(input_shape)
+        self.input_spec = InputSpec(ndim=3, axes={-1: input_shape[-1]})

@@ -8,25 +8,17 @@ from typing import Any, ClassVar, Self
 from symgraph import regularizers
 from symgraph.layers import legacy
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+from symgraph.layers.old_recurrent import Recurrent, time_distributed_dense
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import StackedRNNCells
 
-__all__ = [
-    "GRU",
-    "LSTM",
-    "RNN",
-    "CellLayer",
-    "GRUCell",
-    "LSTMCell",
-    "SimpleRNN",
-    "SimpleRNNCell",
-    "StackedRNNCells",
-]
-
 # With those that Keras has in a module of this name.
 __all__ = [
-    "GRU", "LSTM", "RNN", "CellLayer", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells",
+    "GRU", "LSTM", "RNN", "CellLayer", "GRUCell", "LSTMCell", "Recurrent", "SimpleRNN", "SimpleRNNCell",
+    "StackedRNNCells", "time_distributed_dense",
 ]  # fmt: skip
+
+_time_distributed_dense = time_distributed_dense  # its name in Keras 2.0
 
 
 class CellLayer(RNN):
@@ -58,7 +50,7 @@ class CellLayer(RNN):
         cell = vars(self).get("cell")
         if name in getattr(cell, "config_names", ()):
             return getattr(cell, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return super().__getattr__(name)  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Arguments, those of the cell among them."""

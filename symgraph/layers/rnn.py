@@ -22,14 +22,14 @@ from symgraph.layers.stacked_cells import StackedRNNCells, checked_step, copied,
 from symgraph.utils.config_errors import taken
 from symgraph.utils.generic_utils import has_arg, to_list
 
-_UNKNOWN_BATCH = (
+UNKNOWN_BATCH = (
     "If a RNN is stateful, it needs to know its batch size. Specify the batch size of your input tensors: \n"
     "- If using a Sequential model, specify the batch size by passing a `batch_input_shape` argument to your "
     "first layer.\n"
     "- If using the functional API, specify the batch size by passing a `batch_shape` argument to your Input "
     "layer."
 )
-_UNKNOWN_STEPS = (
+UNKNOWN_STEPS = (
     "Cannot unroll a RNN if the time dimension is undefined or equal to 1. \n"
     "- If using a Sequential model, specify the time dimension by passing an `input_shape` or "
     "`batch_input_shape` argument to your first layer. If your first layer is an Embedding, you can also use "
@@ -103,6 +103,7 @@ class RNN(Nested):
                 "The RNN cell should have an attribute `state_size` (tuple of integers, one integer per RNN "
                 f"state). The RNN was passed: {cell}"
             )
+        self._refuse_old_steps()
         self.cell = cell
         super().__init__(**kwargs)
         self.return_sequences = return_sequences
@@ -129,6 +130,16 @@ class RNN(Nested):
     @states.setter
     def states(self, states: Sequence[Any]) -> None:
         self._states = list(states)
+
+    def _refuse_old_steps(self) -> None:
+        """TypeError for a subclass that writes the steps of Keras 1 and 2.0, which nothing would call."""
+        old = [name for name in ("step", "get_constants", "preprocess_input") if hasattr(self, name)]
+        if old:
+            raise TypeError(
+                f"{type(self).__name__} defines `{old[0]}`, which recurrent layers had up to Keras 2.0 and "
+                "no longer call: write a cell with `call(inputs, states)` and use `RNN(cell)`, or subclass "
+                "`Recurrent`"
+            )
 
     # -- shapes ----------------------------------------------------------------------------------------------
 
@@ -218,7 +229,7 @@ class RNN(Nested):
         self._check_start(start)
         steps = K.int_shape(x)[1]
         if self.unroll and steps in (None, 1):
-            raise ValueError(_UNKNOWN_STEPS)
+            raise ValueError(UNKNOWN_STEPS)
         if hasattr(self.cell, "reset_masks"):
             self.cell.reset_masks()
         last, outputs, states = K.rnn(
@@ -312,7 +323,7 @@ class RNN(Nested):
         K.batch_set_value(list(zip(self.states, values, strict=True)))
 
     def _unknown_batch(self) -> str:
-        return _UNKNOWN_BATCH
+        return UNKNOWN_BATCH
 
     # -- configuration ---------------------------------------------------------------------------------------
 

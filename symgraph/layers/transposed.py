@@ -61,6 +61,8 @@ class Conv2DTranspose(Conv2D):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        # That of Keras 1, which tells the lengths of the output.
+        self._stated_shape: tuple[int | None, ...] | None = kwargs.pop("_output_shape", None)
         super().__init__(
             filters=filters,
             kernel_size=kernel_size,
@@ -99,7 +101,36 @@ class Conv2DTranspose(Conv2D):
             constraint=self.kernel_constraint,
         )
         self._add_bias(self.filters)
+        if self._stated_shape is not None:
+            self._pad_to(input_shape, self._stated_shape)
         self.built = True
+
+    def _pad_to(self, input_shape: Shape, stated: tuple[int | None, ...]) -> None:
+        """Find the `output_padding` that leads to a stated output shape. ValueError where none does."""
+        axes = spatial_axes(4, self.data_format)
+        if len(stated) != 4 or stated[channel_axis(self.data_format)] not in (None, self.filters):
+            raise ValueError(
+                f"layer {self.name}: `output_shape` {stated} does not suit an output of {self.filters} "
+                f"filters with {self.data_format}"
+            )
+        worked_out = self._shape_for(input_shape)
+        if all(stated[axis] in (None, worked_out[axis]) for axis in axes):
+            return
+        if any(input_shape[axis] is None or stated[axis] is None for axis in axes):
+            raise ValueError(
+                f"layer {self.name}: `output_shape` {stated} needs inputs of known rows and columns, got "
+                f"{input_shape}"
+            )
+        self.output_padding = (0,) * len(axes)
+        least = self._shape_for(input_shape)
+        extra = tuple((stated[axis] or 0) - (least[axis] or 0) for axis in axes)
+        if any(not 0 <= pad < stride for pad, stride in zip(extra, self.strides, strict=True)):
+            raise ValueError(
+                f"layer {self.name}: `output_shape` {stated} cannot be reached from {input_shape} with "
+                f"kernel_size={self.kernel_size}, strides={self.strides} and padding={self.padding!r}; the "
+                f"least output is {least}, and less than a stride can be added"
+            )
+        self.output_padding = extra
 
     def _shape_for(self, shape: Any) -> tuple[Any, ...]:
         """The output's shape for an input of `shape`, whose sizes may be symbolic."""

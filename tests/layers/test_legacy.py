@@ -12,6 +12,7 @@ import pytest
 from symgraph import backend as K
 from symgraph import layers as L
 from symgraph.callbacks import ReduceLROnPlateau
+from symgraph.constraints import MinMaxNorm, maxnorm
 from symgraph.engine.base_layer import Layer
 from symgraph.layers import Dense, Input, InputLayer
 from symgraph.models import Model, Sequential
@@ -143,14 +144,34 @@ def test_the_warning_shows_the_new_call() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: L.Embedding(4, 2, dropout=0.2), "`dropout` argument is no longer support in `Embedding`"),
-        (lambda: L.LSTM(2, forget_bias_init="zero"), "`forget_bias_init` argument has been ignored"),
-        (lambda: L.LSTM(2, input_dim=3), "`input_dim` and `input_length` arguments"),
-        (lambda: L.SimpleRNN(2, implementation=1), "`implementation` argument in `SimpleRNN`"),
-        (lambda: L.ZeroPadding2D({"top_pad": 1}), "no longer accepts dict types"),
-        (lambda: ReduceLROnPlateau(epsilon=0.5), "`epsilon` argument is deprecated"),
-        (lambda: L.AtrousConvolution2D(3, (2, 2), atrous_rate=2), "Use instead the `Conv2D` layer"),
+        (lambda: L.Embedding(4, 2, dropout=0.2), "Update your `Embedding` call"),
+        (lambda: L.LSTM(2, forget_bias_init="zero"), "unit_forget_bias=False"),
+        (lambda: L.LSTM(2, input_dim=3), r"LSTM\(2, input_shape=\(None, 3\)\)"),
+        (lambda: L.ZeroPadding2D({"top_pad": 1}), r"ZeroPadding2D\(\(\(1, 0\), \("),
+        (lambda: L.AtrousConvolution2D(3, (2, 2), atrous_rate=2), r"Conv2D\(3, \(2, 2\), dilation_rate=2\)"),
+        (lambda: L.AtrousConvolution2D(3, 2, 2, border_mode="same"), r"`Conv2D\(3, \(2, 2\), padding="),
+        (lambda: L.TimeDistributedDense(3, input_dim=2), "`TimeDistributedDense.*units=3"),
         (lambda: InputLayer((3,), input_dtype="int32"), r"Update your `InputLayer`.*dtype=\"int32\""),
+        (lambda: L.Recurrent(), "use `RNN"),
+        (lambda: L.Merge(mode="concat", concat_axis=1), r"`concatenate\(inputs, axis=1\)`"),
+        (lambda: maxnorm(m=3), r"MaxNorm\(max_value=3\)"),
+        (lambda: MinMaxNorm(low=1, high=2), r"MinMaxNorm\(min_value=1, max_value=2\)"),
+        (lambda: Dense(3, name="d").output_dim, "`Dense.output_dim` is called `units`"),
+        (lambda: Dense(3).get_output_shape_for((None, 2)), "is called `compute_output_shape`"),
+    ],
+)  # fmt: skip
+def test_one_warning_names_the_modern_form(make: Any, message: str) -> None:
+    _, caught = _with_warnings(make)
+    (warning,) = caught
+    assert issubclass(warning.category, DeprecationWarning) and warning.filename == __file__
+    assert re.search(message, str(warning.message))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: L.SimpleRNN(2, implementation=1), "`implementation` argument in `SimpleRNN`"),
+        (lambda: ReduceLROnPlateau(epsilon=0.5), "`epsilon` argument is deprecated"),
     ],
 )  # fmt: skip
 def test_what_else_warns(make: Any, message: str) -> None:
@@ -181,7 +202,7 @@ def test_meanings_of_what_else_warns() -> None:
         (lambda: L.Conv3D(2, 3, 3, 3, 3), TypeError, "at most 4 positional"),
         (lambda: L.Conv2D(2, 3, 3, padding="same"), ValueError, "both `kernel_size` and `strides`"),
         (lambda: L.BatchNormalization(1), TypeError, "does not accept positional arguments"),
-        (lambda: L.BatchNormalization(mode=2), TypeError, "`mode=1` and `mode=2` are no longer supported"),
+        (lambda: L.BatchNormalization(mode=3), ValueError, "`mode` of Keras 1 is 0, 1 or 2"),
         (lambda: L.Lambda(abs, None, None), TypeError, "can accept only 2 positional"),
         (lambda: L.Dropout(0.5, None, 3, 4), TypeError, "can accept only 3 positional"),
         (lambda: ReduceLROnPlateau(epsilom=0.5), TypeError, "epsilom"),
@@ -205,8 +226,13 @@ def test_old_calls_of_models_and_weights() -> None:
         history = model.fit(np.zeros((4, 3)), np.zeros((4, 2)), nb_epoch=3, verbose=0)
     assert history.epoch == [0, 1, 2]
     layer = Layer(name="own")
-    assert layer.add_weight((2, 3), "w", initializer="one").shape == (2, 3)
-    assert layer.add_weight((2,), initializer="one", name="v").name == "own/v:0"
+    with pytest.warns(DeprecationWarning, match=r"add_weight\(initializer=\"one\", shape="):
+        assert layer.add_weight((2, 3), "w", initializer="one").shape == (2, 3)
+    with pytest.warns(DeprecationWarning, match="Update your `add_weight` call"):
+        assert layer.add_weight((2,), initializer="one", name="v").name == "own/v:0"
+    with pytest.warns(DeprecationWarning, match="Update your `add_weight` call"):
+        twos = layer.add_weight((2,), lambda shape, name=None: K.variable(2 * np.ones(shape), name=name), "u")
+    assert twos.name == "own/u:0" and K.get_value(twos).tolist() == [2, 2]
 
 
 def test_updates_in_the_old_order() -> None:
@@ -250,9 +276,9 @@ def test_dilated_convolutions() -> None:
     rng = np.random.default_rng(2)
     x, kernel = rng.normal(size=(2, 9, 3)), rng.normal(size=(3, 3, 4))
     expected = sum(x[:, 2 * k : 5 + 2 * k] @ kernel[k] for k in range(3))
-    with pytest.warns(UserWarning, match="Use instead the `Conv1D` layer"):
+    with pytest.warns(DeprecationWarning, match="Update your `Conv1D` call"):
         flat = L.AtrousConvolution1D(4, 3, atrous_rate=2, use_bias=False)
-    with pytest.warns(UserWarning, match="Use instead the `Conv2D` layer"):
+    with pytest.warns(DeprecationWarning, match="Update your `Conv2D` call"):
         deep = L.AtrousConvolution2D(4, (3, 1), atrous_rate=(2, 1), use_bias=False)
     for layer, picture, weights in ((flat, x, kernel), (deep, x[:, :, None], kernel[:, None])):
         symbol = Input(picture.shape[1:])

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph.engine.base_layer import Layer
 from symgraph.utils.generic_utils import deserialize_keras_object, has_arg
+from symgraph.utils.warn_user import warn_old
 
 KERAS_VERSION = "2.2.4"
 """The version that files name: that of the layout they follow."""
@@ -65,6 +66,12 @@ def deserialize(
             for name, cls in classes.items()
         }
     return deserialize_keras_object(config, classes, objects, printable_module_name="layer")
+
+
+def layer_from_config(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """`deserialize`, by the name that it had in Keras 1; with a warning."""
+    warn_old("`layer_utils.layer_from_config` is called `layers.deserialize` since Keras 2.")
+    return deserialize(config, custom_objects)
 
 
 def json_value(value: Any) -> Any:

@@ -141,3 +141,20 @@ def _makers(network: MappedNetwork, tensors: list[Tensor]) -> set[Layer]:
         node = layer._inbound_nodes[index]
         stack += [x for x, below in zip(node.input_tensors, node.inbound_layers, strict=False) if below]
     return found
+
+
+def in_order(outputs: Iterable[Tensor]) -> list[Layer]:
+    """The layers below `outputs` without input layers, each behind those it reads: branch after branch."""
+    found: list[Layer] = []
+    waiting: list[tuple[Tensor, bool]] = [(x, False) for x in reversed(list(outputs))]
+    while waiting:
+        x, ready = waiting.pop()
+        layer, index, _ = x._keras_history
+        if layer in found or isinstance(layer, InputLayer):
+            continue
+        if ready:
+            found.append(layer)
+            continue
+        waiting.append((x, True))
+        waiting += [(read, False) for read in reversed(layer._inbound_nodes[index].input_tensors)]
+    return found
