@@ -3,6 +3,7 @@
 # Configurations name classes of layers: all of them have to be loaded.
 from symgraph import layers as _layers
 from symgraph.engine.cloning import clone_model
+from symgraph.engine.old_graph import Graph
 from symgraph.engine.saving import (
     load_model,
     model_from_config,
@@ -17,6 +18,7 @@ Input = _layers.Input
 InputLayer = _layers.InputLayer
 
 __all__ = [
+    "Graph",
     "Input",
     "InputLayer",
     "Model",

@@ -26,10 +26,12 @@ from symgraph.engine.training_parts.generator_methods import GeneratorMethods
 from symgraph.engine.training_parts.generators import makes_batches
 from symgraph.engine.training_parts.loops import scalar
 from symgraph.engine.training_parts.observed import observed, profiled
+from symgraph.engine.training_parts.old_calls import shows_accuracy, take_accuracy
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological
 from symgraph.inspection.text.checks import CheckReport
-from symgraph.utils.generic_utils import check_count, to_list, unpack_singleton
+from symgraph.utils.generic_utils import check_count, slice_arrays, to_list, unpack_singleton
+from symgraph.utils.warn_user import warn_old
 
 __all__ = ["Model"]
 
@@ -105,7 +107,7 @@ class Model(GeneratorMethods):
         max_queue_size, workers, use_multiprocessing
             Who makes the batches of a `Sequence`, see `fit_generator`.
         **kwargs
-            `nb_epoch`, the old name of `epochs`, with a warning.
+            Of Keras 1, with a warning: `nb_epoch`, the old name of `epochs`; `show_accuracy`.
 
         Returns
         -------
@@ -121,8 +123,9 @@ class Model(GeneratorMethods):
             after the last whole batch.
         """
         if "nb_epoch" in kwargs:
-            warnings.warn("The `nb_epoch` argument in `fit` has been renamed `epochs`.", stacklevel=2)
+            warn_old("The `nb_epoch` argument in `fit` has been renamed `epochs`.")
             epochs = kwargs.pop("nb_epoch")
+        take_accuracy(self, "fit", kwargs)
         if kwargs:
             raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
         if makes_batches(x):
@@ -168,6 +171,7 @@ class Model(GeneratorMethods):
             history.profile = self.profile
         return history
 
+    @shows_accuracy
     def evaluate(
         self,
         x: Any = None,
@@ -270,6 +274,7 @@ class Model(GeneratorMethods):
                 self, self.predict_function, inputs, batch_size=batch_size, verbose=verbose, steps=steps
             )
 
+    @shows_accuracy
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
         """One update with one batch.
 
@@ -283,6 +288,7 @@ class Model(GeneratorMethods):
         self._make_train_function()
         return _numbers(self.train_function(_whole(self, feed)))
 
+    @shows_accuracy
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         """Loss and metrics of one batch in test mode; returns as `train_on_batch`."""
         self._check_compiled()
@@ -322,6 +328,12 @@ class Model(GeneratorMethods):
             self._feed_input_shapes = shapes
             self.built = True
         _warn_of_unknown_layers(self)
+
+
+def slice_X(X: Any, start: Any = None, stop: int | None = None) -> Any:
+    """`slice_arrays`, by the name that it had in Keras 1; with a warning."""
+    warn_old("`slice_X` is `keras.utils.generic_utils.slice_arrays` since Keras 2.")
+    return slice_arrays(X, start, stop)
 
 
 def _warn_of_unknown_layers(model: Model) -> None:

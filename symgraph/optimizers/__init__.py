@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from symgraph.optimizers.base import NoGradientError, Optimizer, clip_norm
+from symgraph.optimizers.base import updates_of as updates_of
 from symgraph.optimizers.descent import SGD, Adadelta, Adagrad, RMSprop
 from symgraph.optimizers.moments import Adam, Adamax, Nadam
 from symgraph.utils.generic_utils import deserialize_keras_object, get_custom_objects, serialize_keras_object
+from symgraph.utils.warn_user import warn_old
 
 __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Nadam", "NoGradientError", "Optimizer", "RMSprop",
-    "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize", "get", "nadam", "rmsprop",
-    "serialize", "sgd",
+    "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize", "get", "nadam",
+    "optimizer_from_config", "rmsprop", "serialize", "sgd",
 ]  # fmt: skip
 
 sgd = SGD
@@ -54,6 +56,12 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     if isinstance(name, str) and name not in own and name.lower() in _CLASSES:
         config["class_name"] = name.lower()
     return deserialize_keras_object(config, _CLASSES, custom_objects, "optimizer")
+
+
+def optimizer_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """`deserialize`, by the name that it had in Keras 1; with a warning."""
+    warn_old("`optimizers.optimizer_from_config` is called `optimizers.deserialize` since Keras 2.")
+    return deserialize(config, custom_objects)
 
 
 def get(identifier: Any) -> Any:

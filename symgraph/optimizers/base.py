@@ -9,7 +9,9 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.utils.config_errors import config_errors, label_of
+from symgraph.utils.generic_utils import has_arg
 from symgraph.utils.old_arguments import old_arguments
+from symgraph.utils.warn_user import warn_old
 
 Updates = list[tuple[Any, Any]]
 
@@ -48,6 +50,19 @@ def _old_order(owner: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[lis
 
 
 get_updates_arguments = old_arguments(rearrange=_old_order)
+
+
+def updates_of(optimizer: Any, loss: Any, params: Sequence[Any]) -> Updates:
+    """What `get_updates` gives; an optimizer of Keras 1 is handed the constraints, to apply them itself."""
+    if not has_arg(optimizer.get_updates, "constraints"):
+        updates: Updates = optimizer.get_updates(params=params, loss=loss)
+        return updates
+    warn_old(
+        f"{type(optimizer).__name__}: `get_updates(params, constraints, loss)` is `get_updates(loss, "
+        "params)` since Keras 2, and parameters have a `constraint`."
+    )
+    constraints = {p: p.constraint for p in params if p.constraint is not None}
+    return list(optimizer.get_updates(params, constraints, loss))
 
 
 class NoGradientError(ValueError):

@@ -14,6 +14,7 @@ from symgraph.compiler.observe.guard import as_guard
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.network import Network
 from symgraph.engine.training_parts.objective import Objective, build_objective, resolve_losses
+from symgraph.engine.training_parts.old_calls import without_old_modes
 from symgraph.graph.tensor import Tensor
 
 
@@ -91,6 +92,7 @@ class CompiledNetwork(Network):
         ValueError, TypeError
             If an argument does not suit the model. Model and optimizer are then as they were before.
         """
+        kwargs = without_old_modes(kwargs)
         unknown = sorted(set(kwargs) - {"options", "run_metadata"})
         if unknown:
             raise TypeError(f"compile: unrecognized keyword arguments {unknown}")
@@ -163,10 +165,10 @@ class CompiledNetwork(Network):
         self.compile(
             self.optimizer,
             self.loss,
-            self.metrics,
-            self.loss_weights,
-            self.sample_weight_mode,
-            self.weighted_metrics,
+            metrics=self.metrics,
+            loss_weights=self.loss_weights,
+            sample_weight_mode=self.sample_weight_mode,
+            weighted_metrics=self.weighted_metrics,
             nan_guard=self._nan_guard,
             **self._function_kwargs,
         )
@@ -203,8 +205,8 @@ class CompiledNetwork(Network):
         if self.train_function is None:
             # The optimizer starts with new moments; where only metrics were added it keeps those it has.
             with K.name_scope("training"), K.name_scope(type(self.optimizer).__name__):
-                self._training_updates = self.optimizer.get_updates(
-                    params=self._collected_trainable_weights, loss=self.total_loss
+                self._training_updates = optimizers.updates_of(
+                    self.optimizer, self.total_loss, self._collected_trainable_weights
                 )
         self.train_function = self._objective_function(
             "train_function", 1, self.updates + self._training_updates + self.metrics_updates

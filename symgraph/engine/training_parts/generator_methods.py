@@ -14,32 +14,7 @@ from symgraph.engine.training_parts import generators
 from symgraph.engine.training_parts.compiled_network import CompiledNetwork
 from symgraph.engine.training_parts.generators import Workers
 from symgraph.engine.training_parts.observed import observed, profiled
-from symgraph.utils.old_arguments import Keywords, Positional, old_arguments
-
-
-def _samples_to_steps(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
-    """`samples_per_epoch` of Keras 1 counted samples: steps, where the generator knows its batch size."""
-    if len(args) >= 2 or "samples_per_epoch" not in kwargs:
-        return args, False
-    generator = args[0] if args else kwargs.get("generator")
-    samples = kwargs.pop("samples_per_epoch")
-    kwargs["steps_per_epoch"] = samples // getattr(generator, "batch_size", 1)
-    return args, True
-
-
-_generator_method = old_arguments(
-    {
-        "samples_per_epoch": "steps_per_epoch",
-        "val_samples": "steps",
-        "nb_epoch": "epochs",
-        "nb_val_samples": "validation_steps",
-        "nb_worker": "workers",
-        "pickle_safe": "use_multiprocessing",
-        "max_q_size": "max_queue_size",
-    },
-    positional=("generator", "steps_per_epoch", "epochs"),
-    rearrange=_samples_to_steps,
-)
+from symgraph.engine.training_parts.old_calls import generator_method, shows_accuracy
 
 
 class GeneratorMethods(CompiledNetwork):
@@ -53,7 +28,8 @@ class GeneratorMethods(CompiledNetwork):
 
     profile: Profile
 
-    @_generator_method
+    @shows_accuracy
+    @generator_method
     def fit_generator(
         self,
         generator: Any,
@@ -131,7 +107,8 @@ class GeneratorMethods(CompiledNetwork):
             history.profile = self.profile
         return history
 
-    @_generator_method
+    @shows_accuracy
+    @generator_method
     def evaluate_generator(
         self,
         generator: Any,
@@ -165,7 +142,8 @@ class GeneratorMethods(CompiledNetwork):
         with profiled(self, profile):
             return generators.evaluate_generator(self, generator, steps, made_by, verbose)
 
-    @_generator_method
+    @shows_accuracy
+    @generator_method
     def predict_generator(
         self,
         generator: Any,

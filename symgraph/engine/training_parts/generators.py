@@ -27,6 +27,7 @@ from symgraph.engine.training_parts.loops import (
     run_epochs,
     test_loop,
 )
+from symgraph.engine.training_parts.old_calls import Samples
 from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.generic_utils import to_list
 from symgraph.utils.sequence import Sequence, count_batches
@@ -125,6 +126,7 @@ def fit_generator(
     """
     callbacks = checked_callbacks(callbacks)
     steps = _steps(generator, steps_per_epoch, "steps_per_epoch")
+    # Of samples there may be one in a batch.
     total = steps * len(epochs)
     with ExitStack() as stack:
         source = stack.enter_context(stream(generator, total, workers, shuffle))
@@ -144,7 +146,7 @@ def fit_generator(
         labels = list(model.metrics_names)
         params = {
             "epochs": epochs.stop,
-            "steps": steps,
+            **({"steps": None, "samples": int(steps)} if isinstance(steps, Samples) else {"steps": steps}),
             "verbose": verbose,
             "do_validation": validate is not None,
             "metrics": labels + [f"val_{label}" for label in labels],
@@ -172,16 +174,28 @@ class _Epochs:
 
     def __call__(self) -> Iterator[Batch]:
         done = 0
-        for item in itertools.islice(self._source, self._steps):
+        for item in self._source:
             size, ins = _fed(self._model, _pair(self._model, item, self._class_weight))
             self.largest = max(self.largest, size)
-            done += 1
+            done += _counted(self._steps, size)
+            if isinstance(self._steps, Samples) and done > self._steps:
+                warn_user(
+                    "Epoch comprised more than `samples_per_epoch` samples, which might affect learning "
+                    f"results: {done} instead of {int(self._steps)}. Set `samples_per_epoch` to a multiple "
+                    "of the batch size to avoid this warning."
+                )
             yield size, ins
+            if done >= self._steps:
+                return
         if not self.largest:
             raise _no_batches("steps_per_epoch")
-        if done < self._steps:
-            _warn_of_end("steps_per_epoch * epochs", self._total)
-            callback_model(self._model).stop_training = True
+        _warn_of_end("steps_per_epoch * epochs", self._total, self._steps)
+        callback_model(self._model).stop_training = True
+
+
+def _counted(steps: int, size: int) -> int:
+    """What a batch of `size` samples counts towards `steps`."""
+    return size if isinstance(steps, Samples) else 1
 
 
 def _validation_on_batches(model: BatchedModel, source: Iterator[Any], steps: int) -> Callable[[], list[Any]]:
@@ -255,14 +269,16 @@ def _calls(
     model: BatchedModel,
     name: str = "steps",
 ) -> Iterator[Call]:
-    done = 0
-    for done, item in enumerate(itertools.islice(source, steps), 1):
+    done = number = 0
+    for item in source:
         size, ins = _fed(model, standardize(item))
-        yield done, size, ins
+        number, done = number + 1, done + _counted(steps, size)
+        yield (done if isinstance(steps, Samples) else number), size, ins
+        if done >= steps:
+            return
     if not done:
         raise _no_batches(name)
-    if done < steps:
-        _warn_of_end(name, steps)
+    _warn_of_end(name, steps, steps)
 
 
 def _fed(model: BatchedModel, feed: Feed) -> Batch:
@@ -331,15 +347,16 @@ def _steps(data: Any, steps: Any, name: str) -> int:
         raise TypeError(f"`{name}` should be a number of batches, got {steps!r}")
     if steps <= 0:
         raise ValueError(f"`{name}` should be at least 1, got {steps}")
-    return math.ceil(steps)
+    return steps if isinstance(steps, Samples) else math.ceil(steps)
 
 
 def _no_batches(name: str) -> ValueError:
     return ValueError(f"The generator gave no batches for `{name}`. (Those that are None do not count.)")
 
 
-def _warn_of_end(what: str, batches: int) -> None:
+def _warn_of_end(what: str, count: int, steps: int) -> None:
+    unit = "samples" if isinstance(steps, Samples) else "batches"
     warn_user(
         "Your generator ran out of data; interrupting here. Make sure that your generator can generate at "
-        f"least `{what}` batches (in this case, {batches} batches)."
+        f"least `{what}` {unit} (in this case, {count} {unit})."
     )
