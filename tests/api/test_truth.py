@@ -108,6 +108,7 @@ TESTS: dict[str, dict[str, str]] = {
         "tests/layers/test_legacy.py::test_largest_of_linear_maps": "MaxoutDense",
         "tests/layers/test_legacy.py::test_highway": "Highway",
         "tests/layers/test_legacy.py::test_dilated_convolutions": "AtrousConvolution1D AtrousConvolution2D",
+        "tests/keras1/test_own_layers.py::test_states_of_a_recurrent_layer": "Recurrent",
     },
     "losses": {
         "tests/test_losses.py::test_get": "deserialize get",

@@ -434,18 +434,16 @@ def test_the_arguments_of_keras_1():
     model = made()
     with pytest.warns(UserWarning, match="Update your `fit_generator` call to the Keras 2 API"):
         history = model.fit_generator(
-            cycle(), samples_per_epoch=6, nb_epoch=2, verbose=0, nb_worker=1, max_q_size=2, pickle_safe=False,
-            validation_data=cycle(), nb_val_samples=6,
+            cycle(), samples_per_epoch=8, nb_epoch=2, verbose=0, nb_worker=1, max_q_size=2, pickle_safe=False,
+            validation_data=cycle(), nb_val_samples=8,
         )  # fmt: skip
     assert history.epoch == [0, 1]
-    assert history.params["steps"] == 6
-    data = Cut()
-    data.batch_size = 4
-    with pytest.warns(UserWarning, match="steps_per_epoch=5"):
-        history = model.fit_generator(data, samples_per_epoch=22, verbose=0)
-    assert history.params["steps"] == 5
+    assert history.params["samples"] == 8
+    with pytest.warns(DeprecationWarning, match="is called `epochs` since"):
+        assert history.params["nb_epoch"] == history.params.get("epochs") == 2
     with pytest.warns(UserWarning, match="Update your `evaluate_generator` call"):
-        assert model.evaluate_generator(cycle(), val_samples=6) == model.evaluate(X, Y, 4, 0)
+        # Two batches of 4 have the 6 samples.
+        assert model.evaluate_generator(cycle(), val_samples=6) == model.evaluate(X[:8], Y[:8], 4, 0)
     with pytest.raises(TypeError, match="can accept only 3 positional arguments"):
         model.fit_generator(Cut(), 6, 1, 0)
 
