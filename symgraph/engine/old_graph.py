@@ -104,9 +104,10 @@ class Graph(Model):
         layer.name = name
         self._tensors[name] = _only(name, layer(read))
         self._graph_nodes[name] = serialize(layer)
+        # An output has an entry of its own.
         joint = {
             "name": name, "input": input, "inputs": list(inputs), "merge_mode": merge_mode,
-            "concat_axis": concat_axis, "dot_axes": dot_axes, "create_output": create_output,
+            "concat_axis": concat_axis, "dot_axes": dot_axes, "create_output": False,
         }  # fmt: skip
         self._note("node", joint)
         if create_output:
@@ -150,7 +151,7 @@ class Graph(Model):
         self._graph_nodes[name] = {**serialize(layer), "shared": True}
         joint = {
             "name": name, "inputs": list(inputs), "merge_mode": merge_mode, "concat_axis": concat_axis,
-            "dot_axes": dot_axes, "outputs": list(outputs), "create_output": create_output,
+            "dot_axes": dot_axes, "outputs": list(outputs), "create_output": False,
         }  # fmt: skip
         self._note("node", joint)
         for one in ([name] if merge_mode else outputs) if create_output else ():

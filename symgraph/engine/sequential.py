@@ -141,7 +141,10 @@ class Sequential(Model):
     def _add_first(self, layer: Layer) -> None:
         # A `Merge` of Keras 1 has been called on the outputs of what it merges.
         self._joins = bool(getattr(layer, "joins_layers", False))
-        if not self._joins and not isinstance(layer, InputLayer):
+        if isinstance(layer, Model) and len(layer.inputs or ()) > 1:
+            layer([Input(batch_shape=x._keras_shape, dtype=x.dtype) for x in layer.inputs])
+            self._joins = True
+        elif not self._joins and not isinstance(layer, InputLayer):
             declared = _declared_input(layer)
             if declared is None:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symgraph.layers.old_weights import joined_gates, kernels_of_keras_1, sequences_of_keras_1
 from symgraph.utils.old_arguments import LAYOUTS, Keywords, Positional, Rearrange, old_arguments
 
 _LAYOUT = {"dim_ordering": LAYOUTS}
@@ -50,6 +51,7 @@ def _sequence(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positiona
 
 
 def _recurrent(owner: str, args: Positional, kwargs: Keywords) -> tuple[Positional, bool]:
+    joined_gates(owner, kwargs)
     return args, any([_forget_bias(owner, kwargs), input_shape_from_sizes(kwargs)])
 
 
@@ -202,6 +204,11 @@ zero_padding2d = old_arguments(_PICTURE, ("padding",), _LAYOUT, _padded_pictures
 zero_padding3d = old_arguments(_PICTURE, ("padding",), _LAYOUT)
 cropping = old_arguments(_PICTURE, ("cropping",), _LAYOUT)
 
+_MARKS = (*_WINDOWS, *_KERNEL)
+_pictures = kernels_of_keras_1(_rows_and_columns, _MARKS, (2, 3, 1, 0))
+_transposed_pictures = kernels_of_keras_1(_transposed, _MARKS, (2, 3, 0, 1), (0, 1, 3, 2))
+_volumes = kernels_of_keras_1(_three_sizes, _MARKS, (2, 3, 4, 1, 0))
+
 _FILTERS = ("filters", "kernel_size")
 _DILATED = {"atrous_rate": "dilation_rate"}
 
@@ -215,15 +222,13 @@ conv1d = old_arguments(
         **_KERNEL,
     },
     _FILTERS,
-    rearrange=_sequence,
+    rearrange=sequences_of_keras_1(_sequence, ("nb_filter", "filter_length", "border_mode", *_KERNEL)),
 )
-conv2d = old_arguments(
-    {**_WINDOWS, **_KERNEL, **_DILATED}, _FILTERS, _LAYOUT, _rows_and_columns, taken=_SIZES
-)
+conv2d = old_arguments({**_WINDOWS, **_KERNEL, **_DILATED}, _FILTERS, _LAYOUT, _pictures, taken=_SIZES)
 conv2d_transpose = old_arguments(
-    {**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _transposed, taken=(*_SIZES, "output_shape")
+    {**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _transposed_pictures, taken=(*_SIZES, "output_shape")
 )
-conv3d = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _three_sizes, taken=_DEPTHS)
+conv3d = old_arguments({**_WINDOWS, **_KERNEL}, _FILTERS, _LAYOUT, _volumes, taken=_DEPTHS)
 separable_conv2d = old_arguments(
     {**_WINDOWS, **_BIAS}, _FILTERS, _LAYOUT, _separable, taken=(*_SIZES, "init")
 )

@@ -106,7 +106,7 @@ class Merge(ConfiguredLayer):
 
     def build(self, input_shape: Any) -> None:
         """Check the shapes: there are no weights."""
-        self._check_count(input_shape)
+        self._check_count(input_shape if isinstance(input_shape, list) else [input_shape])
         shapes = [tuple(shape) for shape in input_shape]
         if self.mode in (*_ELEMENTWISE, "cos") and any(differ(shapes[0], shape) for shape in shapes[1:]):
             raise ValueError(
