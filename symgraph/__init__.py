@@ -29,6 +29,7 @@ _MODULES = (
     "preprocessing",
     "regularizers",
     "utils",
+    "wrappers",
 )
 
 _OBJECTS = {
@@ -48,6 +49,7 @@ _OBJECTS = {
     "function": "compiler.function",
     "get_num_threads": "kernels.run.threads",
     "gradients": "graph.gradient",
+    "install_as_keras": "alias.install",
     "left_shift": "graph.ops.bits",
     "nan_guard": "compiler.observe.guard",
     "placeholder": "graph.leaves",

@@ -1,5 +1,6 @@
 """The command `symgraph`: what one does before, or instead of, writing a script.
 
+symgraph run script.py ...       run a script for Keras or tf.keras as it is; also -m module, as Python does
 symgraph warmup                  compile the kernels that usual networks need, so that first runs do not wait
 symgraph doctor                  look whether everything works on this machine
 symgraph report model.h5         run a model for some batches, and tell where the time goes
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from symgraph import layers
+from symgraph.alias.install import run_script
 from symgraph.compiler.observe.profile import Profile
 from symgraph.convert.command import add_convert, convert
 from symgraph.engine.saving import load_model
@@ -42,6 +44,8 @@ _BATCH_SIZE, _BATCHES = 32, 10
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code: 0, 1 where something is wrong, 2 for a wrong command."""
     options = _parser().parse_args(arguments)
+    if options.command == "run":
+        return run_script(options.arguments)
     if options.command == "warmup":
         return warmup((lambda text: None) if options.quiet else print)
     if options.command == "doctor":
@@ -63,6 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="symgraph", description="Tools around symgraph.")
     commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "run",
+        help="run a script for Keras as it is",
+        usage="symgraph run [options of Python] (script.py | -m module | -c code) [arguments]",
+        description="Run Python, with symgraph answering for keras, tensorflow.keras and, where that is "
+        "missing, for what such scripts use of tensorflow. See docs/old_scripts.md.",
+    )
+    run.add_argument("arguments", nargs=argparse.REMAINDER, help="as for Python")
     warm = commands.add_parser("warmup", help="compile the kernels that usual networks need")
     warm.add_argument("--quiet", action="store_true", help="print nothing")
     commands.add_parser("doctor", help="look whether everything works on this machine")

@@ -1,18 +1,25 @@
 """The only module-level state of symgraph: what Keras keeps global by contract.
 
-Unique-name counters, the default float type, the fuzz factor, the default picture layout, the learning phase
-and the registry of custom objects; and the functions that this process wrote to files, so that a script may
-load them without trusting other code. Everything else in the project is passed as an argument. The first
-three begin as the user's file of settings says, see `symgraph.settings_file`.
+Unique-name counters, the default float type, the fuzz factor, the default picture layout, the learning phase,
+the session with the variables that it may start anew, where seeds are drawn from, the name by which the API
+was imported, and the registry of custom objects; and the functions that this process wrote to files, so that
+a script may load them without trusting other code. Everything else in the project is passed as an argument.
+Float type, fuzz factor and layout begin as the user's file of settings says, see `symgraph.settings_file`.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
-from symgraph.settings_file import DATA_FORMATS, FLOAT_TYPES, read_settings
+from symgraph.settings_file import DATA_FORMATS, FLOAT_TYPES, read_keras_settings, read_settings
+
+KERAS, TF_KERAS = "keras", "tf.keras"
+BACKENDS = ("tensorflow", "theano", "cntk")
 
 
 @dataclass(slots=True)
@@ -24,6 +31,12 @@ class _Settings:
     image_data_format: str = "channels_last"
     learning_phase: int | None = None
     uids: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    manners: str = "symgraph"
+    backend: str = "symgraph"
+    tensorflow: int = 2
+    session: Any = None
+    random: Any = None
+    variables: WeakSet[Any] = field(default_factory=WeakSet)
 
 
 _settings = _Settings(**read_settings())
@@ -151,3 +164,86 @@ def set_learning_phase(value: int) -> None:
 def reset_learning_phase() -> None:
     """Leave the learning phase to each call again, as Keras' `clear_session` does."""
     _settings.learning_phase = None
+
+
+def answer_as(name: str) -> None:
+    """Take the manners of Keras or of tf.keras, because a script imports symgraph by that name.
+
+    The first name counts for the whole process. The backend is then the one that `KERAS_BACKEND` or
+    `keras.json` names; 'theano' puts channels first, unless a file of settings says otherwise.
+
+    Parameters
+    ----------
+    name : str
+        `KERAS` or `TF_KERAS`.
+
+    Raises
+    ------
+    ValueError
+        If `KERAS_BACKEND` names no backend of Keras 2.2.4.
+    """
+    if _settings.manners != "symgraph":
+        return
+    settings = read_keras_settings()
+    wanted = os.environ.get("KERAS_BACKEND") or settings.get("backend", "tensorflow")
+    backend = "tensorflow" if name == TF_KERAS else wanted
+    if backend not in BACKENDS:
+        raise ValueError(f"KERAS_BACKEND: expected one of {', '.join(BACKENDS)}, got {backend!r}")
+    _settings.manners, _settings.backend = name, backend
+    if backend == "theano" and not {"image_data_format"} & {*settings, *read_settings()}:
+        _settings.image_data_format = "channels_first"
+
+
+def answers_as() -> str:
+    """Whose manners count: 'symgraph', 'keras' or 'tf.keras'."""
+    return _settings.manners
+
+
+def backend_name() -> str:
+    """What `K.backend()` says."""
+    return _settings.backend
+
+
+def tensorflow_version() -> int:
+    """Whose defaults count in the manners of tf.keras: 1 for TensorFlow 1.13 to 1.15, 2 for 2.0 to 2.3."""
+    return _settings.tensorflow
+
+
+def set_tensorflow_version(version: int) -> None:
+    """Set the version of TensorFlow whose defaults count: 1 or 2."""
+    _settings.tensorflow = version
+
+
+def random_source() -> Any:
+    """Where seeds and initial values are drawn from, if it was set; None: `numpy.random`."""
+    return _settings.random
+
+
+def set_random_source(source: Any) -> None:
+    """Draw seeds and initial values from a `numpy.random.RandomState`; None: from `numpy.random` again."""
+    _settings.random = source
+
+
+def session() -> Any:
+    """The session that `K.set_session` or the first `K.get_session` set, else None."""
+    return _settings.session
+
+
+def set_session(session: Any) -> None:
+    """Set the session that `K.get_session` returns; None: a new one at the next call."""
+    _settings.session = session
+
+
+def note_variable(variable: Any) -> None:
+    """Let the session start `variable` anew, as long as it lives."""
+    _settings.variables.add(variable)
+
+
+def noted_variables() -> Iterable[Any]:
+    """All living variables since the last `forget_variables`."""
+    return list(_settings.variables)
+
+
+def forget_variables() -> None:
+    """Leave the variables so far out of what a session starts anew, as `clear_session` does."""
+    _settings.variables.clear()

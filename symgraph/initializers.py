@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from symgraph.globals import floatx
+from symgraph.globals import floatx, random_source
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
 
@@ -338,7 +338,7 @@ def truncated_standard_normal(random: Any, shape: tuple[int, ...]) -> np.ndarray
 
 def _generator(seed: int | None) -> Any:
     """numpy's global generator, or a new one that leaves the global one alone."""
-    return np.random if seed is None else np.random.RandomState(seed)
+    return random_source() or np.random if seed is None else np.random.RandomState(seed)
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 FLOAT_TYPES = ("float16", "float32", "float64")
@@ -25,14 +26,32 @@ def read_settings() -> dict[str, Any]:
     entries, as Keras' 'backend', are passed over.
     """
     own = os.path.join(os.environ.get("SYMGRAPH_HOME") or "~/.symgraph", "symgraph.json")
-    of_keras = os.path.join(os.environ.get("KERAS_HOME") or "~/.keras", "keras.json")
-    for path in map(os.path.expanduser, (own, of_keras)):
+    for path in (os.path.expanduser(own), _path_of_keras()):
         if os.path.isfile(path):
-            return _read(path)
+            return _read(path, _CHECKS)
     return {}
 
 
-def _read(path: str) -> dict[str, Any]:
+def read_keras_settings() -> dict[str, Any]:
+    """What Keras' own file says, with 'backend': for scripts that import symgraph by the name of Keras."""
+    path = _path_of_keras()
+    return (
+        _read(path, {**_CHECKS, "backend": lambda value: isinstance(value, str)})
+        if os.path.isfile(path)
+        else {}
+    )
+
+
+def keras_folder() -> str:
+    """Where Keras keeps settings and data: `KERAS_HOME`, default `~/.keras`."""
+    return os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")
+
+
+def _path_of_keras() -> str:
+    return os.path.join(keras_folder(), "keras.json")
+
+
+def _read(path: str, checks: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             given = json.loads(file.read(_MOST_BYTES))
@@ -42,8 +61,8 @@ def _read(path: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         warnings.warn(f"{path} is not used: expected a JSON object, got {given!r:.80}", stacklevel=2)
         return {}
-    settings = {name: given[name] for name in _CHECKS if name in given}
-    wrong = [name for name, value in settings.items() if not _CHECKS[name](value)]
+    settings = {name: given[name] for name in checks if name in given}
+    wrong = [name for name, value in settings.items() if not checks[name](value)]
     if wrong:
         listed = ", ".join(f"{name}: {settings[name]!r:.80}" for name in wrong)
         warnings.warn(f"{path}: unknown values are not used ({listed})", stacklevel=2)

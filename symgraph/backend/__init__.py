@@ -12,6 +12,7 @@ from symgraph.backend.math import *  # noqa: F403
 from symgraph.backend.movement import *  # noqa: F403
 from symgraph.backend.nn import *  # noqa: F403
 from symgraph.backend.random import *  # noqa: F403
+from symgraph.backend.session import *  # noqa: F403
 from symgraph.backend.volumes import *  # noqa: F403
 from symgraph.globals import epsilon as epsilon
 from symgraph.globals import floatx as floatx

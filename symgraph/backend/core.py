@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple
 from typing import cast as typed
 
 import numpy as np
 
 from symgraph.compiler.function import Function, evaluate
-from symgraph.globals import floatx, get_uid, image_data_format, reset_learning_phase, reset_uids
+from symgraph.globals import (
+    backend_name,
+    floatx,
+    forget_variables,
+    get_uid,
+    image_data_format,
+    note_variable,
+    reset_learning_phase,
+    reset_uids,
+    set_session,
+)
 from symgraph.graph import leaves
 from symgraph.graph.dims import shape_text
 from symgraph.graph.leaves import Placeholder, Variable
@@ -32,18 +43,29 @@ __all__ = [
     "set_value", "shape", "to_dense", "update", "update_add", "update_sub", "variable", "zeros", "zeros_like",
 ]  # fmt: skip
 
+# Elements of a first value that a variable keeps, in order to be started anew.
+_KEPT = 1024
+
 _scopes: ContextVar[tuple[str, ...]] = ContextVar("symgraph_name_scopes", default=())
 
 
 def backend() -> str:
-    """The name of the engine under the API: 'symgraph'."""
-    return "symgraph"
+    """The name of the engine under the API: 'symgraph'.
+
+    For a script that imports symgraph by the name of Keras 'tensorflow', or what `KERAS_BACKEND` names.
+    """
+    return backend_name()
 
 
 def clear_session() -> None:
-    """Start the counters of names again and leave the learning phase to each call. Old models stay valid."""
+    """Start the counters of names again and leave the learning phase to each call. Old models stay valid.
+
+    The next `get_session` gives a new session, which does not start the variables so far anew.
+    """
     reset_uids()
     reset_learning_phase()
+    forget_variables()
+    set_session(None)
 
 
 @contextmanager
@@ -120,7 +142,11 @@ def variable(
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"variable {name}: expected numbers, got dtype {array.dtype}")
-    return _noted(Variable(array, dtype or floatx(), label, constraint))
+    made = Variable(array, dtype or floatx(), label, constraint)
+    note_variable(made)
+    if array.size <= _KEPT:
+        made.first_value = array.copy
+    return _noted(made)
 
 
 def _noted(made: Tensor) -> Tensor:
@@ -301,7 +327,10 @@ def ones(shape: Any, dtype: str | None = None, name: str | None = None) -> Tenso
 def _filled(value: int, shape: Any, dtype: str | None, name: str | None) -> Tensor:
     sizes = checked_shape(shape, "fill")
     if all(isinstance(size, int) for size in sizes):
-        return variable(np.full(typed(tuple[int, ...], sizes), value, dtype or floatx()), dtype, name)
+        make = partial(np.full, typed(tuple[int, ...], sizes), value, dtype or floatx())
+        made = variable(make(), dtype, name)
+        made.first_value = make
+        return made
     return create.full(sizes, value, dtype or floatx())
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
 from symgraph.globals import image_data_format, set_image_data_format
 
-__all__ = [
-    "get_session", "image_dim_ordering", "manual_variable_initialization", "set_image_dim_ordering",
-    "set_session",
-]  # fmt: skip
+__all__ = ["image_dim_ordering", "manual_variable_initialization", "set_image_dim_ordering"]
 
 _FORMATS = {"tf": "channels_last", "th": "channels_first"}
 
@@ -34,29 +29,3 @@ def set_image_dim_ordering(dim_ordering: str) -> None:
 
 def manual_variable_initialization(value: bool) -> None:
     """Accepted, without any effect: variables have their first value from the moment they are made."""
-
-
-def get_session() -> NoReturn:
-    """Refused: there are no sessions.
-
-    `K.function` runs graphs, `K.get_value` and `K.set_value` reach variables.
-
-    Raises
-    ------
-    NotImplementedError
-    """
-    raise NotImplementedError(
-        "get_session: there is no TensorFlow session here; use K.function, K.get_value and K.set_value"
-    )
-
-
-def set_session(session: Any) -> NoReturn:
-    """Refused: there are no sessions. `symgraph.set_num_threads` sets the number of threads.
-
-    Raises
-    ------
-    NotImplementedError
-    """
-    raise NotImplementedError(
-        "set_session: there is no TensorFlow session here; symgraph.set_num_threads sets how many threads run"
-    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from symgraph.backend import old_calls
 from symgraph.backend.core import variable
+from symgraph.globals import random_source
 from symgraph.graph.leaves import Variable, as_tensor
 from symgraph.graph.ops import elementwise
 from symgraph.graph.ops import math as math_ops
@@ -89,7 +90,7 @@ def random_uniform_variable(
     seed: int | None = None,
 ) -> Variable:
     """A variable whose first value is uniformly distributed in [low, high)."""
-    random = np.random if seed is None else np.random.RandomState(seed)
+    random = random_source() or np.random if seed is None else np.random.RandomState(seed)
     return variable(random.uniform(low, high, shape), dtype, name)
 
 
@@ -102,7 +103,7 @@ def random_normal_variable(
     seed: int | None = None,
 ) -> Variable:
     """A variable whose first value is normally distributed."""
-    random = np.random if seed is None else np.random.RandomState(seed)
+    random = random_source() or np.random if seed is None else np.random.RandomState(seed)
     return variable(random.normal(mean, scale, shape), dtype, name)
 
 

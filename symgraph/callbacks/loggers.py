@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from symgraph.callbacks.base import Callback, Logs
+from symgraph.callbacks.log_names import new_logs
 from symgraph.utils.generic_utils import Progbar
 from symgraph.utils.plot_utils import plot_history
 
@@ -145,11 +146,11 @@ class History(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.epoch: list[int] = []
-        self.history: dict[str, list[Any]] = {}
+        self.history: dict[str, list[Any]] = new_logs()
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Start with nothing."""
-        self.epoch, self.history = [], {}
+        self.epoch, self.history = [], new_logs()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Keep the logs of an epoch."""

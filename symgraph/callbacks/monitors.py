@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.callbacks.base import Callback, Logs
+from symgraph.callbacks.log_names import named_values
 
 Better = Callable[[Any, Any], Any]
 
@@ -114,7 +115,7 @@ class ModelCheckpoint(Callback):
 
     def _filled_path(self, epoch: int, logs: dict[str, Any]) -> str:
         try:
-            return self.filepath.format(epoch=epoch + 1, **logs)
+            return self.filepath.format_map(named_values(logs, epoch=epoch + 1))
         except KeyError as error:
             raise KeyError(
                 f"ModelCheckpoint: the path {self.filepath!r} uses {error}, but an epoch has only the values "

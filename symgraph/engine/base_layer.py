@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -194,8 +195,9 @@ class Layer(NodeAccess, LossesAndUpdates, OldNames):
             )
         spend(self.name, name, shape)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
+        draw = partial(_drawn, make, tuple(int(size) for size in shape))
         try:
-            value = value_of(make(tuple(int(size) for size in shape)))
+            value = draw()
         except (MemoryError, OverflowError) as error:
             raise ValueError(
                 f"layer {self.name}: the weight {name} of shape {tuple(shape)} cannot be made: {error}"
@@ -204,6 +206,7 @@ class Layer(NodeAccess, LossesAndUpdates, OldNames):
             value, dtype=dtype or K.floatx(), name=f"{self.name}/{name}", constraint=constraint
         )
         weight.trainable = trainable
+        weight.first_value = draw
         if regularizer is not None:
             self.add_loss(regularizer(weight))
         (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
@@ -403,6 +406,11 @@ class Layer(NodeAccess, LossesAndUpdates, OldNames):
     @staticmethod
     def _node_key(layer: Layer, node_index: int) -> str:
         return node_key(layer.name, node_index)
+
+
+def _drawn(make: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Any:
+    """A weight's first value."""
+    return value_of(make(shape))
 
 
 def uses_learning_phase(tensor: Tensor) -> bool:

@@ -10,6 +10,7 @@ from symgraph import backend as K
 from symgraph.engine.base_layer import Layer, matched, uses_learning_phase
 from symgraph.engine.input_layer import InputLayer
 from symgraph.engine.layer.losses import inputs_key
+from symgraph.engine.layer.naming import default_network_name
 from symgraph.engine.layer.node import Node, node_key, previous_mask
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.layer.shapes import Shape
@@ -71,10 +72,9 @@ class Network(NetworkFiles, NetworkViews, Layer):
             self._init_subclassed_network(**kwargs)
 
     def _base_init(self, name: str | None = None) -> None:
-        prefix = type(self).__name__.lower()
         # Plain assignment would look for layers to track.
         fresh: dict[str, Any] = {
-            "name": name or f"{prefix}_{K.get_uid(prefix)}",
+            "name": name or default_network_name(type(self).__name__),
             "trainable": getattr(self, "trainable", True),
             "optimizer": getattr(self, "optimizer", None),
             "supports_masking": False,

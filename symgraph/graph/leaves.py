@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -89,9 +89,11 @@ class Variable(Tensor):
         New value that every Function which reads this variable stores after its own outputs (random states).
     constraint : callable or None
         Keras' projection, applied by optimizers after an update.
+    first_value : callable or None
+        Makes a value such as the variable began with; None where that is not kept.
     """
 
-    __slots__ = ("constraint", "default_update", "trainable")
+    __slots__ = ("constraint", "default_update", "first_value", "trainable")
 
     def __init__(
         self, value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None
@@ -101,7 +103,13 @@ class Variable(Tensor):
         super().__init__(op, (), op.infer(), current(), name)
         self.default_update: Tensor | None = None
         self.constraint = constraint
+        self.first_value: Callable[[], Any] | None = None
         self.trainable = True
+
+    @property
+    def initializer(self) -> FirstValue:
+        """What starts this variable anew: ``variable.initializer.run()``, as in TensorFlow 1."""
+        return FirstValue(self)
 
     @property
     def storage(self) -> Storage:
@@ -136,6 +144,19 @@ class Variable(Tensor):
                 )
         target[...] = array
         self.storage.version += 1
+
+
+@dataclass(frozen=True)
+class FirstValue:
+    """The act of starting a variable anew, with a value made (random ones: drawn) as its first one was."""
+
+    variable: Variable
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        """Store the value. ValueError where the variable does not know how its first one was made."""
+        if self.variable.first_value is None:
+            raise ValueError(f"variable {self.variable.name}: its first value was not kept; use K.set_value")
+        self.variable.set_value(self.variable.first_value())
 
 
 @dataclass(frozen=True, eq=False)

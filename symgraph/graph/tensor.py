@@ -128,9 +128,17 @@ class Tensor(Symbolic):
             if hasattr(self, "_keras_shape"):
                 self._keras_shape = tuple(StaticShape(sizes).as_list())
 
-    def eval(self, feed: dict[Any, Any] | None = None) -> Any:
-        """The value, with placeholders fed from `feed` ({tensor or name: array})."""
-        return _operators["eval"](self, feed)
+    def eval(
+        self,
+        feed: dict[Any, Any] | None = None,
+        feed_dict: dict[Any, Any] | None = None,
+        session: Any = None,
+    ) -> Any:
+        """The value, with placeholders fed from `feed` ({tensor or name: array}).
+
+        `feed_dict` and `session` are for scripts that name the arguments as TensorFlow 1 does.
+        """
+        return _operators["eval"](self, {**(feed or {}), **(feed_dict or {})})
 
     def __getitem__(self, key: Any) -> Tensor:
         return call("getitem", self, key)

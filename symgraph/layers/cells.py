@@ -13,6 +13,7 @@ from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.arguments import ConfiguredLayer, at_least, number
+from symgraph.utils.manners import tf_keras_defaults
 
 Step = tuple[Tensor, list[Tensor]]
 """The output of a step, and the new states."""
@@ -285,6 +286,7 @@ class GRUCell(MatrixCell):
         "reset_after",
     )
 
+    @tf_keras_defaults(since=2, recurrent_activation="sigmoid", reset_after=True)
     def __init__(
         self,
         units: int,
@@ -394,6 +396,7 @@ class LSTMCell(MatrixCell):
         "implementation",
     )
 
+    @tf_keras_defaults(since=2, recurrent_activation="sigmoid")
     def __init__(
         self,
         units: int,

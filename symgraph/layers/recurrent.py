@@ -11,6 +11,7 @@ from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.old_recurrent import Recurrent, time_distributed_dense
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import StackedRNNCells
+from symgraph.utils.manners import tf_keras_defaults
 
 # With those that Keras has in a module of this name.
 __all__ = [
@@ -64,6 +65,10 @@ class CellLayer(RNN):
         given = dict(config)
         if given.get("implementation") == 0:
             given["implementation"] = 1
+        # What a configuration does not say is as it was before there were other defaults.
+        for name, value in (("recurrent_activation", "hard_sigmoid"), ("reset_after", False)):
+            if name in cls.config_names:
+                given.setdefault(name, value)
         if "implementation" not in cls.config_names:
             given.pop("implementation", None)
         return cls(**given)
@@ -157,6 +162,7 @@ class GRU(CellLayer):
     config_names: ClassVar[tuple[str, ...]] = (*GRUCell.config_names, "activity_regularizer")
 
     @legacy.recurrent
+    @tf_keras_defaults(since=2, recurrent_activation="sigmoid", reset_after=True)
     def __init__(
         self,
         units: int,
@@ -226,6 +232,7 @@ class LSTM(CellLayer):
     config_names: ClassVar[tuple[str, ...]] = (*LSTMCell.config_names, "activity_regularizer")
 
     @legacy.recurrent
+    @tf_keras_defaults(since=2, recurrent_activation="sigmoid")
     def __init__(
         self,
         units: int,

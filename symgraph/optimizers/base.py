@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from symgraph import backend as K
+from symgraph.globals import TF_KERAS, answers_as
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import has_arg
 from symgraph.utils.old_arguments import old_arguments
@@ -75,7 +76,8 @@ class Optimizer:
     Parameters
     ----------
     clipnorm : float, optional
-        Scale all gradients so that their common Euclidean norm is at most this.
+        Scale all gradients so that their common Euclidean norm is at most this; in the manners of tf.keras
+        each one so that its own norm is.
     clipvalue : float, optional
         Hold every element of a gradient between plus and minus this.
 
@@ -97,6 +99,8 @@ class Optimizer:
     #: Names of the arguments that a configuration holds, besides those that clip gradients.
     settings: ClassVar[tuple[str, ...]] = ()
 
+    lr: Any
+
     def __init__(self, **kwargs: Any) -> None:
         for name, at_most in kwargs.items():
             if name not in ("clipnorm", "clipvalue"):
@@ -107,6 +111,26 @@ class Optimizer:
         self.updates: Updates = []
         self.weights: list[Any] = []
         self.iterations = self._hyper("iterations", 0, "int64")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held: Any = vars(self).get(name) if name in self.settings else None
+        if answers_as() == TF_KERAS and K.is_tensor(held) and not K.is_tensor(value):
+            # In tf.keras `optimizer.lr = 0.1` counts from the next step on; in Keras 2.2 it has no effect.
+            K.set_value(held, value)
+        else:
+            super().__setattr__(name, value)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The variable `lr`, by its name in Keras 2.3 and tf.keras. A number that is set is stored in it."""
+        return self.lr
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if K.is_tensor(value):
+            self.lr = value
+        else:
+            K.set_value(self.lr, value)
 
     @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
@@ -145,7 +169,9 @@ class Optimizer:
                     "without gradient: K.argmax, K.round, K.eval."
                 )
         limit = getattr(self, "clipnorm", None) or 0
-        if limit > 0 and grads:
+        if limit > 0 and answers_as() == TF_KERAS:
+            grads = [clip_norm(grad, limit, K.sqrt(K.sum(K.square(grad)))) for grad in grads]
+        elif limit > 0 and grads:
             squares = [K.sum(K.square(grad)) for grad in grads]
             norm = K.sqrt(sum(squares[1:], squares[0]))
             grads = [clip_norm(grad, limit, norm) for grad in grads]
@@ -207,14 +233,19 @@ class Optimizer:
         with K.name_scope(type(self).__name__):
             return K.variable(value, dtype, name)
 
-    def _slots(self, kind: str, params: Sequence[Any], shape: tuple[int, ...] | None = None) -> list[Any]:
-        """A variable of zeros for each parameter, of its shape and dtype, named after it."""
+    def _slots(
+        self, kind: str, params: Sequence[Any], shape: tuple[int, ...] | None = None, value: float = 0.0
+    ) -> list[Any]:
+        """A variable for each parameter, of its shape and dtype, named after it, and full of `value`."""
         slots = []
         with K.name_scope(type(self).__name__):
             for number, param in enumerate(params):
                 base = (param.name or f"param_{number}").removesuffix(":0")
                 sizes = K.int_shape(param) if shape is None else shape
-                slots.append(K.zeros(sizes, K.dtype(param), f"{base}/{kind}"))
+                made = K.zeros(sizes, K.dtype(param), f"{base}/{kind}")
+                if value:
+                    made = K.variable(np.full(sizes, value), K.dtype(param), f"{base}/{kind}")
+                slots.append(made)
         return slots
 
     def _begin(self, loss: Any, params: Sequence[Any]) -> list[Any]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from symgraph import backend as K
+from symgraph.optimizers.arguments import optimizer_arguments
 from symgraph.optimizers.base import Optimizer, Updates, get_updates_arguments
+from symgraph.utils.manners import tf_keras_defaults
 
 
 class SGD(Optimizer):
@@ -27,6 +29,7 @@ class SGD(Optimizer):
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "momentum", "decay", "nesterov")
 
+    @optimizer_arguments
     def __init__(
         self,
         lr: float = 0.01,
@@ -74,6 +77,7 @@ class RMSprop(Optimizer):
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "rho", "decay", "epsilon")
 
+    @optimizer_arguments
     def __init__(
         self,
         lr: float = 0.001,
@@ -112,27 +116,42 @@ class Adagrad(Optimizer):
     lr, decay : float
     epsilon : float, optional
         By default `K.epsilon()`.
+    initial_accumulator_value : float
+        What a begins with: 0 in Keras, 0.1 in tf.keras.
     clipnorm, clipvalue : float, optional
         See `Optimizer`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "decay", "epsilon")
 
+    @optimizer_arguments
+    @tf_keras_defaults(lr=0.001, initial_accumulator_value=0.1)
     def __init__(
-        self, lr: float = 0.01, epsilon: float | None = None, decay: float = 0.0, **kwargs: Any
+        self,
+        lr: float = 0.01,
+        epsilon: float | None = None,
+        decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.lr = self._hyper("lr", lr)
         self.decay = self._hyper("decay", decay)
         self.initial_decay = decay
         self.epsilon = K.epsilon() if epsilon is None else epsilon
+        self.initial_accumulator_value = initial_accumulator_value
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal optimizer; `initial_accumulator_value` where Keras has another."""
+        first = self.initial_accumulator_value
+        return {**super().get_config(), **({"initial_accumulator_value": first} if first else {})}
 
     @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)
         rate = self._decayed(self.lr, self.decay, self.initial_decay)
-        self.weights = self._slots("accumulator", params)
+        self.weights = self._slots("accumulator", params, value=self.initial_accumulator_value)
         for param, grad, accumulator in zip(params, grads, self.weights, strict=True):
             total = accumulator + K.square(grad)
             self.updates.append(K.update(accumulator, total))
@@ -157,6 +176,8 @@ class Adadelta(Optimizer):
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "rho", "decay", "epsilon")
 
+    @optimizer_arguments
+    @tf_keras_defaults(lr=0.001)
     def __init__(
         self,
         lr: float = 1.0,

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph import backend as K
+from symgraph.optimizers.arguments import optimizer_arguments
 from symgraph.optimizers.base import Optimizer, Updates, get_updates_arguments
+from symgraph.utils.manners import tf_keras_defaults
 
 
 def _mean(rate: Any, before: Any, value: Any) -> Any:
@@ -34,6 +36,7 @@ class Adam(Optimizer):
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "beta_1", "beta_2", "decay", "epsilon", "amsgrad")
 
+    @optimizer_arguments
     def __init__(
         self,
         lr: float = 0.001,
@@ -92,6 +95,8 @@ class Adamax(Optimizer):
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "beta_1", "beta_2", "decay", "epsilon")
 
+    @optimizer_arguments
+    @tf_keras_defaults(lr=0.001)
     def __init__(
         self,
         lr: float = 0.002,
@@ -142,6 +147,8 @@ class Nadam(Optimizer):
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "beta_1", "beta_2", "epsilon", "schedule_decay")
 
+    @optimizer_arguments
+    @tf_keras_defaults(lr=0.001)
     def __init__(
         self,
         lr: float = 0.002,

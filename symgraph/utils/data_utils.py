@@ -17,6 +17,8 @@ from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from symgraph.globals import answers_as
+from symgraph.settings_file import keras_folder
 from symgraph.utils.archive import UNPACKING, unpack
 from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer, SequenceEnqueuer
 from symgraph.utils.io_utils import atomic_path, remove_stale
@@ -74,7 +76,8 @@ def get_file(
     archive_format : {'auto', 'tar', 'zip', None} or list of 'tar' and 'zip'
         What to try. 'auto' is both, None is none.
     cache_dir : str, optional
-        Cache folder; by default `SYMGRAPH_HOME` or `~/.symgraph`. In the default case a file that Keras has
+        Cache folder; by default `SYMGRAPH_HOME` or `~/.symgraph`; where a script imports symgraph by the name
+        of Keras, that of Keras: `KERAS_HOME` or `~/.keras`. In the default case a file that Keras has
         left in `~/.keras` is used too: one with the right hash at once, one without a hash where the download
         fails. Where the folder cannot be written, a folder of the user's own among the system's temporary
         files is.
@@ -208,6 +211,8 @@ def _formats(archive_format: str | abc.Sequence[str] | None) -> list[str]:
 
 
 def _base_folder(cache_dir: str | os.PathLike[str] | None) -> Path:
+    if cache_dir is None and answers_as() != "symgraph":
+        return Path(keras_folder())
     named = cache_dir if cache_dir is not None else os.environ.get("SYMGRAPH_HOME") or "~/.symgraph"
     return Path(os.path.expanduser(named))
 

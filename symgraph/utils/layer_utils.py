@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.globals import TF_KERAS, answers_as
 from symgraph.utils.conv_utils import convert_kernel
 
 _CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
@@ -32,7 +33,7 @@ def print_summary(
     positions: Sequence[float] | None = None,
     print_fn: Callable[[str], Any] | None = None,
 ) -> None:
-    """Print a table of a model's layers, exactly as Keras 2.2.4 does.
+    """Print a table of a model's layers, exactly as Keras 2.2.4 does, or tf.keras where that name is used.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def print_summary(
     titles = ["Layer (type)", "Output Shape", "Param #"] + ([] if plain else ["Connected to"])
     nodes = None if plain else {id(node) for level in model._nodes_by_depth.values() for node in level}
 
+    if answers_as() == TF_KERAS:
+        show(f'Model: "{model.name}"')
     show("_" * length)
     show(_row(titles, columns))
     show("=" * length)

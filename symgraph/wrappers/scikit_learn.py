@@ -158,7 +158,7 @@ class KerasClassifier(BaseWrapper):
         y = self._targets(np.searchsorted(self.classes_, y))
         values = self.model.evaluate(x, y, **self.filter_sk_params(Sequential.evaluate, kwargs))
         for name, value in zip(self.model.metrics_names, to_list(values), strict=True):
-            if name == "acc":
+            if name in ("acc", "accuracy"):
                 return float(value)
         raise ValueError(
             'The model is not configured to compute accuracy. You should pass `metrics=["accuracy"]` to the '

@@ -19,13 +19,6 @@ def test_old_names_of_layouts():
         K.set_image_data_format(before)
 
 
-def test_sessions_are_refused():
-    with pytest.raises(NotImplementedError, match=r"K\.function"):
-        K.get_session()
-    with pytest.raises(NotImplementedError, match="set_num_threads"):
-        K.set_session(None)
-
-
 def test_variables_have_values_whoever_initialises_them():
     K.manual_variable_initialization(True)
     assert K.get_value(K.variable(3.0)) == 3.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import callbacks as cbks
+from symgraph.callbacks.log_names import new_logs
 from symgraph.engine.data.checks import (
     batch_shuffle,
     check_num_samples,
@@ -175,10 +176,11 @@ def run_epochs(
         for metric in model.stateful_metric_functions:
             metric.reset_states()
         callbacks.on_epoch_begin(epoch)
-        logs: dict[str, Any] = {}
+        logs = new_logs()
         index = -1
         for index, (size, ins) in enumerate(batches()):
-            batch_logs: dict[str, Any] = {"batch": index, "size": size}
+            batch_logs = new_logs()
+            batch_logs.update(batch=index, size=size)
             callbacks.on_batch_begin(index, batch_logs)
             for label, value in zip(labels, f(ins), strict=False):
                 batch_logs[label] = scalar(value)

@@ -19,6 +19,7 @@ from symgraph.engine.base_layer import Layer
 from symgraph.engine.data.checks import is_library_loss
 from symgraph.engine.layer.node import previous_mask
 from symgraph.engine.training_parts.loss_shapes import check_pairing
+from symgraph.globals import TF_KERAS, answers_as, tensorflow_version
 from symgraph.utils.generic_utils import to_list
 
 LossFunction = Callable[..., Any]
@@ -359,14 +360,20 @@ def _metric_function(metric: Any, output: _Output) -> tuple[Any, str]:
     """The function of a metric and its name in logs; 'accuracy' depends on the output and the loss."""
     if not isinstance(metric, str) or metric not in _ACCURACY + _CROSSENTROPY:
         function = metrics.get(metric)
-        return function, str(getattr(function, "name", None) or function.__name__)
+        name = str(getattr(function, "name", None) or function.__name__)
+        return function, _short(name, metric) if isinstance(metric, str) else name
     if K.int_shape(output.tensor)[-1] == 1 or output.loss is losses.binary_crossentropy:
         pair = metrics.binary_accuracy, metrics.binary_crossentropy
     elif output.loss is losses.sparse_categorical_crossentropy:
         pair = metrics.sparse_categorical_accuracy, metrics.sparse_categorical_crossentropy
     else:
         pair = metrics.categorical_accuracy, metrics.categorical_crossentropy
-    return (pair[0], "acc") if metric in _ACCURACY else (pair[1], "ce")
+    return (pair[0], _short("acc", metric)) if metric in _ACCURACY else (pair[1], _short("ce", metric))
+
+
+def _short(name: str, given: str) -> str:
+    """The name of a metric in logs, which TensorFlow 2 takes as it is given."""
+    return given if answers_as() == TF_KERAS and tensorflow_version() > 1 else name
 
 
 def _add_metric(objective: Objective, output: _Output, metric: Any, weighted: bool) -> None:

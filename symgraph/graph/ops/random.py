@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symgraph.globals import floatx
+from symgraph.globals import floatx, random_source
 from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import Variable, constant
 from symgraph.graph.op import Op, Sample
@@ -285,7 +285,7 @@ def random_state(seed: int | None = None) -> RandomState:
     Without a seed one is taken from numpy's global generator: ``np.random.seed`` makes a run reproducible.
     """
     if seed is None:
-        seed = int(np.random.randint(10_000_000))
+        seed = int((random_source() or np.random).randint(10_000_000))
     if not isinstance(seed, (int, np.integer)):
         raise TypeError(f"expected an integer as seed, got {seed!r}")
     return RandomState(seed)
