@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from symgraph import backend as K
+from symgraph.globals import TF_KERAS, answers_as
 from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
 
 
@@ -38,12 +39,20 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """Mean of max(1 - t·p, 0)², for targets -1 and 1."""
-    return K.mean(K.square(K.maximum(1.0 - y_true * y_pred, 0.0)), axis=-1)
+    return K.mean(K.square(K.maximum(1.0 - _signs(y_true) * y_pred, 0.0)), axis=-1)
 
 
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """Mean of max(1 - t·p, 0), for targets -1 and 1."""
-    return K.mean(K.maximum(1.0 - y_true * y_pred, 0.0), axis=-1)
+    return K.mean(K.maximum(1.0 - _signs(y_true) * y_pred, 0.0), axis=-1)
+
+
+def _signs(y_true: Any) -> Any:
+    """The targets; in the manners of tf.keras -1 for 0, where all of a batch are 0 or 1."""
+    if answers_as() != TF_KERAS:
+        return y_true
+    are_binary = K.all(K.equal(y_true * (y_true - 1.0), 0.0))
+    return K.switch(are_binary, 2.0 * y_true - 1.0, y_true)
 
 
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:

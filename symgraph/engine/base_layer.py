@@ -20,6 +20,7 @@ from symgraph.engine.layer.shapes import Shape, merged_shape, shape_tuple
 from symgraph.engine.layer.spec import InputSpec, check_inputs
 from symgraph.engine.weights.budget import spend
 from symgraph.engine.weights.order import WeightParts, always, ordered
+from symgraph.globals import TF_KERAS, answers_as
 from symgraph.graph.leaves import Variable
 from symgraph.graph.origin import layer_scope
 from symgraph.graph.tensor import Tensor
@@ -372,7 +373,14 @@ class Layer(NodeAccess, LossesAndUpdates, OldNames):
     def _add_activity_losses(self, inputs: Any, outputs: Iterable[Tensor]) -> None:
         regularizer = getattr(self, "activity_regularizer", None)
         if regularizer is not None:
-            self.add_loss([regularizer(x) for x in outputs], inputs=to_list(inputs))
+            penalties = [regularizer(x) for x in outputs]
+            if answers_as() == TF_KERAS:
+                # Keras adds up the penalties of all samples, tf.keras takes their mean.
+                penalties = [
+                    penalty / K.cast(K.shape(x)[0], x.dtype)
+                    for penalty, x in zip(penalties, outputs, strict=True)
+                ]
+            self.add_loss(penalties, inputs=to_list(inputs))
 
     def _add_inbound_node(
         self,

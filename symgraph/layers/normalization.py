@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from symgraph import backend as K
 from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.layer.spec import InputSpec
+from symgraph.globals import TF_KERAS, answers_as, tensorflow_version
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
@@ -126,6 +127,9 @@ class BatchNormalization(ConfiguredLayer):
         """Normalise by the batch in training, by the moving averages in testing."""
         if self._mode == 1:
             return self._of_samples(inputs)
+        if training is None and not self.trainable and answers_as() == TF_KERAS and tensorflow_version() > 1:
+            # A layer that TensorFlow 2 finds frozen when it is called does not look at the batch.
+            training = False
         if not isinstance(training, Tensor) and training is not None and not training:
             return self._normalized(inputs)
         axes = [axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim]
@@ -134,9 +138,7 @@ class BatchNormalization(ConfiguredLayer):
         )
         if self._mode == 2:
             return normed
-        # Keras' estimate of the variance of the population, with epsilon where n might be 1.
-        count = K.cast(K.prod(K.gather(K.shape(inputs), axes)), inputs.dtype)
-        variance = variance * (count / (count - (1.0 + self.epsilon)))
+        variance = self._of_population(variance, inputs, axes)
         self.add_update(
             [
                 K.moving_average_update(self.moving_mean, mean, self.momentum),
@@ -158,6 +160,17 @@ class BatchNormalization(ConfiguredLayer):
     def get_config(self) -> dict[str, Any]:
         """Name, trainable, input shape if known, and the arguments; the `mode` of Keras 1 if it is not 0."""
         return {**super().get_config(), **({"mode": self._mode} if self._mode else {})}
+
+    def _of_population(self, variance: Tensor, inputs: Tensor, axes: list[int]) -> Tensor:
+        """An estimate of the variance of all data, from that of a batch."""
+        count = K.cast(K.prod(K.gather(K.shape(inputs), axes)), inputs.dtype)
+        if answers_as() != TF_KERAS:
+            # Keras has epsilon where n might be 1.
+            return variance * (count / (count - (1.0 + self.epsilon)))
+        if inputs.ndim == 4 and self.axis % 4 in (1, 3):
+            # TensorFlow has a kernel of its own for pictures, the only one that divides by n - 1.
+            return variance * (count / K.maximum(count - 1.0, 1.0))
+        return variance
 
     def _normalized(self, inputs: Tensor) -> Tensor:
         return K.batch_normalization(

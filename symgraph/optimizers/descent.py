@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from symgraph import backend as K
 from symgraph.optimizers.arguments import optimizer_arguments
@@ -145,6 +145,11 @@ class Adagrad(Optimizer):
         """The arguments that make an equal optimizer; `initial_accumulator_value` where Keras has another."""
         first = self.initial_accumulator_value
         return {**super().get_config(), **({"initial_accumulator_value": first} if first else {})}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make an optimizer of `get_config`'s arguments; accumulators start at 0 unless it says otherwise."""
+        return super().from_config({"initial_accumulator_value": 0.0, **config})
 
     @get_updates_arguments
     def get_updates(self, loss: Any, params: Sequence[Any]) -> Updates:

@@ -278,13 +278,16 @@ def _weight_placeholder(output: Any, name: str, mode: str | None) -> Any:
 # -- weighting -----------------------------------------------------------------------------------------------
 
 
-def weighted_masked_objective(fn: LossFunction | None) -> Any:
+def weighted_masked_objective(fn: LossFunction | None, is_metric: bool = False) -> Any:
     """A loss or metric function with sample weights and masks.
 
     Parameters
     ----------
     fn : callable or None
         `fn(y_true, y_pred)` gives a value per sample (or per sample and step).
+    is_metric : bool
+        Whether it is one that is only shown: tf.keras divides those by the sum of the weights, and losses by
+        the number of all entries.
 
     Returns
     -------
@@ -302,6 +305,8 @@ def weighted_masked_objective(fn: LossFunction | None) -> Any:
             raise TypeError(f"The loss or metric function {name} has to return a tensor, got {score!r}")
         if all(map(K.is_tensor, (score, y_true, y_pred))):
             check_pairing(score, y_true, y_pred, name)
+        if answers_as() == TF_KERAS:
+            return _mean_of_tf_keras(score, weights, mask, is_metric)
         if mask is not None:
             # The loss of a batch is in proportion to the number of entries that are not masked.
             kept = K.cast(mask, K.floatx())
@@ -314,6 +319,21 @@ def weighted_masked_objective(fn: LossFunction | None) -> Any:
         return K.mean(score)
 
     return weighted
+
+
+def _mean_of_tf_keras(score: Any, weights: Any, mask: Any, is_metric: bool) -> Any:
+    """The mean of a loss or a metric, with weights and a mask, as TensorFlow 1.14 and 2 compute it."""
+    factor = K.ones_like(score) if is_metric else 1.0
+    for given in (mask, weights):
+        if given is not None:
+            given = K.cast(given, K.floatx())
+            for _ in range(K.ndim(score) - K.ndim(given)):
+                given = K.expand_dims(given, -1)
+            factor = given * factor
+    if not is_metric:
+        return K.mean(score * factor)
+    total = K.sum(factor)
+    return K.sum(score * factor) / K.switch(K.equal(total, 0.0), K.ones_like(total), total)
 
 
 # -- metrics -------------------------------------------------------------------------------------------------
@@ -378,10 +398,10 @@ def _short(name: str, given: str) -> str:
 
 def _add_metric(objective: Objective, output: _Output, metric: Any, weighted: bool) -> None:
     function, name = _metric_function(metric, output)
-    if weighted:
+    if weighted and not (answers_as() == TF_KERAS and tensorflow_version() > 1):
         name = f"weighted_{name}"
     with K.name_scope(name):
-        value = weighted_masked_objective(function)(
+        value = weighted_masked_objective(function, is_metric=True)(
             output.target, output.tensor, output.sample_weight if weighted else None, output.mask
         )
     if output.several:
