@@ -65,7 +65,8 @@ frozen = BatchNormalization(trainable=False, input_shape=(3,))
 norm = Sequential([frozen])
 norm.compile('sgd', 'mse')
 rate = round(float(model.optimizer.lr.get_value()), 6)
-print(json.dumps([same, history.get('nothing'), sorted(history), rate, float(norm.train_on_batch(x, x)) < 1e-3,
+kept = float(norm.train_on_batch(x, x)) < 1e-3
+print(json.dumps([same, history.get('nothing'), sorted(history), rate, kept,
                   GRU(2).reset_after, GRU.from_config({{'units': 2}}).reset_after]))
 """
 
