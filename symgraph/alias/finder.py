@@ -31,7 +31,11 @@ class KerasFinder(MetaPathFinder):
         ModuleNotFoundError
             If a script asks for a part of TensorFlow that the stand-in does not have.
         """
-        top = fullname.partition(".")[0]
+        top, _, inner = fullname.partition(".")
+        if top == "symgraph" and place_of(inner) != inner:
+            # A module that moved: `from keras.utils import visualize_util` asks by this name, too.
+            moved = Answer(f"symgraph.{place_of(inner)}")
+            return PathFinder.find_spec(fullname, path) or _spec(fullname, moved)
         if top not in PACKAGES:
             return None
         if top == "keras_preprocessing":
@@ -56,9 +60,7 @@ def _keras_spec(fullname: str, root: str, inner: str) -> ModuleSpec | None:
     if not inner:
         version = VERSION if root == "keras" else TF_VERSION
         return _spec(fullname, Ready(Facade(root, version)))
-    if inner.rsplit(".", maxsplit=1)[-1] == "keras":
-        return None
-    return _spec(fullname, Answer(f"symgraph.{place_of(inner)}"))
+    return _spec(fullname, Answer(f"symgraph.{inner}"))
 
 
 def _stand_in_spec(fullname: str) -> ModuleSpec:

@@ -132,6 +132,7 @@ class BatchNormalization(ConfiguredLayer):
             training = False
         if not isinstance(training, Tensor) and training is not None and not training:
             return self._normalized(inputs)
+        self.normalizes_by_batch = training is None
         axes = [axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim]
         normed, mean, variance = K.normalize_batch_in_training(
             inputs, self.gamma, self.beta, axes, epsilon=self.epsilon

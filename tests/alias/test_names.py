@@ -93,6 +93,22 @@ def test_every_name_finds_the_module_of_symgraph(tmp_path: Path) -> None:
     assert pickle.loads(bytes.fromhex(facts["pickle"])) is layers.Dense
 
 
+MOVED = """
+from keras.backend import common, tensorflow_backend as KTF
+from keras.utils import visualize_util
+from keras.backend.tensorflow_backend import tf as of_backend
+from keras import backend as K
+import symgraph.utils.vis_utils
+import tensorflow as tf
+print(KTF is K is common, K.tensorflow_backend is K, visualize_util is symgraph.utils.vis_utils)
+print(K.tf is tf is of_backend, hasattr(K.tf, 'select'), hasattr(K, 'other'))
+"""
+
+
+def test_modules_that_moved_are_found_by_from_imports(tmp_path: Path) -> None:
+    assert printed(symgraph_run("-c", MOVED, folder=tmp_path)) == "True True True\nTrue False False\n"
+
+
 def test_names_are_taken_apart() -> None:
     assert root_of("keras") == ("keras", "")
     assert root_of("keras.layers.core") == ("keras", "layers.core")

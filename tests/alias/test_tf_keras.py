@@ -85,3 +85,26 @@ def test_histories_answer_to_both_spellings(tmp_path: Path) -> None:
         assert ran.stderr == ""
         files = list(tmp_path.glob("w-*.h5"))
         assert files and all(file.name[2:5] == file.name[6:9] for file in files)
+
+
+FROZEN = """
+import tensorflow.keras as keras, warnings, sys
+from tensorflow.keras.layers import BatchNormalization, Dense
+if sys.argv[1] == '1':
+    import tensorflow as tf
+    tf.set_random_seed(1)
+inner = keras.Sequential([Dense(2, input_shape=(3,)), BatchNormalization(name='norm')])
+outer = keras.Sequential([inner, BatchNormalization(name='own'), Dense(1)])
+outer.compile('sgd', 'mse')
+inner.trainable = False
+outer.layers[1].trainable = False
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    outer.compile('sgd', 'mse')
+print([str(warning.message).partition(':')[0] for warning in caught])
+"""
+
+
+def test_layers_that_are_frozen_late_are_warned_of(tmp_path: Path) -> None:
+    assert printed(symgraph_run("-c", FROZEN, "2", folder=tmp_path)) == "['norm, own']\n"
+    assert printed(symgraph_run("-c", FROZEN, "1", folder=tmp_path)) == "[]\n"

@@ -63,7 +63,9 @@ TESTS: dict[str, dict[str, str]] = {
         "tests/backend/test_legacy.py::test_old_names_of_layouts": """
             image_dim_ordering set_image_dim_ordering
         """,
-        "tests/backend/test_legacy.py::test_sessions_are_refused": "get_session set_session",
+        "tests/backend/test_session.py::test_the_session_that_was_set_is_returned": """
+            get_session set_session
+        """,
         "tests/backend/test_legacy.py::test_variables_have_values_whoever_initialises_them": """
             manual_variable_initialization
         """,

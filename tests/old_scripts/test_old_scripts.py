@@ -1,7 +1,7 @@
 """Scripts in the style of their time, unchanged through `symgraph run`, each to a sensible figure.
 
-They were written for these tests. Those that need no data were run on the real Keras 2.2.4, too; it reaches the
-same figures: text 1.000, bidirectional 1.0000, stateful 1.000, DQN '>>>>>', saliency (2, 5), GAN near (3, -2).
+They were written for these tests. Those that need no data were run on the real Keras 2.2.4, too. It reaches
+the same figures: text and stateful 1.000, bidirectional 1.0000, DQN '>>>>>', saliency (2, 5), GAN (3, -2).
 Most run one after the other in one process, which loads symgraph once; some in a process of their own.
 """
 

@@ -13,6 +13,7 @@ from symgraph.backend.functions import phase_function
 from symgraph.compiler.observe.guard import as_guard
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.network import Network
+from symgraph.engine.training_parts.frozen_norms import warn_of_frozen_norms
 from symgraph.engine.training_parts.objective import Objective, build_objective, resolve_losses
 from symgraph.engine.training_parts.old_calls import without_old_modes
 from symgraph.graph.tensor import Tensor
@@ -125,6 +126,7 @@ class CompiledNetwork(Network):
             target_tensors,
         )
         self._adopt(objective)
+        warn_of_frozen_norms(self)
         self._collected_trainable_weights = self.trainable_weights
         self.train_function = self.test_function = self.predict_function = None
         # What cannot be trained can be evaluated: training will say so, as in Keras.
