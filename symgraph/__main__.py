@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 
-from symgraph.alias.install import run_script
+from symgraph.alias.install import run_script, starts_a_script
 
 
 def main() -> int:
     """Run the command line of this process; its exit code."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["run"] and arguments[1:] not in ([], ["-h"], ["--help"]):
+    if starts_a_script(arguments):
         # Another Python begins at once: it would be a waste to load the other commands for that.
         return run_script(arguments[1:])
     code: int = importlib.import_module("symgraph.cli").main(arguments)

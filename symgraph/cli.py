@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from symgraph import layers
-from symgraph.alias.install import run_script
+from symgraph.alias.install import run_script, starts_a_script
 from symgraph.compiler.observe.profile import Profile
 from symgraph.convert.command import add_convert, convert
 from symgraph.engine.saving import load_model
@@ -43,9 +43,10 @@ _BATCH_SIZE, _BATCHES = 32, 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code: 0, 1 where something is wrong, 2 for a wrong command."""
-    options = _parser().parse_args(arguments)
-    if options.command == "run":
-        return run_script(options.arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if starts_a_script(given):
+        return run_script(given[1:])
+    options = _parser().parse_args(given)
     if options.command == "warmup":
         return warmup((lambda text: None) if options.quiet else print)
     if options.command == "doctor":
@@ -67,14 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="symgraph", description="Tools around symgraph.")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser(
+    # Only for its help: what follows `run` is for Python.
+    commands.add_parser(
         "run",
         help="run a script for Keras as it is",
         usage="symgraph run [options of Python] (script.py | -m module | -c code) [arguments]",
         description="Run Python, with symgraph answering for keras, tensorflow.keras and, where that is "
         "missing, for what such scripts use of tensorflow. See docs/old_scripts.md.",
     )
-    run.add_argument("arguments", nargs=argparse.REMAINDER, help="as for Python")
     warm = commands.add_parser("warmup", help="compile the kernels that usual networks need")
     warm.add_argument("--quiet", action="store_true", help="print nothing")
     commands.add_parser("doctor", help="look whether everything works on this machine")

@@ -276,3 +276,22 @@ def test_a_page_is_written_with_the_profile_of_the_run(
     path = str(tmp_path / "page.html")
     assert cli.main(["report", str(saved), "--out", path, "--function", "test", "--batches", "3"]) == 0
     assert asked == [("test_function", path, 2)]
+
+
+# run
+
+
+def test_run_gives_all_that_follows_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also without `symgraph.__main__`, and options of Python as they are."""
+    given: list[object] = []
+    monkeypatch.setattr(cli, "run_script", lambda arguments: given.append(arguments) or 5)
+    assert cli.main(["run", "-m", "pytest", "--help"]) == 5
+    assert cli.main(["run", "script.py", "-h"]) == 5
+    assert given == [["-m", "pytest", "--help"], ["script.py", "-h"]]
+
+
+def test_run_tells_how_it_is_used(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", "--help"])
+    assert caught.value.code == 0
+    assert "symgraph run [options of Python] (script.py | -m module | -c code)" in capsys.readouterr().out

@@ -136,4 +136,6 @@ class _WithKeras(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._real.exec_module(module)
+        is_first = str(getattr(module, "__version__", "")).startswith("1.")
+        state.set_tensorflow_version(1 if is_first else 2)
         module.__dict__["keras"] = importlib.import_module("tensorflow.keras")

@@ -15,6 +15,11 @@ _STARTUP = str(Path(__file__).parent / "startup")
 """A folder with a `sitecustomize.py`: Python imports that as it starts, if the folder is in `PYTHONPATH`."""
 
 
+def starts_a_script(arguments: Sequence[str]) -> bool:
+    """Whether a command line is ``run`` and what Python is to run; all else is for the parser."""
+    return arguments[:1] == ["run"] and arguments[1:] not in (["-h"], ["--help"])
+
+
 def run_script(arguments: Sequence[str]) -> int:
     """Run Python in the place of this process, with symgraph under the names of Keras.
 

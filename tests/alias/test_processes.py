@@ -116,9 +116,9 @@ sys.path.insert(0, %r)
 import symgraph
 symgraph.install_as_keras()
 symgraph.install_as_keras()
-import keras, keras.layers.core
+import keras, keras.utils.np_utils
 inner = subprocess.check_output([sys.executable, '-c', 'import keras; print(keras.__version__)'], text=True)
-print(json.dumps([keras.__version__, inner.strip(), keras.layers.core is symgraph.layers.core,
+print(json.dumps([keras.__version__, inner.strip(), keras.utils.np_utils is symgraph.utils.np_utils,
                   sum(type(finder).__name__ == 'KerasFinder' for finder in sys.meta_path)]))
 """
 

@@ -125,7 +125,7 @@ def test_a_tensorflow_that_is_installed_is_used(tmp_path: Path) -> None:
     package = tmp_path / "tensorflow"
     (package / "python" / "keras").mkdir(parents=True)
     (package / "__init__.py").write_text(
-        "import tensorflow.python.keras as keras\n__version__ = 'real'\ndef Variable(x): return x\n"
+        "import tensorflow.python.keras as keras\n__version__ = '1.15.5'\ndef Variable(x): return x\n"
     )
     (package / "python" / "__init__.py").write_text("")
     (package / "python" / "keras" / "__init__.py").write_text("inner = True\n")
@@ -134,7 +134,8 @@ def test_a_tensorflow_that_is_installed_is_used(tmp_path: Path) -> None:
         "from tensorflow.keras.layers import Dense\n"
         "import tensorflow.python.keras as inner\n"
         "print(tf.__version__, tf.Variable(3))\n"
-        "print(tf.keras.layers.Dense is Dense, Dense.__module__, inner.inner)\n"
+        "activation = tf.keras.layers.LSTM(1).get_config()['recurrent_activation']\n"
+        "print(tf.keras.layers.Dense is Dense, Dense.__module__, inner.inner, activation)\n"
     )
     out = printed(symgraph_run("script.py", folder=tmp_path))
-    assert out == "real 3\nTrue symgraph.layers.core True\n"
+    assert out == "1.15.5 3\nTrue symgraph.layers.core True hard_sigmoid\n"

@@ -27,14 +27,16 @@ from symgraph.kernels.run.threads import get_num_threads, most_threads, set_num_
 _VERSIONS = {1: "1.15.0", 2: "2.1.0"}
 
 
-def _version() -> str:
-    """That of `SYMGRAPH_TENSORFLOW` if it is 1, else 2."""
+def _wanted_version() -> int:
+    """That of `SYMGRAPH_TENSORFLOW`, else 2. ValueError for any other."""
     wanted = os.environ.get("SYMGRAPH_TENSORFLOW", "2")
     if wanted.partition(".")[0] not in ("1", "2"):
         raise ValueError(f"SYMGRAPH_TENSORFLOW: expected 1 or 2, got {wanted!r}")
-    major = int(wanted.partition(".")[0])
-    state.set_tensorflow_version(major)
-    return _VERSIONS[major]
+    return int(wanted.partition(".")[0])
+
+
+state.set_tensorflow_version(_wanted_version())
+_VERSION = _VERSIONS[state.tensorflow_version()]
 
 
 def set_random_seed(seed: int | None) -> None:
@@ -114,8 +116,8 @@ _DEVICES = {
 
 #: In TensorFlow 1 and 2.
 COMMON: dict[str, Any] = {
-    "__version__": _version(),
-    "version.VERSION": _version(),
+    "__version__": _VERSION,
+    "version.VERSION": _VERSION,
     "Graph": Graph,
     "Tensor": Tensor,
     "device": device,
@@ -138,7 +140,7 @@ COMMON: dict[str, Any] = {
 
 #: Only in TensorFlow 1, and in `tensorflow.compat.v1`.
 ONLY_1: dict[str, Any] = {
-    "VERSION": _version(),
+    "VERSION": _VERSION,
     "ConfigProto": ConfigProto,
     "GPUOptions": GPUOptions,
     "InteractiveSession": InteractiveSession,
