@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.data.symbolic import sizes
 from symgraph.engine.files.layer_config import deserialize, serialize
 from symgraph.engine.input_layer import Input, InputLayer
 from symgraph.engine.layer.rollback import unchanged_on_error
@@ -217,7 +218,7 @@ class Sequential(Model):
         if len(arrays) != 1:
             raise ValueError(f"{self.name} has no input shape yet and expects one array, got {len(arrays)}")
         # Samples that are single numbers become (samples, 1).
-        self.build((None, *(arrays[0].shape[1:] or (1,))))
+        self.build((None, *(sizes(arrays[0])[1:] or (1,))))
 
     def count_params(self) -> int:
         """The number of scalars in all weights. RuntimeError before the model is built."""

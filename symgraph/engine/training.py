@@ -21,6 +21,7 @@ from symgraph.engine.data.feed import (
     validation_part,
 )
 from symgraph.engine.layer.rollback import unchanged_on_error
+from symgraph.engine.data.symbolic import sizes
 from symgraph.engine.training_parts import loops
 from symgraph.engine.training_parts.generator_methods import GeneratorMethods
 from symgraph.engine.training_parts.generators import makes_batches
@@ -79,8 +80,9 @@ class Model(GeneratorMethods):
 
         Parameters
         ----------
-        x, y : array, list or dict of arrays
-            Samples and targets, by position or by the names of inputs and outputs. `x` alone may be a
+        x, y : array or tensor, list or dict of them
+            Samples and targets, by position or by the names of inputs and outputs. Tensors of the graph need
+            a known batch size, and are computed anew at each of `steps_per_epoch` steps. `x` alone may be a
             generator or a `Sequence`, as `fit_generator` takes it.
         batch_size : int, optional
             Samples per update, default 32.
@@ -262,7 +264,7 @@ class Model(GeneratorMethods):
         _check_has_data(x, None, steps, "predicting", "steps")
         inputs, _, _ = standardized(self, x)
         if self.stateful and batch_size and inputs:
-            samples = inputs[0].shape[0]
+            samples = sizes(inputs[0])[0] or 0
             if samples > batch_size and samples % batch_size != 0:
                 raise ValueError(
                     "In a stateful network, you should only pass inputs with a number of samples that can "
@@ -319,7 +321,7 @@ class Model(GeneratorMethods):
         names = [f"input_{i + 1}" for i in range(len(arrays))]
         with unchanged_on_error([self]):
             # Samples that are single numbers become (samples, 1).
-            shapes = [(None, *(array.shape[1:] or (1,))) for array in arrays]
+            shapes = [(None, *(sizes(array)[1:] or (1,))) for array in arrays]
             self.inputs = [K.placeholder(shape, name=name) for shape, name in zip(shapes, names, strict=True)]
             self.outputs = to_list(self.call(unpack_singleton(self.inputs)), allow_tuple=True)
             self.input_names = self._feed_input_names = names
@@ -355,8 +357,7 @@ def _warn_of_unknown_layers(model: Model) -> None:
 
 def _whole(model: Model, feed: Feed) -> list[Any]:
     """What a function is fed with for all samples at once."""
-    batches = loops.Batches(joined(feed), model._feed_inputs)
-    return batches.rows(0, batches.samples)
+    return loops.Batches(joined(feed), model._feed_inputs).whole()
 
 
 def _numbers(outputs: Sequence[Any]) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import losses
+from symgraph.engine.data.symbolic import sizes
 from symgraph.engine.data.tables import numbers
 from symgraph.graph.sparse import is_sparse_matrix
 from symgraph.utils.generic_utils import check_count
@@ -110,8 +111,8 @@ def standardize_input_data(
     standard = []
     for array, name, shape in zip(arrays, names, expected, strict=True):
         array = standardize_single_array(array, name, None if shape is None else len(shape))
-        if shape is not None and array is not None and not K.is_tensor(array):
-            _check_shape(tuple(array.shape), shape, name, check_batch_axis, exception_prefix)
+        if shape is not None and array is not None:
+            _check_shape(sizes(array), shape, name, check_batch_axis, exception_prefix)
         standard.append(array)
     return standard
 
@@ -145,7 +146,7 @@ def _brief(data: Any) -> str:
 
 
 def _check_shape(
-    got: tuple[int, ...], shape: tuple[int | None, ...], name: str, check_batch_axis: bool, prefix: str
+    got: tuple[int | None, ...], shape: tuple[int | None, ...], name: str, check_batch_axis: bool, prefix: str
 ) -> None:
     if len(got) != len(shape):
         raise ValueError(
@@ -153,7 +154,10 @@ def _check_shape(
             f"with shape {got}"
         )
     first = 0 if check_batch_axis else 1
-    if any(want is not None and want != size for want, size in zip(shape[first:], got[first:], strict=True)):
+    if any(
+        None not in (want, size) and want != size
+        for want, size in zip(shape[first:], got[first:], strict=True)
+    ):
         raise ValueError(
             f"Error when checking {prefix}: expected {name} to have shape {tuple(shape[first:])} but got "
             f"array with shape {got[first:]}"
@@ -163,7 +167,7 @@ def _check_shape(
 def check_not_empty(arrays: Sequence[Any], names: Sequence[str], exception_prefix: str) -> None:
     """Refuse arrays without samples (ValueError)."""
     for array, name in zip(arrays, names, strict=True):
-        if array is not None and not K.is_tensor(array) and array.shape[0] == 0:
+        if array is not None and sizes(array)[0] == 0:
             raise ValueError(
                 f"Error when checking {exception_prefix}: expected {name} to have at least one sample, but "
                 f"got array with shape {tuple(array.shape)}"
@@ -191,11 +195,9 @@ def check_array_length_consistency(
 
 def _common_length(arrays: Sequence[Any] | None, what: str) -> int | None:
     """The number of samples; None where there are no arrays. A missing array counts as an empty one."""
-    lengths = {
-        0 if x is None else x.shape[0] for x in ([None] if arrays is None else arrays) if not K.is_tensor(x)
-    }
+    lengths = {0 if x is None else sizes(x)[0] for x in ([None] if arrays is None else arrays)}
     if len(lengths) > 1:
-        shapes = [None if x is None else tuple(x.shape) for x in arrays or ()]
+        shapes = [None if x is None else sizes(x) for x in arrays or ()]
         raise ValueError(f"All {what} should have the same number of samples. Got array shapes: {shapes}")
     return lengths.pop() if lengths else None
 
@@ -222,11 +224,12 @@ def check_loss_and_target_compatibility(
     """
     key_losses = (losses.mean_squared_error, losses.binary_crossentropy, losses.categorical_crossentropy)
     for y, loss, shape in zip(targets, loss_fns, output_shapes, strict=True):
-        if y is None or loss is None or K.is_tensor(y):
+        if y is None or loss is None:
             continue
-        if loss is losses.categorical_crossentropy and y.shape[-1] == 1:
+        got = sizes(y)
+        if loss is losses.categorical_crossentropy and got[-1] == 1:
             raise ValueError(
-                f"You are passing a target array of shape {tuple(y.shape)} while using as loss "
+                f"You are passing a target array of shape {got} while using as loss "
                 "`categorical_crossentropy`. `categorical_crossentropy` expects targets to be binary "
                 "matrices (1s and 0s) of shape (samples, classes). If your targets are integer classes, "
                 "convert them with `symgraph.utils.to_categorical(y)`, or use the loss "
@@ -234,9 +237,9 @@ def check_loss_and_target_compatibility(
             )
         if loss not in key_losses or shape is None:
             continue
-        if any(want is not None and want != size for size, want in zip(y.shape[1:], shape[1:], strict=False)):
+        if any(None not in (a, b) and a != b for a, b in zip(got[1:], shape[1:], strict=False)):
             raise ValueError(
-                f"A target array with shape {tuple(y.shape)} was passed for an output of shape {shape} "
+                f"A target array with shape {got} was passed for an output of shape {shape} "
                 f"while using as loss `{loss.__name__}`. This loss expects targets to have the same shape "
                 "as the output."
             )

@@ -20,10 +20,12 @@ from symgraph.engine.data.checks import (
 )
 from symgraph.engine.data.rows import in_parts
 from symgraph.engine.data.sample_weights import (
+    of_fed_outputs,
     standardize_class_weights,
     standardize_sample_weights,
     standardize_weights,
 )
+from symgraph.engine.data.symbolic import holds_tensors, refuse_split, refuse_weights_by_class, sizes
 from symgraph.engine.data.tables import is_dataset, is_table, numbers
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.graph.sparse import is_sparse_matrix
@@ -44,6 +46,7 @@ class FedModel(Protocol):
     output_names: list[str]
     _is_compiled: bool
     _is_graph_network: bool
+    _first_tensors: tuple[Any, Any] | None
     _feed_inputs: list[Any]
     _feed_input_names: list[str]
     _feed_input_shapes: list[Any]
@@ -80,6 +83,9 @@ def standardized_pair(
     if model.built and model.inputs and not model._is_compiled:
         # Its layers have changed since it was compiled.
         model._compile_again()
+    if x is None and y is None and model._first_tensors is not None:
+        # A model that was built for tensors has them as its data from then on, as in Keras.
+        x, y = model._first_tensors
     feed = standardized(model, x, y, sample_weight, class_weight, batch_size)
     # A model that waits for data to be compiled has no targets of its own either.
     names = model._feed_output_names if model._is_compiled else model.output_names
@@ -104,7 +110,8 @@ def standardized(
     ----------
     model : Model
         Built for the shapes of the data, and compiled, if it was not yet.
-    x, y : array, list or dict of arrays, or None
+    x, y : array or tensor, list or dict of them, or None
+        A tensor of the graph, of a known batch size, is computed by the same run as the model.
     sample_weight, class_weight
         As `Model.fit` takes them.
     batch_size : int, optional
@@ -119,10 +126,10 @@ def standardized(
     """
     if y is not None and model.optimizer is None:
         raise RuntimeError(NOT_COMPILED)
-    _refuse_tensors(x, "input")
-    _refuse_tensors(y, "target")
+    if x is None and model._first_tensors is not None:
+        x = model._first_tensors[0]
     with unbuilt_on_error(model):
-        _build_for(model, x, compiling=y is not None)
+        _build_for(model, x, y)
         return _standardized(model, x, y, sample_weight, class_weight, batch_size)
 
 
@@ -147,13 +154,17 @@ def _standardized(
     _check_sparse(inputs, model._feed_inputs, model._feed_input_names)
     targets: list[Any] = []
     weights: list[Any] = []
+    if model._is_compiled:
+        names = model._feed_output_names, model.output_names
+        sample_weight = of_fed_outputs(sample_weight, *names, "sample_weight")
+        class_weight = of_fed_outputs(class_weight, *names, "class_weight")
     if y is not None:
         targets, weights = _standardized_targets(model, y, sample_weight, class_weight)
     check_array_length_consistency(inputs, targets or inputs, weights or targets or inputs)
-    if model.stateful and batch_size and inputs and inputs[0].shape[0] % batch_size != 0:
+    if model.stateful and batch_size and inputs and (sizes(inputs[0])[0] or 0) % batch_size != 0:
         raise ValueError(
             "In a stateful network, you should only pass inputs with a number of samples that can be "
-            f"divided by the batch size. Found: {inputs[0].shape[0]} samples"
+            f"divided by the batch size. Found: {sizes(inputs[0])[0]} samples"
         )
     return inputs, targets, weights
 
@@ -175,16 +186,19 @@ def _standardized_targets(
     )
     _check_present(targets, names, "target")
     for target, fn, shape, name in zip(targets, functions, model._feed_output_shapes, names, strict=True):
-        if fn is losses.sparse_categorical_crossentropy and shape[-1] is not None:
+        known = not K.is_tensor(target) and shape[-1] is not None
+        if fn is losses.sparse_categorical_crossentropy and known:
             for rows in in_parts(target):
                 check_class_labels(rows, shape[-1], name)
     check_loss_and_target_compatibility(targets, functions, shapes)
+    class_weights = standardize_class_weights(class_weight, names)
+    refuse_weights_by_class(targets, class_weights)
     weights = [
         standardize_weights(target, of_samples, of_classes, mode)
         for target, of_samples, of_classes, mode in zip(
             targets,
             standardize_sample_weights(sample_weight, names),
-            standardize_class_weights(class_weight, names),
+            class_weights,
             model._feed_sample_weight_modes,
             strict=True,
         )
@@ -200,15 +214,6 @@ def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int 
     if loss is losses.sparse_categorical_crossentropy:
         return (*output_shape[:-1], 1)
     return output_shape if is_library_loss(loss) or len(output_shape) == 1 else None
-
-
-def _refuse_tensors(data: Any, kind: str) -> None:
-    entries = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else [data]
-    if any(K.is_tensor(entry) for entry in entries):
-        raise ValueError(
-            f"Error when checking {kind}: expected arrays, got a symbolic tensor. A tensor of the graph "
-            "becomes an input with `Input(tensor=...)`, a target with `compile(..., target_tensors=...)`."
-        )
 
 
 def _check_present(arrays: Sequence[Any], names: Sequence[str], kind: str) -> None:
@@ -236,18 +241,21 @@ def _without_tables(x: Any) -> Any:
     return numbers(x, "") if is_table(x) or arrays else x
 
 
-def _build_for(model: FedModel, x: Any, compiling: bool) -> None:
+def _build_for(model: FedModel, x: Any, y: Any) -> None:
     """Build a model without input shape for the first data; compile it if `compile` was called."""
     if not model.built or not model.inputs:
         x = _without_tables(x)
         arrays = list(x) if isinstance(x, list | tuple) else [x]
-        if not arrays or not all(isinstance(array, np.ndarray) or is_dataset(array) for array in arrays):
+        known = (isinstance(array, np.ndarray) or is_dataset(array) or K.is_tensor(array) for array in arrays)
+        if not arrays or not all(known):
             raise ValueError(
                 f"{model.name} has no input shape yet. Please provide as model inputs either a single "
                 f"array or a list of arrays; got {type(x).__name__}"
             )
         model._set_inputs(x)
-    if compiling and not model._is_compiled:
+        if holds_tensors(x):
+            model._first_tensors = x, y
+    if y is not None and not model._is_compiled:
         model._compile_again()
 
 
@@ -273,13 +281,14 @@ def split_off(feed: Feed, share: float) -> tuple[Feed, Feed]:
     Raises
     ------
     ValueError
-        If `share` is not in [0, 1), or one of the parts would be empty.
+        If `share` is not in [0, 1), one of the parts would be empty, or the data come from the graph.
     """
     if isinstance(share, bool) or not isinstance(share, int | float | np.number):
         raise TypeError(f"`validation_split` should be a number in [0, 1), got {share!r}")
     if not 0.0 <= share < 1.0:
         raise ValueError(f"`validation_split` should be in [0, 1), got {share}")
-    samples = feed[0][0].shape[0] if feed[0] else 0
+    refuse_split(feed[0] or feed[1])
+    samples = (feed[0] or feed[1])[0].shape[0]
     cut = int(samples * (1.0 - share))
     if not 0 < cut < samples:
         raise ValueError(

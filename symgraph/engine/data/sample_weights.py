@@ -10,6 +10,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.data.rows import in_parts
+from symgraph.engine.data.symbolic import sizes
 from symgraph.engine.data.tables import numbers
 
 
@@ -52,12 +53,12 @@ def standardize_sample_or_class_weights(
     if len(output_names) == 1:
         if isinstance(x_weight, list | tuple) and len(x_weight) == 1:
             return list(x_weight)
-        if isinstance(x_weight, dict) and output_names[0] in x_weight:
-            return [x_weight[output_names[0]]]
-        if isinstance(x_weight, dict) and weight_type == "sample_weight":
+        if isinstance(x_weight, dict) and weight_type == "sample_weight" and {*x_weight} != {*output_names}:
             raise ValueError(
                 f"Unknown entries in `sample_weight`: {list(x_weight)}, expected {list(output_names)}"
             )
+        if isinstance(x_weight, dict) and output_names[0] in x_weight:
+            return [x_weight[output_names[0]]]
         return [x_weight]
     if isinstance(x_weight, list):
         if len(x_weight) != len(output_names):
@@ -73,6 +74,50 @@ def standardize_sample_or_class_weights(
             f"so its keys are expected to be among {list(output_names)}."
         )
     return [x_weight.get(name) for name in output_names]
+
+
+def of_fed_outputs(
+    x_weight: Any, fed_names: Sequence[str], output_names: Sequence[str], weight_type: str
+) -> Any:
+    """The weights of those outputs that users pass targets for.
+
+    Weights may be keyed as `target_tensors` are, by all outputs. Those of an output whose target comes from
+    the graph, or that has no loss, count for nothing, as in Keras; a warning says so.
+
+    Parameters
+    ----------
+    x_weight : array, list, dict or None
+        The argument as the user gave it.
+    fed_names, output_names : sequence of str
+        The outputs whose targets users pass, and all of them.
+    weight_type : str
+        The argument's name, for the warning.
+    """
+    if x_weight is None or len(fed_names) == len(output_names):
+        return x_weight
+    idle = [name for name in output_names if name not in fed_names]
+    used: Any
+    if isinstance(x_weight, dict) and any(name in x_weight for name in idle):
+        named = [name for name in idle if x_weight.get(name) is not None]
+        used = {key: value for key, value in x_weight.items() if key not in idle}
+    elif _has_entry_for_each(x_weight, output_names):
+        named = [name for name in idle if x_weight[output_names.index(name)] is not None]
+        used = [x_weight[output_names.index(name)] for name in fed_names]
+    else:
+        named, used = ([], x_weight) if fed_names else (idle, None)
+    if named:
+        warnings.warn(
+            f"`{weight_type}` has no effect on {', '.join(named)}: only outputs whose targets are passed as "
+            "data have weights, not those with `target_tensors` or without a loss.",
+            stacklevel=6,
+        )
+    return used or None if isinstance(used, dict) else used
+
+
+def _has_entry_for_each(x_weight: Any, output_names: Sequence[str]) -> bool:
+    """Whether this is a list of weights by output, not a list of numbers that are the weights of one."""
+    entries = isinstance(x_weight, list | tuple) and len(x_weight) == len(output_names)
+    return entries and all(entry is None or hasattr(entry, "__len__") for entry in x_weight)
 
 
 def standardize_class_weights(class_weight: Any, output_names: Sequence[str]) -> list[Any]:
@@ -114,7 +159,8 @@ def standardize_weights(
     ValueError, TypeError
         If the weights do not suit the targets or the mode, or a class has no weight.
     """
-    _check_mode(y.shape, sample_weight_mode)
+    y_shape = sizes(y)
+    _check_mode(y_shape, sample_weight_mode)
     if sample_weight is not None:
         if class_weight is not None:
             warnings.warn(
@@ -122,17 +168,17 @@ def standardize_weights(
                 stacklevel=2,
             )
         return _checked_sample_weights(
-            y.shape, np.asarray(numbers(sample_weight, " for sample_weight")), sample_weight_mode
+            y_shape, np.asarray(numbers(sample_weight, " for sample_weight")), sample_weight_mode
         )
     if isinstance(class_weight, str) and class_weight == "auto":
         # A value of the first Keras, which scripts went on to pass long after it had no effect.
         warnings.warn("class_weight='auto' has no effect, as in Keras 2: pass a dict.", stacklevel=2)
     elif class_weight is not None:
         return _weights_of_classes(y, class_weight)
-    return np.ones(y.shape[: 1 if sample_weight_mode is None else 2], K.floatx())
+    return np.ones([size or 0 for size in y_shape[: 1 if sample_weight_mode is None else 2]], K.floatx())
 
 
-def _check_mode(y_shape: tuple[int, ...], mode: str | None) -> None:
+def _check_mode(y_shape: tuple[int | None, ...], mode: str | None) -> None:
     if mode not in (None, "temporal"):
         raise ValueError(f'"sample_weight_mode" should be None or "temporal". Found: {mode!r}')
     if mode == "temporal" and len(y_shape) < 3:
@@ -143,7 +189,9 @@ def _check_mode(y_shape: tuple[int, ...], mode: str | None) -> None:
         )
 
 
-def _checked_sample_weights(y_shape: tuple[int, ...], weights: np.ndarray, mode: str | None) -> np.ndarray:
+def _checked_sample_weights(
+    y_shape: tuple[int | None, ...], weights: np.ndarray, mode: str | None
+) -> np.ndarray:
     if weights.dtype.kind not in "biuf":
         raise TypeError(f"sample_weight: expected numbers, got an array of dtype {weights.dtype}")
     if mode is None and weights.ndim != 1:

@@ -40,6 +40,8 @@ class CompiledNetwork(Network):
     #: The inputs and outputs that losses were written for, and those of the predict function.
     _compiled_ends: Sequence[Tensor] = ()
     _predicted_ends: Sequence[Tensor] = ()
+    #: Inputs and targets of a model that was built for tensors of the graph: its data where none are given.
+    _first_tensors: tuple[Any, Any] | None = None
     train_function: Any
     test_function: Any
     predict_function: Any

@@ -16,6 +16,7 @@ from symgraph.engine.data.checks import (
     make_batches,
 )
 from symgraph.engine.data.tables import is_dataset
+from symgraph.engine.data.symbolic import sizes
 from symgraph.graph.sparse import is_sparse_matrix
 from symgraph.utils.generic_utils import Progbar, unpack_singleton
 
@@ -55,11 +56,16 @@ class Batches:
     dense, but for those of the first arrays where the `inputs` of the same numbers are sparse tensors.
     """
 
+    Tensors of the graph have no rows to choose from: only `whole` takes them.
     def __init__(self, arrays: Sequence[Any], inputs: Sequence[Any] = ()) -> None:
         self._arrays = [x.tocsr() if is_sparse_matrix(x) else x for x in arrays]
         self._sparse = {i for i, tensor in enumerate(inputs) if K.is_sparse(tensor)}
         self._gathered: list[np.ndarray | None] = [None for _ in arrays]
-        self.samples = int(arrays[0].shape[0]) if arrays else 0
+        self.samples = int(sizes(arrays[0])[0] or 0) if arrays else 0
+
+    def whole(self) -> list[Any]:
+        """All rows of each array, and tensors as they are."""
+        return [x if K.is_tensor(x) else self._as_fed(i, x[: x.shape[0]]) for i, x in enumerate(self._arrays)]
 
     def rows(self, start: int, stop: int) -> list[Any]:
         """Rows `start` to `stop` of each array."""
@@ -379,8 +385,7 @@ def test_loop(
     -------
     np.float64 or list of np.float64
     """
-    # In steps the data may come from the graph, or be the same arrays at each step.
-    samples = check_num_samples(ins or (), None if steps is not None else batch_size, steps, "steps")
+    samples = check_num_samples(ins or (), batch_size, steps, "steps")
     calls = _steps_or_batches(model, ins or (), samples, batch_size, steps)
     return average_outputs(model, f, calls, progress_bar(verbose, samples, steps))
 
