@@ -169,9 +169,9 @@ def ctc_decode(
     -------
     (list of tensor, tensor)
         One sequence (`top_paths` of a search) for every sample, int64 (samples, steps), with -1 after its
-        end: Keras cuts off columns that no sample needs, but only data tell which. Then, for greedy
-        decoding, the negative sum of the logarithms of the best probabilities (samples, 1); for a search the
-        logarithms of the sequences' probabilities (samples, top_paths).
+        end. What a Function, `K.eval` or `predict` return leaves out the columns that no sample needs. Then,
+        for greedy decoding, the negative sum of the logarithms of the best probabilities (samples, 1); for a
+        search the logarithms of the sequences' probabilities (samples, top_paths).
 
     Raises
     ------
@@ -192,7 +192,7 @@ def ctc_decode(
     logs = math_ops.log(y_pred + epsilon())
     if not greedy:
         paths, scores = ctc_beam_search(nn.log_softmax(logs, -1), lengths, beam_width, top_paths)
-        return [paths[number] for number in range(top_paths)], scores
+        return [barrier.padded(paths[number]) for number in range(top_paths)], scores
     steps = y_pred.shape[1]
     best = elementwise.cast(reduce.argmax(logs, -1), "int32")
     before = slice_axis(pad(best, ((0, 0), (1, 0)), -1), 1, 0, steps)
@@ -207,4 +207,4 @@ def ctc_decode(
     decoded = elementwise.cast(slice_axis(put, 1, 0, steps), "int64") - 1
     top = reduce.max(logs, -1)
     score = -reduce.sum(elementwise.where(counted, top, 0), 1, True)
-    return [decoded], score
+    return [barrier.padded(decoded)], score

@@ -200,6 +200,10 @@ class _PhaseFunction(_KerasFunction):
         phased = len(values) == len(inputs) + 1 and not np.ndim(values[-1])
         return values if phased else super()._arguments(arguments, inputs)
 
+    def _shown(self, outputs: Sequence[Tensor], results: list[np.ndarray]) -> list[np.ndarray]:
+        # Batches of one prediction are joined first.
+        return results
+
     def _results(self, values: Sequence[Any]) -> Any:
         if len(values) == len(self._own):
             return super()._results(values)

@@ -20,6 +20,7 @@ from symgraph.compiler.run.connect import Connections, connected, with_connectio
 from symgraph.compiler.run.feeds import as_feed, as_feeds, is_plain, label
 from symgraph.compiler.run.live_run import Observer
 from symgraph.compiler.run.named_graph import Compilation
+from symgraph.compiler.run.results import has_padding, shown
 from symgraph.compiler.run.variant import Variant, recent
 from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense
@@ -98,6 +99,7 @@ class Function(Debugging, FunctionViews):
         self._sparse = any(t.sparse for t in self.inputs)
         self._dtypes = () if self._sparse else tuple(np.dtype(t.dtype) for t in self.inputs)
         # What the graph is fed with: the inputs, and for a sparse one its parts.
+        self._padded = has_padding(self.outputs)
         self._leaves = tuple(leaf for t in self.inputs for leaf in _fed_leaves(t))
         self._static = [i for i, t in enumerate(self._leaves) if is_static(t)]
         self._lock = threading.RLock()
@@ -122,8 +124,14 @@ class Function(Debugging, FunctionViews):
         variant, feeds = self._fed(values)
         results = variant.run(feeds)
         return results[0] if self._single else results
+        if self._padded:
+            results = self._shown(self.outputs, results)
 
     def _fed(self, values: Sequence[Any]) -> tuple[Variant, list[np.ndarray]]:
+    def _shown(self, outputs: Sequence[Tensor], results: list[np.ndarray]) -> list[np.ndarray]:
+        """What the caller gets for the results: no columns that are padding in every row."""
+        return shown(outputs, results)
+
         """What a call with these values runs, and the arrays that it is fed with."""
         if self._sparse:
             feeds = [f for value, t in zip(values, self.inputs, strict=True) for f in as_feeds(value, t)]
@@ -186,6 +194,8 @@ class Function(Debugging, FunctionViews):
             variant = self._variant(key, targets, wanted, dict(static), update, reason, joined)
         results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
         return results[0] if single or (fetch is None and self._single) else results
+        if has_padding(wanted):
+            results = self._shown(wanted, results)
 
     def lowered(self, static: Sequence[int] = ()) -> Lowered:
         """The rewritten graph of the main call (for given values of static inputs)."""

@@ -10,6 +10,7 @@ from symgraph import backend as K
 from symgraph.callbacks import History
 from symgraph.compiler.observe.profile import Profile
 from symgraph.compiler.observe.taps import Callback
+from symgraph.compiler.run.results import shown
 from symgraph.engine.data.checks import check_epochs
 from symgraph.engine.data.feed import (
     Feed,
@@ -20,8 +21,8 @@ from symgraph.engine.data.feed import (
     unbuilt_on_error,
     validation_part,
 )
-from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.data.symbolic import sizes
+from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.training_parts import loops
 from symgraph.engine.training_parts.generator_methods import GeneratorMethods
 from symgraph.engine.training_parts.generators import makes_batches
@@ -302,7 +303,7 @@ class Model(GeneratorMethods):
         """The outputs for one batch, in test mode."""
         feed = standardized(self, x)
         self._make_predict_function()
-        return unpack_singleton(self.predict_function(_whole(self, feed)))
+        return unpack_singleton(shown(self.outputs, self.predict_function(_whole(self, feed))))
 
     def check(self, x: Any, y: Any, sample_weight: Any = None) -> CheckReport:
         """Compare every kernel of one training step with its numpy reference, on the values of this batch.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import constant, constant_value
 from symgraph.graph.op import registered_ops
-from symgraph.graph.ops.barrier import Identity, StopGradient
+from symgraph.graph.ops.barrier import Identity, Padded, StopGradient
 from symgraph.graph.ops.compare import equal
 from symgraph.graph.ops.elementwise import (
     Add,
@@ -55,7 +55,7 @@ def _keeps(node: Tensor, operand: Tensor) -> bool:
     return operand.type == node.type
 
 
-@rule(Identity, StopGradient)
+@rule(Identity, Padded, StopGradient)
 def pass_through(node: Tensor) -> Tensor | None:
     """identity(x) -> x"""
     return node.inputs[0]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
+from symgraph.layers import Input, Lambda
+from symgraph.models import Model
 
 
 def probabilities(p):
@@ -104,7 +106,7 @@ def test_a_model_learns_to_spell():
     losses = [float(step([])[0]) for _ in range(40)]
     assert losses[-1] < 0.1 * losses[0]
     (decoded,), _ = K.ctc_decode(spelling, K.constant(steps[:, 0]))
-    np.testing.assert_array_equal(K.eval(decoded)[:, :4], [[0, 1, 1, -1], [3, 2, -1, -1]])
+    np.testing.assert_array_equal(K.eval(decoded), [[0, 1, 1], [3, 2, -1]])
 
 
 def test_labels_beyond_the_end():
@@ -120,7 +122,33 @@ def decoded(p, steps, **options):
     )
     sequences, scores = K.ctc_decode(x, lengths, **options)
     *found, score = K.function([x, lengths], [*sequences, scores])([p, steps])
-    return found, score
+    # Columns that no sample needs are left out.
+    assert all((path[:, -1:] >= 0).any() or not path.size for path in found)
+    rest = [((0, 0), (0, p.shape[1] - path.shape[1])) for path in found]
+    return [np.pad(path, more, constant_values=-1) for path, more in zip(found, rest, strict=True)], score
+
+
+# Of Keras 2.2.4 on TensorFlow 1.14, for the predictions and lengths of the test below.
+DECODED = [[1, 2, 1, 2, 0], [0, 1, 0, -1, -1], [0, 1, -1, -1, -1], [0, 0, 1, 2, 1]]
+
+
+def test_results_have_the_columns_that_a_sample_needs():
+    p = np.random.RandomState(3).rand(4, 9, 4) ** 6
+    p = (p / p.sum(-1, keepdims=True)).astype("float32")
+    steps = np.array([[9], [5], [3], [7]])
+    x, lengths = Input((9, 4)), Input((1,), dtype="int32")
+    decode = Lambda(lambda given: K.ctc_decode(given[0], K.flatten(given[1]))[0][0])
+    model = Model([x, lengths], decode([x, lengths]))
+    # One by one Keras fails: batches of different widths do not fit together.
+    for size in (4, 1):
+        np.testing.assert_array_equal(model.predict([p, steps], batch_size=size), DECODED)
+    np.testing.assert_array_equal(model.predict_on_batch([p[1:3], steps[1:3]]), [[0, 1, 0], [0, 1, -1]])
+    batches = ([p[i : i + 2], steps[i : i + 2]] for i in (0, 2))
+    np.testing.assert_array_equal(model.predict_generator(batches, 2), DECODED)
+    function = K.function(model.inputs, model.outputs)
+    np.testing.assert_array_equal(function([p[1:3], steps[1:3]])[0], [[0, 1, 0], [0, 1, -1]])
+    nothing = K.ctc_decode(K.constant(np.eye(3)[[[2, 2, 2]]]), K.constant([3]))[0][0]
+    assert K.eval(nothing).shape == (1, 0)
 
 
 def test_greedy_decoding_takes_the_best_of_every_step():

@@ -259,7 +259,7 @@ def predict_generator(
         source = _built_by_first(model, source, inputs)
         model._make_predict_function()
         calls = _calls(source, count, inputs, model)
-        return join_outputs(model.predict_function, calls, progress_bar(verbose, None, count))
+        return join_outputs(model, model.predict_function, calls, progress_bar(verbose, None, count))
 
 
 def _calls(

@@ -10,13 +10,14 @@ import numpy as np
 from symgraph import backend as K
 from symgraph import callbacks as cbks
 from symgraph.callbacks.log_names import new_logs
+from symgraph.compiler.run.results import shown
 from symgraph.engine.data.checks import (
     batch_shuffle,
     check_num_samples,
     make_batches,
 )
-from symgraph.engine.data.tables import is_dataset
 from symgraph.engine.data.symbolic import sizes
+from symgraph.engine.data.tables import is_dataset
 from symgraph.graph.sparse import is_sparse_matrix
 from symgraph.utils.generic_utils import Progbar, unpack_singleton
 
@@ -35,6 +36,7 @@ class TrainedModel(Protocol):
     history: Any
     train_function: Any
     test_function: Any
+    outputs: list[Any]
     output_names: list[str]
     metrics_names: list[str]
     stateful_metric_names: list[str]
@@ -54,9 +56,9 @@ class Batches:
     Rows in order are views of numpy arrays. Rows out of order are gathered into memory that the next call of
     `take` uses again: they are read before that, or copied. Rows of a file are read. Sparse rows are made
     dense, but for those of the first arrays where the `inputs` of the same numbers are sparse tensors.
+    Tensors of the graph have no rows to choose from: only `whole` takes them.
     """
 
-    Tensors of the graph have no rows to choose from: only `whole` takes them.
     def __init__(self, arrays: Sequence[Any], inputs: Sequence[Any] = ()) -> None:
         self._arrays = [x.tocsr() if is_sparse_matrix(x) else x for x in arrays]
         self._sparse = {i for i, tensor in enumerate(inputs) if K.is_sparse(tensor)}
@@ -331,7 +333,7 @@ def predict_loop(
     progress = progress_bar(verbose, samples, steps)
     calls = _steps_or_batches(model, ins, samples, batch_size, steps)
     if samples is None:
-        return join_outputs(f, calls, progress)
+        return join_outputs(model, f, calls, progress)
     outs: list[np.ndarray] = []
     for done, rows, batch in calls:
         values = f(batch)
@@ -339,10 +341,12 @@ def predict_loop(
         outs = outs or [np.empty((samples, *value.shape[1:]), value.dtype) for value in values]
         _fill(outs, values, slice(done - rows, done), model.output_names)
         progress(done)
-    return unpack_singleton(outs)
+    return unpack_singleton(shown(model.outputs, outs))
 
 
-def join_outputs(f: Function, calls: Iterable[Call], progress: Callable[[int], None]) -> Any:
+def join_outputs(
+    model: TrainedModel, f: Function, calls: Iterable[Call], progress: Callable[[int], None]
+) -> Any:
     """The outputs of all calls of `f`, one after another, where their number of samples is not known before.
 
     Returns
@@ -357,7 +361,7 @@ def join_outputs(f: Function, calls: Iterable[Call], progress: Callable[[int], N
         for part, value in zip(parts, values, strict=True):
             part.append(value)
         progress(done)
-    return unpack_singleton([np.concatenate(part) for part in parts])
+    return unpack_singleton(shown(model.outputs, [np.concatenate(part) for part in parts]))
 
 
 def _fill(outs: Sequence[np.ndarray], values: Sequence[Any], rows: slice, names: Sequence[str]) -> None:

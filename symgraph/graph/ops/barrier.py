@@ -63,6 +63,20 @@ class Bounded(Identity):
     """x itself, with the mark that its exponential is in range: nothing has to be done about that."""
 
 
+@dataclass(frozen=True)
+class Padded(Identity):
+    """x itself, with the mark that `filler` ends its rows: results leave out the columns of filler only."""
+
+    filler: int = -1
+
+    def shown(self, array: np.ndarray) -> np.ndarray:
+        """`array` without the last columns in which no row has a value of its own."""
+        if not array.ndim:
+            return array
+        kept = np.flatnonzero((array != self.filler).any(axis=tuple(range(array.ndim - 1))))
+        return array[..., : kept[-1] + 1 if kept.size else 0].copy()
+
+
 def identity(x: Any) -> Tensor:
     """`x` as a node of its own."""
     return Identity()(as_tensor(x))
@@ -71,6 +85,11 @@ def identity(x: Any) -> Tensor:
 def stop_gradient(x: Any) -> Tensor:
     """`x`, through which no gradient flows."""
     return StopGradient()(as_tensor(x))
+
+
+def padded(x: Any, filler: int = -1) -> Tensor:
+    """`x` with the mark that `filler` stands behind the end of every row."""
+    return Padded(filler)(as_tensor(x))
 
 
 def bounded(x: Any) -> Tensor:
