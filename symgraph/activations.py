@@ -143,4 +143,7 @@ def get(identifier: Any) -> Any:
                 stacklevel=2,
             )
         return identifier
-    raise ValueError(f"Could not interpret activation function identifier: {identifier!r}")
+    raise ValueError(
+        f"Could not interpret activation function identifier: {identifier!r}; expected "
+        "None, a name such as 'relu', or a function of a tensor"
+    )

@@ -178,4 +178,7 @@ def get(identifier: Any) -> Any:
         return deserialize({"class_name": identifier, "config": {}})
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret constraint identifier: {identifier!r}")
+    raise ValueError(
+        f"Could not interpret constraint identifier: {identifier!r}; expected "
+        "None, a name such as 'max_norm', a constraint such as `max_norm(2)`, or its configuration"
+    )

@@ -411,4 +411,7 @@ def get(identifier: Any) -> Any:
         return deserialize({"class_name": identifier, "config": {}})
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret initializer identifier: {identifier!r}")
+    raise ValueError(
+        f"Could not interpret initializer identifier: {identifier!r}; expected a name such as "
+        "'glorot_uniform', an initializer such as `RandomNormal(stddev=0.1)`, or its configuration"
+    )

@@ -150,4 +150,7 @@ def get(identifier: Any) -> Any:
         return deserialize(identifier)
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret loss function identifier: {identifier!r}")
+    raise ValueError(
+        f"Could not interpret loss function identifier: {identifier!r}; expected "
+        "None, a name such as 'mse', or a function of (y_true, y_pred)"
+    )

@@ -179,4 +179,7 @@ def get(identifier: Any) -> Any:
         return deserialize(identifier)
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret metric function identifier: {identifier!r}")
+    raise ValueError(
+        f"Could not interpret metric function identifier: {identifier!r}; expected "
+        "a name such as 'mae', a function of (y_true, y_pred), or a stateful layer"
+    )

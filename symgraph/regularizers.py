@@ -109,7 +109,10 @@ def get(identifier: Any) -> Any:
         return deserialize({"class_name": identifier, "config": {}})
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret regularizer identifier: {identifier!r}")
+    raise ValueError(
+        f"Could not interpret regularizer identifier: {identifier!r}; expected "
+        "None, a name such as 'l2', a regularizer such as `l2(0.01)`, or its configuration"
+    )
 
 
 def _old_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.ops.sizes import checked_shape
 from symgraph.graph.origin import current_layer, layer_scope
 from symgraph.graph.sparse import SparseTensor, is_sparse_matrix, sparse_constant, sparse_placeholder
+from symgraph.graph.symbolic import brief
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import dtype_name, is_float
 from symgraph.utils.old_arguments import old_arguments
@@ -455,5 +456,5 @@ def moving_average_update(x: Variable, value: Any, momentum: Any) -> NewValue:
 
 def _known_variable(x: Any) -> Variable:
     if not isinstance(x, Variable):
-        raise TypeError(f"expected a variable, got {x!r}")
+        raise TypeError(f"expected a variable, got {brief(x)}")
     return x

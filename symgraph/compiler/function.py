@@ -25,6 +25,7 @@ from symgraph.compiler.run.variant import Variant, recent
 from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor
+from symgraph.graph.symbolic import brief
 from symgraph.graph.tensor import Tensor, install_operators, topological
 from symgraph.inspection.facts.function import Facts
 from symgraph.inspection.text.costs import Costs, costs
@@ -98,8 +99,8 @@ class Function(Debugging, FunctionViews):
         self.updates = tuple(_with_defaults(checked, [*self.outputs, *self._given_values()]))
         self._sparse = any(t.sparse for t in self.inputs)
         self._dtypes = () if self._sparse else tuple(np.dtype(t.dtype) for t in self.inputs)
-        # What the graph is fed with: the inputs, and for a sparse one its parts.
         self._padded = has_padding(self.outputs)
+        # What the graph is fed with: the inputs, and for a sparse one its parts.
         self._leaves = tuple(leaf for t in self.inputs for leaf in _fed_leaves(t))
         self._static = [i for i, t in enumerate(self._leaves) if is_static(t)]
         self._lock = threading.RLock()
@@ -123,15 +124,15 @@ class Function(Debugging, FunctionViews):
         """The results of a call with one value for each input."""
         variant, feeds = self._fed(values)
         results = variant.run(feeds)
-        return results[0] if self._single else results
         if self._padded:
             results = self._shown(self.outputs, results)
+        return results[0] if self._single else results
 
-    def _fed(self, values: Sequence[Any]) -> tuple[Variant, list[np.ndarray]]:
     def _shown(self, outputs: Sequence[Tensor], results: list[np.ndarray]) -> list[np.ndarray]:
         """What the caller gets for the results: no columns that are padding in every row."""
         return shown(outputs, results)
 
+    def _fed(self, values: Sequence[Any]) -> tuple[Variant, list[np.ndarray]]:
         """What a call with these values runs, and the arrays that it is fed with."""
         if self._sparse:
             feeds = [f for value, t in zip(values, self.inputs, strict=True) for f in as_feeds(value, t)]
@@ -193,9 +194,9 @@ class Function(Debugging, FunctionViews):
             reason = _names([*targets, *joined], wanted)
             variant = self._variant(key, targets, wanted, dict(static), update, reason, joined)
         results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
-        return results[0] if single or (fetch is None and self._single) else results
         if has_padding(wanted):
             results = self._shown(wanted, results)
+        return results[0] if single or (fetch is None and self._single) else results
 
     def lowered(self, static: Sequence[int] = ()) -> Lowered:
         """The rewritten graph of the main call (for given values of static inputs)."""
@@ -397,7 +398,8 @@ def _check_tensors(name: str, role: str, tensors: Sequence[Any]) -> None:
         if not isinstance(tensor, Tensor):
             why = ", which stands for a gradient of something that the loss does not depend on"
             raise TypeError(
-                f"{name}: expected a tensor as {role} {number}, got {tensor!r}{why if tensor is None else ''}"
+                f"{name}: expected a tensor as {role} {number}, got {brief(tensor)}"
+                f"{why if tensor is None else ''}"
             )
 
 

@@ -8,6 +8,7 @@ from symgraph.graph.leaves import constant
 from symgraph.graph.op import Part
 from symgraph.graph.origin import inherit
 from symgraph.graph.stable import Stable
+from symgraph.graph.symbolic import brief
 from symgraph.graph.tensor import Tensor, call, topological
 from symgraph.graph.types import TensorType, TupleType, is_float, working_dtype
 
@@ -45,7 +46,7 @@ def gradients(
     for number, value in enumerate([loss, *wrt]):
         if not isinstance(value, Tensor):
             what = f"variable number {number - 1}" if number else "loss"
-            raise TypeError(f"gradients: expected a tensor as {what}, got {value!r}")
+            raise TypeError(f"gradients: expected a tensor as {what}, got {brief(value)}")
     if not is_float(loss.dtype):
         raise TypeError(f"gradients: expected a float loss, got {loss.dtype}")
     for tensor in wrt:

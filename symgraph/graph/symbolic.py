@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+import numpy as np
+
 _SAME = (
     "all", "any", "argmax", "argmin", "clip", "concatenate", "cumprod", "cumsum", "dot", "expand_dims", "max",
     "mean", "min", "ndim", "ones_like", "prod", "reshape", "round", "shape", "squeeze", "stack", "std", "sum",
@@ -17,6 +19,14 @@ _OTHERS = {
 }  # fmt: skip
 #: The backend's functions for numpy's, by numpy's name.
 NAMESAKES = {**{name: name for name in _SAME}, **_OTHERS}
+
+
+def brief(value: Any) -> str:
+    """How errors show what is no tensor: an array by its shape, all else by its first letters."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 class Symbolic:

@@ -84,4 +84,7 @@ def get(identifier: Any) -> Any:
         return deserialize(identifier)
     if isinstance(identifier, str):
         return deserialize({"class_name": identifier, "config": {}})
-    raise ValueError(f"Could not interpret optimizer identifier: {identifier!r}")
+    raise ValueError(
+        f"Could not interpret optimizer identifier: {identifier!r}; expected "
+        "a name such as 'adam', an optimizer such as `Adam(lr=0.001)`, or its configuration"
+    )

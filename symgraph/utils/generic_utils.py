@@ -6,7 +6,7 @@ import base64
 import binascii
 import inspect
 import marshal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import CellType, CodeType, FunctionType
 from typing import Any
@@ -187,18 +187,31 @@ def _find_object(
     if not callable(found):
         known = [n for n, value in (module_objects or {}).items() if callable(value)]
         known += [*custom_objects, *state._custom_objects]
+        near = _called(name, known) or nearest_name(name, known)
+        hint = f"did you mean {near}? If not, " if near else ""
         raise ValueError(
-            f"Unknown {kind}: {name}; {_nearest(name, known)}one of your own is known inside of "
+            f"Unknown {kind}: {name}; {hint}one of your own is known inside of "
             f"`with CustomObjectScope({{{name!r}: ...}}):`"
         )
     return found
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """A question for the known name that is most like `name`; nothing where none is."""
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like `name`, in capital or small letters; None where none is.
+
+    Letters in a wrong order count less than other letters.
+    """
+    wanted = name.strip().lower()
     small = {entry.lower(): entry for entry in known}
-    near = get_close_matches(name.lower(), small, 1)
-    return f"did you mean {small[near[0]]}? If not, " if near else ""
+    near = get_close_matches(wanted, small, 5)
+    near.sort(key=lambda entry: sorted(entry) != sorted(wanted))
+    return small[near[0]] if near else None
+
+
+def _called(name: str, known: Sequence[str]) -> str | None:
+    """The call itself where somebody gave its text, such as 'l2(0.01)'."""
+    function = name.partition("(")[0].rpartition(".")[2]
+    return f"{name}, the call instead of a text" if "(" in name and function in known else None
 
 
 def func_dump(func: Callable[..., Any]) -> tuple[str, tuple[Any, ...] | None, tuple[Any, ...] | None]:

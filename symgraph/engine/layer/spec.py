@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from symgraph import backend as K
 from symgraph.engine.layer.shapes import Shape
+from symgraph.graph.symbolic import brief
 from symgraph.graph.tensor import Tensor
+
+_ARRAYS = " Arrays are for `fit` and `predict`; `K.constant` makes a tensor of one."
 
 
 class InputSpec:
@@ -88,9 +93,11 @@ def check_inputs(layer_name: str, inputs: Sequence[object], specs: object) -> No
     """
     for x in inputs:
         if not isinstance(x, Tensor):
+            shown = ", ".join(map(brief, inputs))[:200]
             raise ValueError(
                 f"Layer {layer_name} was called with an input that isn't a symbolic tensor. Received type: "
-                f"{type(x)}. Full input: {str(inputs)[:200]}. All inputs to the layer should be tensors."
+                f"{type(x)}. Full input: [{shown}]. All inputs to the layer should be tensors."
+                f"{_ARRAYS if isinstance(x, np.ndarray) else ''}"
             )
     if not specs:
         return

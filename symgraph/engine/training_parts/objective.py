@@ -20,7 +20,7 @@ from symgraph.engine.data.checks import is_library_loss
 from symgraph.engine.layer.node import previous_mask
 from symgraph.engine.training_parts.loss_shapes import check_pairing
 from symgraph.globals import TF_KERAS, answers_as, tensorflow_version
-from symgraph.utils.generic_utils import to_list
+from symgraph.utils.generic_utils import nearest_name, to_list
 
 LossFunction = Callable[..., Any]
 
@@ -379,7 +379,7 @@ _CROSSENTROPY = ("crossentropy", "ce")
 def _metric_function(metric: Any, output: _Output) -> tuple[Any, str]:
     """The function of a metric and its name in logs; 'accuracy' depends on the output and the loss."""
     if not isinstance(metric, str) or metric not in _ACCURACY + _CROSSENTROPY:
-        function = metrics.get(metric)
+        function = _known_metric(metric)
         name = str(getattr(function, "name", None) or function.__name__)
         return function, _short(name, metric) if isinstance(metric, str) else name
     if K.int_shape(output.tensor)[-1] == 1 or output.loss is losses.binary_crossentropy:
@@ -394,6 +394,18 @@ def _metric_function(metric: Any, output: _Output) -> tuple[Any, str]:
 def _short(name: str, given: str) -> str:
     """The name of a metric in logs, which TensorFlow 2 takes as it is given."""
     return given if answers_as() == TF_KERAS and tensorflow_version() > 1 else name
+
+
+def _known_metric(metric: Any) -> Any:
+    """`metrics.get`, whose error knows the names too that only `compile` knows."""
+    try:
+        return metrics.get(metric)
+    except ValueError:
+        known = [name for name in dir(metrics) if callable(getattr(metrics, name))]
+        near = nearest_name(metric, [*known, *_ACCURACY, *_CROSSENTROPY]) if isinstance(metric, str) else None
+        if near not in _ACCURACY + _CROSSENTROPY:
+            raise
+        raise ValueError(f"Unknown metric function: {metric}; did you mean {near!r}?") from None
 
 
 def _add_metric(objective: Objective, output: _Output, metric: Any, weighted: bool) -> None:
