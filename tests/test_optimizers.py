@@ -292,3 +292,19 @@ def test_parameters_without_gradient():
         ValueError, match="An operation has `None` for gradient: the loss does not depend on q:0"
     ):
         optimizers.SGD().get_updates(K.sum(p), [p, q])
+
+
+def test_the_name_in_the_configuration_becomes_small():
+    """As in Keras, which looks the name up in it."""
+    given = {"class_name": "SGD", "config": {"lr": 0.5}}
+    assert type(optimizers.deserialize(given)) is optimizers.SGD
+    assert given == {"class_name": "sgd", "config": {"lr": 0.5}}
+
+    class Mine(optimizers.SGD):
+        pass
+
+    own = {"class_name": "Mine", "config": {}}
+    assert type(optimizers.deserialize(own, {"Mine": Mine})) is Mine
+    assert own["class_name"] == "Mine"
+    with pytest.raises(ValueError, match="Unknown optimizer: Nope"):
+        optimizers.deserialize({"class_name": "Nope", "config": {}})

@@ -43,14 +43,16 @@ def serialize(optimizer: Any) -> Any:
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make an optimizer from `serialize`'s description.
 
-    Built-in names count in small and in capital letters.
+    Built-in names count in small and in capital letters; in the dict `config` itself they become small, as in
+    Keras.
 
     Raises
     ------
     ValueError
         If the name is unknown.
     """
-    config = dict(config)
+    if not isinstance(config, dict):
+        config = dict(config)
     name = config.get("class_name")
     own = {**get_custom_objects(), **(custom_objects or {})}
     if isinstance(name, str) and name not in own and name.lower() in _CLASSES:
