@@ -356,7 +356,7 @@ class Network(NetworkFiles, NetworkViews, Layer):
         if key not in self._run_cache:
             self._run_cache[key] = run_network(self, inputs, given)
         outputs, output_masks = self._run_cache[key]
-        shapes = [getattr(x, "_keras_shape", None) or K.int_shape(x) for x in outputs]
+        shapes = [x._keras_shape for x in outputs]
         return unpack_singleton(list(outputs)), unpack_singleton(list(output_masks)), unpack_singleton(shapes)
 
     # -- configuration and files -----------------------------------------------------------------------------

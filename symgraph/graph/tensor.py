@@ -39,7 +39,7 @@ class Tensor(Symbolic):
         "__weakref__",
         "_keras_history",
         "_keras_mask",
-        "_keras_shape",
+        "_stated_shape",
         "_uses_learning_phase",
         "inputs",
         "name",
@@ -53,7 +53,7 @@ class Tensor(Symbolic):
     # What layers note on the tensors that they make; unset on all others.
     _keras_history: Any
     _keras_mask: Any
-    _keras_shape: Any
+    _stated_shape: Any
     _uses_learning_phase: bool
 
     def __init__(
@@ -86,6 +86,19 @@ class Tensor(Symbolic):
     def shape(self) -> tuple[Dim, ...]:
         """Sizes of the axes: integers, or expressions of sizes that data will tell."""
         return self.tensor_type.shape
+
+    @property
+    def _keras_shape(self) -> tuple[int | None, ...]:
+        """The sizes, None where data will tell them: what a layer stated, else what the graph knows."""
+        try:
+            stated: tuple[int | None, ...] = self._stated_shape
+        except AttributeError:
+            return tuple(StaticShape(self.shape).as_list())
+        return stated
+
+    @_keras_shape.setter
+    def _keras_shape(self, sizes: Iterable[int | None]) -> None:
+        self._stated_shape = sizes
 
     @property
     def ndim(self) -> int:
@@ -125,8 +138,8 @@ class Tensor(Symbolic):
         if sizes != self.shape:
             node = call("of_shape", self, sizes)
             self.op, self.inputs, self.type = node.op, node.inputs, node.type
-            if hasattr(self, "_keras_shape"):
-                self._keras_shape = tuple(StaticShape(sizes).as_list())
+            if hasattr(self, "_stated_shape"):
+                self._stated_shape = tuple(StaticShape(sizes).as_list())
 
     def eval(
         self,

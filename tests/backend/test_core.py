@@ -170,3 +170,16 @@ def test_numbers_that_a_dtype_does_not_hold_are_refused(make):
         with pytest.raises(ValueError, match=rf"numbers from .* do not fit into {dtype}"):
             make(value, dtype=dtype)
     np.testing.assert_array_equal(K.eval(make([255.5, 0], dtype="uint8")), [255, 0])
+
+
+def test_shapes_as_keras_notes_them():
+    """Keras notes them on variables, placeholders and what layers return; here every tensor has them."""
+    x = K.placeholder((None, 3))
+    found = [x, K.variable(np.ones((2, 3))), K.dot(x, K.ones((3, 4))), K.sum(x), K.reshape(x, (-1, 1))]
+    assert [t._keras_shape for t in found] == [(None, 3), (2, 3), (None, 4), (), (None, 1)]
+    y = K.square(x)
+    y._keras_shape = (5, 3)
+    assert y._keras_shape == (5, 3)
+    z = K.square(x)
+    z.set_shape((7, None))
+    assert z._keras_shape == K.int_shape(z) == (7, 3)

@@ -384,7 +384,7 @@ def _layer_outputs(nodes: Sequence[Tensor], layer: str) -> list[Tensor]:
     if marked:
         return marked
     # Inside a model that is a layer: layers note shapes on what they hand on.
-    inside = [n for n in nodes if not n.op.leaf and hasattr(n, "_keras_shape") and _is_of(n, layer)]
+    inside = [n for n in nodes if not n.op.leaf and hasattr(n, "_stated_shape") and _is_of(n, layer)]
     read = {id(i) for n in inside for i in n.inputs}
     return [n for n in inside if id(n) not in read]
 
