@@ -21,7 +21,7 @@ from symgraph.graph.tensor import Tensor
 from symgraph.layers.nested import Nested
 from symgraph.layers.rnn import RNN, first, joined_inputs, split_inputs
 from symgraph.utils.config_errors import taken
-from symgraph.utils.generic_utils import has_arg, to_list
+from symgraph.utils.generic_utils import has_arg, object_list_uid, to_list
 
 
 class Wrapper(Nested):
@@ -43,6 +43,16 @@ class Wrapper(Nested):
     @property
     def _layers(self) -> list[Layer]:
         return [self.layer]
+
+    @property
+    def _input_map(self) -> dict[str, Any]:
+        """What the layer inside reads, by the `object_list_uid` of what this one reads, as Keras notes it."""
+        read = [node.input_tensors for node in self._inbound_nodes]
+        return {
+            object_list_uid(tensors): self._inner_inputs[key][0][1]
+            for tensors in read
+            if (key := inputs_key(tensors)) in self._inner_inputs
+        }
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing: what wraps a layer knows for which shape to build it."""

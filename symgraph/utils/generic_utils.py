@@ -351,7 +351,7 @@ def unpack_singleton(x: Any) -> Any:
 
 def object_list_uid(object_list: Any) -> str:
     """A text that tells these very objects (one, or a list) from any others that live at the same time."""
-    return ", ".join(str(id(x)) for x in to_list(object_list))
+    return ", ".join(str(abs(id(x))) for x in to_list(object_list))
 
 
 def is_all_none(iterable_or_element: Any) -> bool:

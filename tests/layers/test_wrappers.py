@@ -32,6 +32,7 @@ from symgraph.layers import (
 )
 from symgraph.models import Model, Sequential, clone_model, load_model
 from symgraph.optimizers import Adam
+from symgraph.utils.generic_utils import object_list_uid
 from tests.layers import recurrent_truth as truth
 
 RNG = np.random.default_rng(11)
@@ -313,3 +314,13 @@ def test_masked_parts_of_unknown_number_are_those_of_a_known_one(build: Any) -> 
         model.fit(ids, np.ones_like(expected), batch_size=4, shuffle=False, verbose=0)
     for a, b in zip(free.get_weights(), known.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_what_the_layer_inside_reads_by_what_the_wrapper_reads():
+    x, other = Input((3, 4)), Input((5, 4))
+    wrapped = TimeDistributed(Dense(2))
+    assert wrapped._input_map == {}
+    wrapped(x), wrapped(other)
+    assert set(wrapped._input_map) == {object_list_uid(x), object_list_uid([other])}
+    assert {K.int_shape(t) for t in wrapped._input_map.values()} == {(None, 4)}
+    assert K.dtype(wrapped._input_map[object_list_uid(x)]) == "float32"
