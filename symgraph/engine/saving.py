@@ -24,7 +24,15 @@ from symgraph.engine.files.compile_config import (
     optimizer_config,
     training_config,
 )
+from symgraph.engine.files.groups import (
+    load_attributes_from_hdf5_group,
+    load_weights_from_hdf5_group,
+    load_weights_from_hdf5_group_by_name,
+    save_attributes_to_hdf5_group,
+    save_weights_to_hdf5_group,
+)
 from symgraph.engine.files.hdf5 import (
+    HDF5_OBJECT_HEADER_LIMIT,
     load_by_name,
     load_in_order,
     most_numbers,
@@ -43,15 +51,21 @@ from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5
 from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path
 
 __all__ = [
+    "HDF5_OBJECT_HEADER_LIMIT",
+    "load_attributes_from_hdf5_group",
     "load_model",
     "load_weights",
+    "load_weights_from_hdf5_group",
+    "load_weights_from_hdf5_group_by_name",
     "model_from_config",
     "model_from_json",
     "model_from_yaml",
     "pickle_model",
     "preprocess_weights_for_loading",
+    "save_attributes_to_hdf5_group",
     "save_model",
     "save_weights",
+    "save_weights_to_hdf5_group",
     "unpickle_model",
 ]
 

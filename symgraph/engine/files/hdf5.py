@@ -197,12 +197,27 @@ def load_by_name(
         except MismatchError as error:
             if not skip_mismatch:
                 raise
-            warnings.warn(f"Skipping loading of weights for layer {layer.name}: {error}", stacklevel=4)
+            warnings.warn(
+                f"Skipping loading of weights for layer {layer.name} due to mismatch in "
+                f"{_what_differs(layer, entry)}. {error}",
+                stacklevel=4,
+            )
     return assignments
 
 
 class MismatchError(ValueError):
     """The weights in a file are not those that a layer has."""
+
+
+def _what_differs(layer: Layer, entry: StoredLayer) -> str:
+    """What Keras says of weights that do not fit: their number, or the first shape, of the layer first."""
+    expected = [K.int_shape(weight) for weight in layer.weights]
+    found = [dataset.shape for dataset in entry.datasets]
+    if len(expected) != len(found):
+        return f"number of weights ({len(expected)} vs {len(found)})"
+    pairs = [pair for pair in zip(expected, found, strict=True) if pair[0] != pair[1]]
+    # Arrays of the right shapes may still be those of another version.
+    return "shape ({} vs {})".format(*pairs[0]) if pairs else "layout"
 
 
 def _names(entries: Sequence[Any]) -> str:
