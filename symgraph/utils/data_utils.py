@@ -1,6 +1,7 @@
 """Files from the network: downloaded whole or not at all, checked, cached, and unpacked safely.
 
-Data are kept in `datasets` below `SYMGRAPH_HOME` (default `~/.symgraph`). Nothing is downloaded on import.
+Data are kept in `datasets` below `SYMGRAPH_HOME` (default `~/.symgraph`); where a script knows symgraph by
+the name of Keras, below `KERAS_HOME` (default `~/.keras`). Nothing is downloaded on import.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def get_file(
         of Keras, that of Keras: `KERAS_HOME` or `~/.keras`. In the default case a file that Keras has
         left in `~/.keras` is used too: one with the right hash at once, one without a hash where the download
         fails. Where the folder cannot be written, a folder of the user's own among the system's temporary
-        files is.
+        files is; under the name of Keras `.keras` among these.
 
     Returns
     -------
@@ -145,6 +146,35 @@ def _unpacked(path: Path, untar: bool, formats: abc.Sequence[str]) -> str:
     if formats and not unpack(path, path.parent, formats):
         warnings.warn(f"{path} is not unpacked: it is no archive of {' or '.join(formats)}", stacklevel=3)
     return str(path)
+
+
+def _extract_archive(
+    file_path: str | os.PathLike[str],
+    path: str | os.PathLike[str] = ".",
+    archive_format: str | abc.Sequence[str] | None = "auto",
+) -> bool:
+    """Unpack an archive into the folder `path`, which is made; Keras' scripts call this by its hidden name.
+
+    Parameters
+    ----------
+    file_path, path : path
+    archive_format : {'auto', 'tar', 'zip', None} or list of 'tar' and 'zip'
+        What to try. 'auto' is both, None is none.
+
+    Returns
+    -------
+    bool
+        False if the file is no such archive.
+
+    Raises
+    ------
+    ValueError
+        If the archive is damaged or unsafe. Nothing is unpacked then.
+    """
+    formats = _formats(archive_format)
+    if formats:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return unpack(Path(file_path), Path(path), formats)
 
 
 def validate_file(
@@ -225,7 +255,8 @@ def _writable(base: Path, subdir: str) -> Path:
         if os.access(folder, os.W_OK):
             return folder
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    private = Path(tempfile.gettempdir()) / f"symgraph-{user}"
+    name = ".keras" if answers_as() != "symgraph" else f"symgraph-{user}"
+    private = Path(tempfile.gettempdir()) / name
     private.mkdir(mode=0o700, exist_ok=True)
     status = private.lstat()
     # Anybody may make a folder of this name; data are taken only from one that is the user's own.

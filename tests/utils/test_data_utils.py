@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from symgraph.globals import KERAS, _settings
 from symgraph.utils import data_utils, get_file
-from symgraph.utils.data_utils import validate_file
+from symgraph.utils.data_utils import _extract_archive, validate_file
 
 CONTENT = np.random.default_rng(7).bytes(30_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -162,6 +163,42 @@ def test_a_file_of_keras_without_a_hash_is_used_where_the_download_fails(server,
     assert names(kept.parent) == ["data.bin", "pictures.tar.gz"]
 
 
+@pytest.fixture
+def as_keras(monkeypatch):
+    monkeypatch.setattr(_settings, "manners", KERAS)
+
+
+def test_under_the_name_of_keras_its_folder_counts(server, home, tmp_path, monkeypatch, as_keras, capsys):
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    kept = tmp_path / "user" / ".keras" / "datasets" / "data.bin"
+    assert get_file("data.bin", server.url + "data.bin") == str(kept)
+    assert kept.read_bytes() == CONTENT and not home.exists()
+    # As in Keras, a file that somebody has put there is taken, unless it has a hash that differs.
+    kept.write_bytes(b"put there")
+    before = len(server.requests)
+    assert get_file("data.bin", server.url + "data.bin") == str(kept)
+    assert kept.read_bytes() == b"put there" and len(server.requests) == before
+    assert get_file("data.bin", server.url + "data.bin", file_hash=SHA256) == str(kept)
+    assert kept.read_bytes() == CONTENT
+    assert "its hash is not" in capsys.readouterr().out
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "elsewhere"))
+    assert get_file("data.bin", server.url + "data.bin") == str(tmp_path / "elsewhere/datasets/data.bin")
+    assert get_file("d", server.url + "data.bin", cache_dir=tmp_path) == str(tmp_path / "datasets" / "d")
+
+
+def test_under_the_name_of_keras_its_temporary_folder_is_the_other_one(
+    server, tmp_path, monkeypatch, as_keras
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setattr(data_utils.tempfile, "tempdir", str(tmp_path))
+    assert get_file("d", server.url + "data.bin") == str(tmp_path / ".keras" / "datasets" / "d")
+    # Not where others can write.
+    os.chmod(tmp_path / ".keras", 0o777)
+    other = Path(get_file("d", server.url + "data.bin"))
+    assert other.read_bytes() == CONTENT and not other.is_relative_to(tmp_path / ".keras")
+
+
 def test_broken_off_downloads_are_never_accepted(server, home):
     for length in np.random.default_rng(1).integers(0, len(CONTENT), 100):
         for kind in ("cut", "chunked"):
@@ -272,6 +309,25 @@ def test_extraction(server, home, kind, formats, unpacked):
         assert path == str(home / "packed")
     assert (home / "pictures" / "a").exists() == unpacked
     assert "packed" in names(home)
+
+
+@pytest.mark.parametrize(("kind", "formats"), [("tar", "auto"), ("zip", "zip"), ("tar", ["zip", "tar"])])
+def test_archives_by_the_hidden_name(tmp_path, kind, formats):
+    (tmp_path / "packed").write_bytes(archive(kind))
+    assert _extract_archive(tmp_path / "packed", str(tmp_path / "new"), formats)
+    assert (tmp_path / "new" / "pictures" / "a").read_bytes() == b"a"
+
+
+def test_what_is_no_archive_by_the_hidden_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("packed").write_bytes(archive("zip"))
+    Path("text").write_bytes(b"no archive")
+    assert not _extract_archive("text")
+    assert not _extract_archive("packed", "new", None) and not _extract_archive("packed", "new", "tar")
+    Path("packed").write_bytes(archive("zip")[:-30])
+    with pytest.raises(ValueError, match="archive_format must be"):
+        _extract_archive("packed", "new", "rar")
+    assert not list(Path("new").iterdir()) and _extract_archive.__defaults__ == (".", "auto")
 
 
 def test_untar(server, home, tmp_path):
