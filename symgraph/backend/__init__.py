@@ -7,6 +7,7 @@ from typing import Any
 from symgraph.backend.conv import *  # noqa: F403
 from symgraph.backend.core import *  # noqa: F403
 from symgraph.backend.ctc import *  # noqa: F403
+from symgraph.backend.devices import _get_available_gpus as _get_available_gpus
 from symgraph.backend.functions import *  # noqa: F403
 from symgraph.backend.keras1 import *  # noqa: F403
 from symgraph.backend.legacy import *  # noqa: F403

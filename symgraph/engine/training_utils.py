@@ -16,6 +16,7 @@ from symgraph.engine.data.sample_weights import (
     standardize_weights,
 )
 from symgraph.engine.training_parts.objective import collect_metrics, weighted_masked_objective
+from symgraph.utils.sequence import iter_sequence_infinite
 
 __all__ = [
     "batch_shuffle",
@@ -23,6 +24,7 @@ __all__ = [
     "check_loss_and_target_compatibility",
     "check_num_samples",
     "collect_metrics",
+    "iter_sequence_infinite",
     "make_batches",
     "standardize_class_weights",
     "standardize_input_data",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from symgraph.utils.h5_dict import h5dict
     from symgraph.utils.hdf5_matrix import HDF5Matrix
     from symgraph.utils.layer_utils import convert_all_kernels_in_model, get_source_inputs, print_summary
+    from symgraph.utils.multi_gpu_utils import multi_gpu_model
     from symgraph.utils.np_utils import normalize, to_categorical
     from symgraph.utils.plot_utils import plot_history
     from symgraph.utils.sequence import Sequence
@@ -42,6 +43,7 @@ __all__ = [
     "get_file",
     "get_source_inputs",
     "h5dict",
+    "multi_gpu_model",
     "normalize",
     "plot_history",
     "plot_model",
@@ -52,6 +54,7 @@ __all__ = [
 
 _NAMES = {
     "get_file": "data_utils",
+    "multi_gpu_model": "multi_gpu_utils",
     "GeneratorEnqueuer": "enqueuers",
     "OrderedEnqueuer": "enqueuers",
     "CustomObjectScope": "generic_utils",

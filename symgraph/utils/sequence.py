@@ -62,3 +62,9 @@ def count_batches(sequence: Sequence) -> int:
     if not count:
         raise ValueError(f"{name} has no batches: its length is 0")
     return count
+
+
+def iter_sequence_infinite(seq: Sequence) -> Iterator[Any]:
+    """The batches of a Sequence, again and again."""
+    while True:
+        yield from (seq[number] for number in range(len(seq)))
