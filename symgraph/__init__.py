@@ -22,6 +22,7 @@ _MODULES = (
     "initializers",
     "inspection",
     "layers",
+    "legacy",
     "losses",
     "metrics",
     "models",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from symgraph import backend as K
 from symgraph import regularizers
+from symgraph.engine.base_layer import Layer  # noqa: F401 - scripts import it from here
 from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.leaves import Variable
 from symgraph.graph.ops.create import zeros

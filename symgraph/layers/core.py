@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from symgraph import backend as K
 from symgraph import regularizers
+from symgraph.engine.base_layer import Layer
 from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.layer.spec import InputSpec
 from symgraph.graph.leaves import Variable
@@ -21,8 +22,21 @@ from symgraph.layers.volumes import SpatialDropout3D
 
 # With those that Keras has in a module of this name.
 __all__ = [
-    "Activation", "ActivityRegularization", "Dense", "Dropout", "Flatten", "Lambda", "Masking", "Permute",
-    "RepeatVector", "Reshape", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "Activation",
+    "ActivityRegularization",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "InputSpec",
+    "Lambda",
+    "Layer",
+    "Masking",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
 ]  # fmt: skip
 
 # Keras 1 had these here. They are layers on those of this module.

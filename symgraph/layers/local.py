@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from symgraph import backend as K
+from symgraph.engine.base_layer import Layer  # noqa: F401 - scripts import it from here
 from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.layer.spec import InputSpec
 from symgraph.graph.leaves import Variable

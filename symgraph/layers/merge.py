@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from symgraph import backend as K
+from symgraph.engine.base_layer import Layer  # noqa: F401 - scripts import it from here
 from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.arguments import ConfiguredLayer

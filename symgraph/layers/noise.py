@@ -6,6 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from symgraph import backend as K
+from symgraph.engine.base_layer import Layer  # noqa: F401 - scripts import it from here
 from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.arguments import ConfiguredLayer, number

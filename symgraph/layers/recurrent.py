@@ -6,6 +6,7 @@ import warnings
 from typing import Any, ClassVar, Self
 
 from symgraph import regularizers
+from symgraph.engine.base_layer import InputSpec, Layer
 from symgraph.layers import legacy
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.old_recurrent import Recurrent, time_distributed_dense
@@ -15,8 +16,8 @@ from symgraph.utils.manners import tf_keras_defaults
 
 # With those that Keras has in a module of this name.
 __all__ = [
-    "GRU", "LSTM", "RNN", "CellLayer", "GRUCell", "LSTMCell", "Recurrent", "SimpleRNN", "SimpleRNNCell",
-    "StackedRNNCells", "time_distributed_dense",
+    "GRU", "LSTM", "RNN", "CellLayer", "GRUCell", "InputSpec", "LSTMCell", "Layer", "Recurrent", "SimpleRNN",
+    "SimpleRNNCell", "StackedRNNCells", "time_distributed_dense",
 ]  # fmt: skip
 
 _time_distributed_dense = time_distributed_dense  # its name in Keras 2.0
