@@ -15,12 +15,14 @@ from typing import Any
 
 FACTS = Path(__file__).with_name("keras_2_2_4.json")
 
-# Public module: (the file it is read from, modules whose names it passes on).
+# Public module: (the file it is read from, modules whose names it passes on). Names alone are compared of
+# modules that only pass on, and of the loops of training, which take what `fit` has made of its arguments.
 MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "activations": ("activations", ()),
     "backend": ("backend.tensorflow_backend", ("backend.common",)),
     "callbacks": ("callbacks", ()),
     "constraints": ("constraints", ()),
+    "datasets.cifar": ("datasets.cifar", ()),
     "datasets.boston_housing": ("datasets.boston_housing", ()),
     "datasets.cifar10": ("datasets.cifar10", ()),
     "datasets.cifar100": ("datasets.cifar100", ()),
@@ -29,11 +31,16 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "datasets.mnist": ("datasets.mnist", ()),
     "datasets.reuters": ("datasets.reuters", ()),
     "engine.base_layer": ("engine.base_layer", ()),
+    "engine.input_layer": ("engine.input_layer", ()),
     "engine.network": ("engine.network", ()),
+    "engine.saving": ("engine.saving", ()),
     "engine.sequential": ("engine.sequential", ()),
     "engine.training": ("engine.training", ()),
+    "engine.training_utils": ("engine.training_utils", ()),
     "initializers": ("initializers", ()),
     "layers": ("layers", ("layers", "legacy", "engine")),
+    "legacy.interfaces": ("legacy.interfaces", ()),
+    "legacy.layers": ("legacy.layers", ()),
     "losses": ("losses", ()),
     "metrics": ("metrics", ("losses",)),
     "models": ("models", ("engine",)),
@@ -48,7 +55,12 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "utils.generic_utils": ("utils.generic_utils", ()),
     "utils.io_utils": ("utils.io_utils", ()),
     "utils.layer_utils": ("utils.layer_utils", ()),
+    "utils.multi_gpu_utils": ("utils.multi_gpu_utils", ()),
     "utils.np_utils": ("utils.np_utils", ()),
+    "utils.test_utils": ("utils.test_utils", ()),
+    "utils.training_utils": ("utils.training_utils", ()),
+    "utils.vis_utils": ("utils.vis_utils", ()),
+    "wrappers.scikit_learn": ("wrappers.scikit_learn", ()),
 }
 
 # The package whose functions and classes Keras wraps or passes on.
