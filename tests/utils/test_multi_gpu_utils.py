@@ -24,4 +24,5 @@ def test_refusals(gpus, message):
 
 def test_places():
     assert training_utils.multi_gpu_model is multi_gpu_model
-    assert K._get_available_gpus() == []
+    assert K._get_available_gpus() == K.tensorflow_backend._get_available_gpus() == []
+    assert K.tensorflow_backend.dot is K.dot and K.common.floatx is K.floatx
