@@ -50,6 +50,23 @@ class _Pooling(ConfiguredLayer):
         self.data_format = K.normalize_data_format(data_format)
         self.input_spec = InputSpec(ndim=rank + 2)
 
+    def _pooling_function(
+        self, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str
+    ) -> Tensor:
+        """Pool along the two or three axes of `pool_size`: what subclasses of users replace, as in Keras."""
+        pool = K.pool2d if len(pool_size) == 2 else K.pool3d
+        return pool(inputs, pool_size, strides, padding, data_format, pool_mode=self.mode)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Pool."""
+        return self._pooling_function(
+            inputs=inputs,
+            pool_size=self.pool_size,
+            strides=self.strides,
+            padding=self.padding,
+            data_format=self.data_format,
+        )
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The number of windows along each spatial axis."""
         axes = spatial_axes(len(input_shape), self.data_format)
@@ -77,13 +94,12 @@ class _Pooling1D(_Pooling):
     def call(self, inputs: Tensor) -> Tensor:
         """Pool."""
         column = 2 if self.data_format == "channels_last" else 3
-        pooled = K.pool2d(
-            K.expand_dims(inputs, column),
-            (*self.pool_size, 1),
-            (*self.strides, 1),
-            self.padding,
-            self.data_format,
-            pool_mode=self.mode,
+        pooled = self._pooling_function(
+            inputs=K.expand_dims(inputs, column),
+            pool_size=(*self.pool_size, 1),
+            strides=(*self.strides, 1),
+            padding=self.padding,
+            data_format=self.data_format,
         )
         return K.squeeze(pooled, column)
 
@@ -101,12 +117,6 @@ class _Pooling2D(_Pooling):
         **kwargs: Any,
     ) -> None:
         super().__init__(2, pool_size, strides, padding, data_format, **kwargs)
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Pool."""
-        return K.pool2d(
-            inputs, self.pool_size, self.strides, self.padding, self.data_format, pool_mode=self.mode
-        )
 
 
 class MaxPooling1D(_Pooling1D):

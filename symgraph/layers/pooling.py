@@ -1,7 +1,7 @@
 """The layers that Keras has in a module of this name."""
 
 from symgraph.engine.base_layer import InputSpec, Layer
-from symgraph.layers.pool import (
+from symgraph.layers.pool import (  # noqa: F401 - users derive from the bases
     AveragePooling1D,
     AveragePooling2D,
     GlobalAveragePooling1D,
@@ -10,12 +10,18 @@ from symgraph.layers.pool import (
     GlobalMaxPooling2D,
     MaxPooling1D,
     MaxPooling2D,
+    _GlobalPooling1D,
+    _GlobalPooling2D,
+    _Pooling1D,
+    _Pooling2D,
 )
-from symgraph.layers.volumes import (
+from symgraph.layers.volumes import (  # noqa: F401 - users derive from the bases
     AveragePooling3D,
     GlobalAveragePooling3D,
     GlobalMaxPooling3D,
     MaxPooling3D,
+    _GlobalPooling3D,
+    _Pooling3D,
 )
 
 # Keras' second names.

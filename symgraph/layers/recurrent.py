@@ -10,6 +10,7 @@ from symgraph.engine.base_layer import InputSpec, Layer
 from symgraph.layers import legacy
 from symgraph.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from symgraph.layers.old_recurrent import Recurrent, time_distributed_dense
+from symgraph.layers.own_cells import _generate_dropout_mask, _standardize_args  # noqa: F401 - for users
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import StackedRNNCells
 from symgraph.utils.manners import tf_keras_defaults

@@ -212,12 +212,6 @@ class _Pooling3D(_Pooling):
     ) -> None:
         super().__init__(3, pool_size, strides, padding, data_format, **kwargs)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        """Pool."""
-        return K.pool3d(
-            inputs, self.pool_size, self.strides, self.padding, self.data_format, pool_mode=self.mode
-        )
-
 
 class MaxPooling3D(_Pooling3D):
     """The largest value of each window of volumes.
