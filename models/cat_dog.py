@@ -16,18 +16,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symgraph.callbacks import EarlyStopping, History, ModelCheckpoint
-from symgraph.layers import Conv2D, Dense, Flatten, MaxPooling2D
+from symgraph.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 from symgraph.models import Model, Sequential, load_model
 from symgraph.models.contact_sheet import check_contact_sheet, write_contact_sheet
 from symgraph.optimizers import RMSprop
 from symgraph.preprocessing.image import DirectoryIterator, ImageDataGenerator, img_to_array, load_img
 
 CLASSES = ("cat", "dog")
+DATA = Path("CatAndDog")
+WEIGHTS = Path("CatDogClassifier_model.h5")
 SIDE = 150
 BATCH = 32
 PATIENCE = 10  # epochs without a better validation accuracy that end the training
@@ -58,21 +60,6 @@ class Guess(NamedTuple):
         return folder == self.name if self.name and folder in CLASSES else None
 
 
-def build() -> Sequential:
-    """Five convolutions, each with a pooling, and two dense layers: 1,061,313 parameters."""
-    model = Sequential()
-    model.add(Conv2D(32, (3, 3), activation="relu", input_shape=(SIDE, SIDE, 3)))
-    model.add(MaxPooling2D((2, 2)))
-    for filters in (64, 128, 128, 256):
-        model.add(Conv2D(filters, (3, 3), activation="relu"))
-        model.add(MaxPooling2D((2, 2)))
-    model.add(Flatten())
-    model.add(Dense(512, activation="relu"))
-    model.add(Dense(1, activation="sigmoid"))
-    model.compile(loss="binary_crossentropy", optimizer=RMSprop(5e-4), metrics=["acc"])
-    return model
-
-
 def pictures(folder: Path, augmented: bool, seed: int) -> DirectoryIterator:
     """Batches of the pictures in `folder/cat` and `folder/dog`; shuffled and augmented for training.
 
@@ -101,44 +88,130 @@ def pictures(folder: Path, augmented: bool, seed: int) -> DirectoryIterator:
     )
 
 
-def train(data: Path, weights: Path, epochs: int, seed: int) -> History:
-    """Train on the pictures in `data`, keep the best model in `weights` and the curves beside it."""
-    if weights.is_dir() or not weights.parent.is_dir():
-        raise OSError(f"--weights: cannot write {weights}: it is a folder, or its folder does not exist")
-    for part in ("train", "validation"):
-        for name in CLASSES:
-            if not (data / part / name).is_dir():
+class CatDogClassifier:
+    """The network that tells cats from dogs: its data, its training, and the curves of that.
+
+    Parameters
+    ----------
+    weights : path
+        Where the best model goes, and beside it the curves.
+    seed : int
+        Of the initial weights, the order of the pictures and their transforms.
+    """
+
+    def __init__(self, weights: str | Path = WEIGHTS, seed: int = 0) -> None:
+        self.weights = Path(weights)
+        self.seed = seed
+
+    def create_model(self) -> Sequential:
+        """Five convolutions, each with a pooling, dropout, and two dense layers: 1,061,313 parameters."""
+        model = Sequential()
+        model.add(Conv2D(32, (3, 3), activation="relu", input_shape=(SIDE, SIDE, 3)))
+        model.add(MaxPooling2D((2, 2)))
+        for filters in (64, 128, 128, 256):
+            model.add(Conv2D(filters, (3, 3), activation="relu"))
+            model.add(MaxPooling2D((2, 2)))
+        model.add(Flatten())
+        model.add(Dropout(0.5))
+        model.add(Dense(512, activation="relu"))
+        model.add(Dense(1, activation="sigmoid"))
+        model.compile(loss="binary_crossentropy", optimizer=RMSprop(5e-4), metrics=["acc"])
+        return model
+
+    def load_data(self, train_directory: str | Path = DATA) -> tuple[DirectoryIterator, DirectoryIterator]:
+        """Batches of the pictures in the folders `train` and `validation` of `train_directory`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a folder is missing, or there are no pictures in it.
+        """
+        data = Path(train_directory)
+        for part in ("train", "validation"):
+            for name in CLASSES:
+                if not (data / part / name).is_dir():
+                    raise FileNotFoundError(
+                        f"there is no folder {data / part / name}: expected train and validation in {data}, "
+                        f"each with {' and '.join(CLASSES)}; --data names another folder"
+                    )
+        batches = pictures(data / "train", True, self.seed)
+        held_out = pictures(data / "validation", False, self.seed)
+        for found in (batches, held_out):
+            if not found.samples:
                 raise FileNotFoundError(
-                    f"there is no folder {data / part / name}: expected train and validation in {data}, each "
-                    f"with {' and '.join(CLASSES)}; --data names another folder"
+                    f"there are no pictures in {' and '.join(CLASSES)} of {found.directory}"
                 )
-    np.random.seed(seed)
-    batches, held_out = pictures(data / "train", True, seed), pictures(data / "validation", False, seed)
-    for found in (batches, held_out):
-        if not found.samples:
-            raise FileNotFoundError(f"there are no pictures in {' and '.join(CLASSES)} of {found.directory}")
-    model, history = build(), History()
-    model.summary()
-    try:
-        model.fit_generator(
-            batches,
-            epochs=epochs,
-            validation_data=held_out,
-            callbacks=[
-                ModelCheckpoint(weights, monitor="val_acc", save_best_only=True, verbose=1),
-                EarlyStopping(monitor="val_acc", patience=PATIENCE, verbose=1),
-                history,
-            ],
-        )
-    except KeyboardInterrupt:
-        print("\nStopped" if history.epoch else "\nStopped before the end of an epoch: nothing is written")
-    if not history.epoch:
+        return batches, held_out
+
+    def train(self, train_directory: str | Path = DATA, epochs: int = 30) -> History:
+        """Train on the pictures in `train_directory`; keep the best model, and the curves beside it.
+
+        Raises
+        ------
+        OSError
+            If pictures are missing, or the model could not be written.
+        """
+        if self.weights.is_dir() or not self.weights.parent.is_dir():
+            raise OSError(
+                f"--weights: cannot write {self.weights}: it is a folder, or its folder does not exist"
+            )
+        np.random.seed(self.seed)
+        batches, held_out = self.load_data(train_directory)
+        model, history = self.create_model(), History()
+        model.summary()
+        try:
+            model.fit_generator(
+                batches,
+                epochs=epochs,
+                validation_data=held_out,
+                callbacks=[
+                    ModelCheckpoint(self.weights, monitor="val_acc", save_best_only=True, verbose=1),
+                    EarlyStopping(monitor="val_acc", patience=PATIENCE, verbose=1),
+                    history,
+                ],
+            )
+        except KeyboardInterrupt:
+            print(
+                "\nStopped" if history.epoch else "\nStopped before the end of an epoch: nothing is written"
+            )
+        if history.epoch:
+            write_curves(history, self.weights)
+            self._test(Path(train_directory) / "test")
         return history
-    write_curves(history, weights)
-    if (data / "test").is_dir():
-        loss, accuracy = load_model(str(weights)).evaluate_generator(pictures(data / "test", False, seed))
-        print(f"Test: loss {loss:.4f}, accuracy {accuracy:.4f}")
-    return history
+
+    def _test(self, folder: Path) -> None:
+        """Evaluate the best model on a folder of pictures, if it is there."""
+        if folder.is_dir():
+            loss, accuracy = load_model(str(self.weights)).evaluate_generator(
+                pictures(folder, False, self.seed)
+            )
+            print(f"Test: loss {loss:.4f}, accuracy {accuracy:.4f}")
+
+    def show_acc(self, history: History, path: str | Path | None = None) -> Any:
+        """Draw the accuracy over the epochs, into the file `path` too where there is one.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To look at in a notebook.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        return _curve(history, "acc", path)
+
+    def show_loss(self, history: History, path: str | Path | None = None) -> Any:
+        """Draw the loss over the epochs, as `show_acc` draws the accuracy."""
+        return _curve(history, "loss", path)
+
+
+def _curve(history: History, name: str, path: str | Path | None) -> Any:
+    part = History()
+    part.epoch = history.epoch
+    part.history = {key: history.history[key] for key in (name, f"val_{name}") if key in history.history}
+    return part.plot(path)
 
 
 def write_curves(history: History, weights: Path) -> None:
@@ -215,7 +288,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path("CatAndDog"),
+        default=DATA,
         metavar="FOLDER",
         help="what to train on, a folder of train, validation and test, each with cat and dog "
         "(default: ./CatAndDog)",
@@ -223,7 +296,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--weights",
         type=Path,
-        default=Path("CatDogClassifier_model.h5"),
+        default=WEIGHTS,
         metavar="FILE",
         help="the model to write, or to ask (default: ./CatDogClassifier_model.h5)",
     )
@@ -273,7 +346,7 @@ def main(arguments: list[str] | None = None) -> History | list[Guess]:
     try:
         if options.file or options.directory:
             return _ask(options)
-        return train(options.data, options.weights, options.epochs, options.seed)
+        return CatDogClassifier(options.weights, options.seed).train(options.data, options.epochs)
     except (OSError, ValueError) as error:
         sys.exit(f"cat_dog: {error}")
 

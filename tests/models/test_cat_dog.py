@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from symgraph.callbacks import History
 from symgraph.layers import Dense
 from symgraph.models import Sequential, cat_dog, load_model
 
@@ -47,7 +48,29 @@ def truth(folder: Path, paths: list[Path]) -> np.ndarray:
 
 
 def test_the_network_is_the_published_one() -> None:
-    assert cat_dog.build().count_params() == 1_061_313
+    model = cat_dog.CatDogClassifier().create_model()
+    assert model.count_params() == 1_061_313
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["Conv2D", "MaxPooling2D"] * 5 + ["Flatten", "Dropout", "Dense", "Dense"]
+
+
+def test_the_curves_one_by_one(tmp_path: Path) -> None:
+    classifier, history = cat_dog.CatDogClassifier(), History()
+    history.epoch = [0, 1]
+    history.history = {"loss": [0.7, 0.6], "acc": [0.5, 0.6], "val_loss": [0.8, 0.7], "val_acc": [0.4, 0.55]}
+    for name, draw in (("acc", classifier.show_acc), ("loss", classifier.show_loss)):
+        figure = draw(history, tmp_path / f"{name}.png")
+        (axes,) = figure.axes
+        drawn = [list(line.get_ydata()) for line in axes.lines]
+        assert drawn == [history.history[name], history.history[f"val_{name}"]]
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert picture.width > 300
+
+
+def test_the_data_come_in_batches_of_both_folders(trained: Path) -> None:
+    batches, held_out = cat_dog.CatDogClassifier().load_data(trained / "CatAndDog")
+    assert (batches.samples, held_out.samples) == (65, 16)
+    assert held_out[0][0].shape == (16, 150, 150, 3)
 
 
 def test_training_leaves_model_and_curves_in_the_working_folder(trained: Path) -> None:
