@@ -15,6 +15,7 @@ from symgraph.graph.tensor import Tensor
 from symgraph.layers import legacy
 from symgraph.layers.arguments import at_least
 from symgraph.layers.cells import WEIGHT_ARGUMENTS, DroppingCell, Step, lstm_step, with_ones
+from symgraph.layers.old_recurrent import Recurrent  # noqa: F401 - scripts import it from here
 from symgraph.layers.recurrent import CellLayer
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import state_sizes
