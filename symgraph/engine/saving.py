@@ -40,7 +40,9 @@ from symgraph.engine.files.hdf5 import (
     write_arrays,
     write_layers,
 )
+from symgraph.engine.files.keras1 import modern_model
 from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION, deserialize
+from symgraph.engine.files.layer_order import check_shapes, layers_in_file_order, remember_order
 from symgraph.engine.files.tf_keras import translated
 from symgraph.engine.files.yaml_config import read_yaml
 from symgraph.engine.weights.budget import weight_budget
@@ -187,7 +189,7 @@ def load_weights(
         if by_name:
             assignments = load_by_name(group, model.layers, skip_mismatch, reshape)
         else:
-            assignments = load_in_order(group, model.layers, reshape)
+            assignments = load_in_order(group, layers_in_file_order(group, model), reshape)
     K.batch_set_value(assignments)
 
 
@@ -232,7 +234,7 @@ def load_model(
         config, weights = _json(described, f"{file.label}: model_config"), file.subgroup("model_weights")
         with weight_budget(most_numbers(weights)):
             model = _deserialized(config, custom_objects, safe_mode)
-        K.batch_set_value(load_in_order(weights, model.layers))
+        K.batch_set_value(load_in_order(weights, layers_in_file_order(weights, model)))
         if compile:
             _compile(model, file, dict(custom_objects or {}))
     return model
@@ -309,7 +311,9 @@ def _restore(optimizer: Any, group: GuardedGroup) -> bool:
 
 def _json(text: str, label: str) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        # Some scripts of the time wrote what `to_json` returned as JSON once more.
+        return json.loads(value) if isinstance(value, str) else value
     except ValueError as error:
         raise ValueError(f"{label} is no JSON: {error}") from error
     except RecursionError as error:
@@ -318,7 +322,12 @@ def _json(text: str, label: str) -> Any:
 
 def _deserialized(config: Any, custom_objects: CustomObjects, safe_mode: bool) -> Any:
     with config_errors("model_config"):
-        return deserialize(translated(config, custom_objects or ()), custom_objects, safe_mode=safe_mode)
+        old = modern_model(config, custom_objects or ())
+        described = translated(old.config, custom_objects or ())
+        model = deserialize(described, custom_objects, safe_mode=safe_mode)
+        check_shapes(model, old.shapes)
+        remember_order(model, old.order)
+        return model
 
 
 # -- configurations ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -17,11 +17,13 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION
+from symgraph.engine.files.oldest_hdf5 import OLDEST, is_oldest, oldest_layers
+from symgraph.engine.files.stored import StoredLayer
 from symgraph.engine.weights.conversion import StoredSlots, preprocess_weights_for_loading
 from symgraph.engine.weights.order import Trains, always, as_now, ordered
 from symgraph.engine.weights.places import find_places
 from symgraph.graph.leaves import Variable
-from symgraph.utils.hdf5_reader import GuardedDataset, GuardedGroup
+from symgraph.utils.hdf5_reader import GuardedGroup
 
 HDF5_OBJECT_HEADER_LIMIT = 64512
 """Bytes that HDF5 has for an attribute. Longer lists of names are cut into numbered parts."""
@@ -105,18 +107,6 @@ def names_of(variables: Sequence[Variable]) -> list[str]:
 # -- reading -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLayer:
-    """The weights of a layer in a file, not read yet."""
-
-    name: str
-    label: str
-    names: tuple[str, ...]
-    datasets: tuple[GuardedDataset, ...]
-    unfrozen: tuple[str, ...]
-    """The names in the order of the layer's weights, where the file tells."""
-
-
 Assignment = tuple[Variable, np.ndarray]
 
 
@@ -134,6 +124,14 @@ def most_numbers(group: GuardedGroup) -> int:
     # An array that has several names counts once.
     arrays = {dataset.identity: dataset for layer in layers for dataset in layer.datasets}
     return _SPARE_NUMBERS + sum(array.most_elements for array in arrays.values())
+
+
+def stored_layers(group: GuardedGroup, layers: Sequence[Layer]) -> list[StoredLayer]:
+    """The layers of the file that have weights, in its order, for those of the model that have some."""
+    if is_oldest(group):
+        return oldest_layers(group, layers)
+    found = (stored_layer(group, name) for name in group.texts("layer_names"))
+    return [entry for entry in found if entry.datasets]
 
 
 def load_in_order(group: GuardedGroup, layers: Sequence[Layer], reshape: bool = False) -> list[Assignment]:
@@ -157,11 +155,7 @@ def load_in_order(group: GuardedGroup, layers: Sequence[Layer], reshape: bool = 
         If numbers of layers, numbers of weights or shapes differ.
     """
     with_weights = [layer for layer in layers if layer.weights]
-    stored = [
-        entry
-        for entry in (stored_layer(group, name) for name in group.texts("layer_names"))
-        if entry.datasets
-    ]
+    stored = stored_layers(group, with_weights)
     if len(stored) != len(with_weights):
         raise ValueError(
             f"{group.label}: You are trying to load a weight file containing {len(stored)} layers into a "
@@ -186,6 +180,11 @@ def load_by_name(
     skip_mismatch : bool
         Leave layers alone whose weights do not fit, with a warning, instead of raising ValueError.
     """
+    if is_oldest(group):
+        raise ValueError(
+            f"{group.label}: weights of Keras 0.3 cannot be loaded by name, the file has no names: "
+            "load them in order, with by_name=False"
+        )
     in_file = set(group.texts("layer_names"))
     assignments: list[Assignment] = []
     for layer in layers:
@@ -203,6 +202,11 @@ def load_by_name(
                 stacklevel=4,
             )
     return assignments
+
+
+def version_of(group: GuardedGroup) -> str:
+    """The version of Keras that wrote the weights; those before 2 did not tell."""
+    return OLDEST if is_oldest(group) else group.text("keras_version") or "1"
 
 
 class MismatchError(ValueError):
@@ -231,7 +235,7 @@ def _assignments(layer: Layer, entry: StoredLayer, group: GuardedGroup, reshape:
     numbers = sum(dataset.size for dataset in entry.datasets)
     if numbers > 2 * sum(K.count_params(weight) for weight in weights):
         raise MismatchError(_difference(layer, weights, entry, [dataset.shape for dataset in entry.datasets]))
-    version = group.text("keras_version") or "1"
+    version = version_of(group)
     try:
         entry = in_order_of_weights(layer, entry, version, reshape)
         stored = [dataset.read() for dataset in entry.datasets]

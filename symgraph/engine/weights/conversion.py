@@ -57,10 +57,10 @@ def preprocess_weights_for_loading(
     ValueError
         If weights of a recurrent layer fit neither kind, or cannot become the other.
     """
-    old = _is_old(original_keras_version)
+    major = _major(original_keras_version)
     single = list(single_layers(layer))
     if [part for part, _ in single] == [layer]:
-        return _converted(layer, layer.weights, list(weights), old, original_backend, reshape)
+        return _converted(layer, layer.weights, list(weights), major, original_backend, reshape)
     slots = StoredSlots(layer, len(weights), original_keras_version)
     wanted = slots(always)
     if len(wanted) != len(weights):
@@ -71,13 +71,22 @@ def preprocess_weights_for_loading(
     found: dict[int, np.ndarray] = {}
     for part, own in single:
         arrays = [stored[id(slot)][0] for slot in slots.of(part, own)]
-        values = _converted(part, own, arrays, old, original_backend, reshape)
+        values = _converted(part, own, arrays, major, original_backend, reshape)
         found.update((id(weight), value) for weight, value in zip(own, values, strict=True))
     return [found[id(weight)] for weight in layer.weights]
 
 
+def stored_count(layer: Layer, version: str) -> int:
+    """How many arrays a version of Keras stores for a layer."""
+    return len(StoredSlots(layer, -1, version)(always))
+
+
 def _is_old(version: str | None) -> bool:
-    return str(version).split(".")[0] == "1"
+    return _major(version) in ("0", "1")
+
+
+def _major(version: str | None) -> str:
+    return str(version).split(".")[0]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -154,12 +163,14 @@ def _converted(
     layer: Layer,
     variables: Sequence[Variable],
     weights: Arrays,
-    old: bool,
+    major: str,
     backend: str | None,
     reshape: bool,
 ) -> Arrays:
     kind = type(layer).__name__
-    if old and kind in _FROM_KERAS_1:
+    if major == "0" and kind == "BatchNormalization":
+        weights = _with_variance(layer, weights)
+    if _is_old(major) and kind in _FROM_KERAS_1:
         weights = _FROM_KERAS_1[kind](layer, weights)
     weights = _recurrent(layer, kind, weights)
     if len(weights) != len(variables):
@@ -220,12 +231,25 @@ def _gates(*order: int) -> Callable[[Any, Arrays], Arrays]:
     def convert(layer: Any, weights: Arrays) -> Arrays:
         if len(weights) != 3 * len(order):
             return weights
-        joined = [np.concatenate([weights[3 * gate + part] for gate in order], axis=-1) for part in range(3)]
         if getattr(layer, "data_format", None) == "channels_first":
-            joined[:2] = [np.transpose(kernel, (2, 3, 1, 0)) for kernel in joined[:2]]
+            weights = [np.transpose(w, (2, 3, 1, 0)) if w.ndim == 4 else w for w in weights]
+        joined = [np.concatenate([weights[3 * gate + part] for gate in order], axis=-1) for part in range(3)]
         return joined
 
     return convert
+
+
+def _separable(layer: Any, weights: Arrays) -> Arrays:
+    """Both kernels of layers with channels first."""
+    if layer.data_format != "channels_first" or len(weights) < 2 or any(w.ndim != 4 for w in weights[:2]):
+        return weights
+    return [*(np.transpose(kernel, (2, 3, 1, 0)) for kernel in weights[:2]), *weights[2:]]
+
+
+def _with_variance(layer: Any, weights: Arrays) -> Arrays:
+    """Keras 0.3 kept the deviation and divided by deviation + epsilon, not by √(variance + epsilon)."""
+    *rest, deviation = weights
+    return [*rest, np.square(deviation + layer.epsilon) - layer.epsilon]
 
 
 _FROM_KERAS_1: dict[str, Callable[[Any, Arrays], Arrays]] = {
@@ -233,6 +257,7 @@ _FROM_KERAS_1: dict[str, Callable[[Any, Arrays], Arrays]] = {
     "Conv2D": _turned((2, 3, 1, 0), None),
     "Conv2DTranspose": _turned((2, 3, 0, 1), (0, 1, 3, 2)),
     "Conv3D": _turned((2, 3, 4, 1, 0), None),
+    "SeparableConv2D": _separable,
     "GRU": _gates(0, 1, 2),
     # They are stored as i, c, f, o.
     "LSTM": _gates(0, 2, 1, 3),
