@@ -23,6 +23,7 @@ from symgraph.engine.files.compile_config import (
     has_no_loss,
     optimizer_config,
     training_config,
+    training_config_of_keras_3,
 )
 from symgraph.engine.files.groups import (
     load_attributes_from_hdf5_group,
@@ -33,6 +34,7 @@ from symgraph.engine.files.groups import (
 )
 from symgraph.engine.files.hdf5 import (
     HDF5_OBJECT_HEADER_LIMIT,
+    SPARE_NUMBERS,
     load_by_name,
     load_in_order,
     most_numbers,
@@ -41,8 +43,17 @@ from symgraph.engine.files.hdf5 import (
     write_layers,
 )
 from symgraph.engine.files.keras1 import modern_model
+from symgraph.engine.files.keras3 import in_words_of_keras_2
+from symgraph.engine.files.keras_archive import (
+    CONFIG,
+    WEIGHTS,
+    KerasArchive,
+    is_archive,
+    read_archive,
+)
 from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION, deserialize
 from symgraph.engine.files.layer_order import check_shapes, layers_in_file_order, remember_order
+from symgraph.engine.files.optimizer_state import StoredState, restore_state, stored_state
 from symgraph.engine.files.tf_keras import translated
 from symgraph.engine.files.yaml_config import read_yaml
 from symgraph.engine.weights.budget import weight_budget
@@ -184,13 +195,25 @@ def load_weights(
             f"{model.name} has no weights yet to load others into: call it on data first (fit, predict), or "
             "build(input_shape) a Sequential"
         )
-    with open_hdf5(filepath) as file, config_errors(file.label):
+    with _weights_file(filepath) as file, config_errors(file.label):
         group = _weights_group(file)
         if by_name:
             assignments = load_by_name(group, model.layers, skip_mismatch, reshape)
         else:
             assignments = load_in_order(group, layers_in_file_order(group, model), reshape)
     K.batch_set_value(assignments)
+
+
+@contextlib.contextmanager
+def _weights_file(filepath: Any) -> Iterator[GuardedGroup]:
+    """The HDF5 file of weights, which `.keras` files hold inside."""
+    if is_archive(filepath):
+        archive = read_archive(filepath)
+        with open_hdf5(io.BytesIO(archive.weights), f"{archive.label}, {WEIGHTS}") as file:
+            yield file
+    else:
+        with open_hdf5(filepath) as file:
+            yield file
 
 
 def _weights_group(file: GuardedGroup) -> GuardedGroup:
@@ -224,6 +247,8 @@ def load_model(
     ValueError
         If it holds no model, does not fit together, or cannot be trusted.
     """
+    if is_archive(filepath):
+        return _load_archive(read_archive(filepath), custom_objects, compile, safe_mode)
     with open_hdf5(filepath) as file, config_errors(file.label):
         described = file.text("model_config")
         if described is None:
@@ -236,21 +261,38 @@ def load_model(
             model = _deserialized(config, custom_objects, safe_mode)
         K.batch_set_value(load_in_order(weights, layers_in_file_order(weights, model)))
         if compile:
-            _compile(model, file, dict(custom_objects or {}))
+            text = file.text("training_config")
+            training = None if text is None else _json(text, f"{file.label}: training_config")
+            if _compile(model, file.label, training, dict(custom_objects or {})):
+                _restore(model, stored_state(file, weights), file.label)
     return model
 
 
-def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> None:
-    """Compile `model` as the file says."""
-    described = file.text("training_config")
-    if described is None:
+def _load_archive(
+    archive: KerasArchive, custom_objects: CustomObjects, compile: bool, safe_mode: bool
+) -> Any:
+    """The model of a `.keras` file of Keras 3."""
+    with config_errors(archive.label):
+        config = _json(archive.config, f"{archive.label}: {CONFIG}")
+        with weight_budget(SPARE_NUMBERS + len(archive.weights)):
+            model = _deserialized(config, custom_objects, safe_mode)
+        with open_hdf5(io.BytesIO(archive.weights), f"{archive.label}, {WEIGHTS}") as file:
+            K.batch_set_value(load_in_order(file, model.layers))
+            training = training_config_of_keras_3(config) if compile else None
+            if compile and _compile(model, archive.label, training, dict(custom_objects or {})):
+                _restore(model, stored_state(file, file), archive.label)
+    return model
+
+
+def _compile(model: Any, label: str, config: Any, custom_objects: dict[str, Any]) -> bool:
+    """Compile `model` as the file says; whether it did."""
+    if config is None:
         warnings.warn(
             "No training configuration found in save file: the model was *not* compiled. Compile it "
             "manually.",
             stacklevel=3,
         )
-        return
-    config = _json(described, f"{file.label}: training_config")
+        return False
     try:
         with config_errors("training_config"):
             settings = optimizer_config(config, _optimizer_arguments())
@@ -258,7 +300,7 @@ def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> 
             arguments = compile_arguments(config, custom_objects)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{file.label}: the training configuration cannot be used ({error}). Pass missing objects in "
+            f"{label}: the training configuration cannot be used ({error}). Pass missing objects in "
             "custom_objects, or load with compile=False"
         ) from error
     lost = len(model.losses) < _count(config.get(LOSSES_OF_LAYERS))
@@ -270,15 +312,23 @@ def _compile(model: Any, file: GuardedGroup, custom_objects: dict[str, Any]) -> 
             stacklevel=3,
         )
     if only_lost:
-        return
-    with config_errors(f"{file.label}: training_config"):
+        return False
+    with config_errors(f"{label}: training_config"):
         model.compile(optimizer, **arguments)
-    if "optimizer_weights" in file and not _restore(optimizer, file.subgroup("optimizer_weights")):
-        warnings.warn(
-            "Error in loading the saved optimizer state. As a result, your model is starting with a freshly "
-            "initialized optimizer.",
-            stacklevel=3,
-        )
+    return True
+
+
+def _restore(model: Any, state: StoredState | None, label: str) -> None:
+    """Give the optimizer its stored state, or warn that the file has another one."""
+    if state is None:
+        return
+    with config_errors(label):
+        if not restore_state(model, state):
+            warnings.warn(
+                "Error in loading the saved optimizer state. As a result, your model is starting with a "
+                "freshly initialized optimizer.",
+                stacklevel=3,
+            )
 
 
 def _count(value: Any) -> int:
@@ -295,20 +345,6 @@ def _optimizer_arguments() -> dict[str, list[str]]:
     }
 
 
-def _restore(optimizer: Any, group: GuardedGroup) -> bool:
-    """Give the optimizer its stored state; False if the file has other arrays than the optimizer."""
-    stored = [group.dataset(name) for name in group.texts("weight_names")]
-    state, spare = optimizer.weights[: len(stored)], optimizer.weights[len(stored) :]
-    # Keras before 2.1.2 and tf.keras do not store the unused numbers that Adam has without amsgrad.
-    fits = [entry.shape for entry in stored] == [K.int_shape(variable) for variable in state]
-    if not fits or any(K.int_shape(variable) != (1,) for variable in spare):
-        return False
-    further = {name: group.number(name) for name in optimizer.further_state()}
-    K.batch_set_value([(variable, entry.read()) for variable, entry in zip(state, stored, strict=True)])
-    optimizer.set_further_state({name: value for name, value in further.items() if value is not None})
-    return True
-
-
 def _json(text: str, label: str) -> Any:
     try:
         value = json.loads(text)
@@ -323,7 +359,7 @@ def _json(text: str, label: str) -> Any:
 def _deserialized(config: Any, custom_objects: CustomObjects, safe_mode: bool) -> Any:
     with config_errors("model_config"):
         old = modern_model(config, custom_objects or ())
-        described = translated(old.config, custom_objects or ())
+        described = translated(in_words_of_keras_2(old.config, custom_objects or ()), custom_objects or ())
         model = deserialize(described, custom_objects, safe_mode=safe_mode)
         check_shapes(model, old.shapes)
         remember_order(model, old.order)

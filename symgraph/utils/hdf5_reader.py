@@ -45,13 +45,15 @@ _DAMAGE = (
 
 
 @contextlib.contextmanager
-def open_hdf5(source: Any) -> Iterator[GuardedGroup]:
+def open_hdf5(source: Any, label: str | None = None) -> Iterator[GuardedGroup]:
     """A file for reading.
 
     Parameters
     ----------
     source : path, h5py.Group, or binary file object
         A group that is open already stays open.
+    label : str, optional
+        What errors call the file, where it has no path.
 
     Yields
     ------
@@ -65,7 +67,8 @@ def open_hdf5(source: Any) -> Iterator[GuardedGroup]:
     if isinstance(source, h5py.Group):
         yield GuardedGroup(source, str(source.file.filename))
         return
-    label = os.fspath(source) if isinstance(source, str | os.PathLike) else "the given file object"
+    if label is None:
+        label = os.fspath(source) if isinstance(source, str | os.PathLike) else "the given file object"
     if isinstance(source, str | os.PathLike) and not os.path.exists(source):
         raise FileNotFoundError(f"there is no file {label!r}")
     try:

@@ -8,13 +8,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from symgraph import losses, metrics
+from symgraph.engine.files.keras3 import in_words_of_keras_2
 from symgraph.engine.files.layer_config import json_value
 from symgraph.utils.generic_utils import get_custom_objects, is_all_none
 
 # tf.keras' names of arguments of optimizers.
 _RENAMED = {"learning_rate": "lr"}
 # Arguments of tf.keras' optimizers that Keras does not have. With these values they change nothing.
-_NEUTRAL = {"centered": (False,), "momentum": (0.0,), "name": None}
+_NEUTRAL: dict[str, tuple[Any, ...] | None] = {
+    "centered": (False,),
+    "clipnorm": (None,),
+    "clipvalue": (None,),
+    "ema_momentum": None,
+    "ema_overwrite_frequency": None,
+    "global_clipnorm": (None,),
+    "gradient_accumulation_steps": (None,),
+    # Numbers with which the state of Adagrad begins; files have that state.
+    "initial_accumulator_value": None,
+    "is_legacy_optimizer": None,
+    "jit_compile": None,
+    "loss_scale_factor": (None,),
+    "momentum": (0.0,),
+    "name": None,
+    "use_ema": (False,),
+    "weight_decay": (None, 0.0),
+}
 LOSSES_OF_LAYERS = "losses_of_layers"
 """How many losses a model has besides those of `compile`: a key of its own, which Keras passes over."""
 _PLAIN_LOSS = {"from_logits": (False,), "label_smoothing": (0, 0.0)}
@@ -37,6 +55,18 @@ def training_config(model: Any) -> dict[str, Any]:
         "sample_weight_mode": model.sample_weight_mode,
         "loss_weights": model.loss_weights,
     }
+
+
+def training_config_of_keras_3(config: Any) -> Any:
+    """The training configuration in the configuration of a model of Keras 3; None where it has none."""
+    found = config.get("compile_config") if isinstance(config, dict) else None
+    if not isinstance(found, dict) or not found.get("optimizer"):
+        return None
+    found = in_words_of_keras_2(found)
+    optimizer = found.get("optimizer")
+    if isinstance(optimizer, str):
+        optimizer = {"class_name": optimizer, "config": {}}
+    return {**found, "optimizer_config": optimizer}
 
 
 def config_value(value: Any) -> Any:
@@ -98,13 +128,14 @@ def optimizer_config(config: Any, accepted: Mapping[str, Any]) -> dict[str, Any]
         arguments = {
             name: value
             for name, value in arguments.items()
-            if name in known or name not in _NEUTRAL or not _is_neutral(name, value, _NEUTRAL)
+            if name in known or name not in _NEUTRAL or not _is_neutral(name, value)
         }
     return {"class_name": found.get("class_name"), "config": arguments}
 
 
-def _is_neutral(name: str, value: Any, table: Mapping[str, Any]) -> bool:
-    return table[name] is None or value in table[name]
+def _is_neutral(name: str, value: Any) -> bool:
+    values = _NEUTRAL[name]
+    return values is None or value in values
 
 
 def _named(value: Any, custom_objects: Mapping[str, Any]) -> Any:

@@ -16,9 +16,16 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.files.keras3_hdf5 import (
+    KERAS_3,
+    is_keras_3,
+    keras_3_layer,
+    keras_3_layers,
+    keras_3_names,
+)
 from symgraph.engine.files.layer_config import KERAS_BACKEND, KERAS_VERSION
 from symgraph.engine.files.oldest_hdf5 import OLDEST, is_oldest, oldest_layers
-from symgraph.engine.files.stored import StoredLayer
+from symgraph.engine.files.stored import MismatchError, StoredLayer
 from symgraph.engine.weights.conversion import StoredSlots, preprocess_weights_for_loading
 from symgraph.engine.weights.order import Trains, always, as_now, ordered
 from symgraph.engine.weights.places import find_places
@@ -28,7 +35,8 @@ from symgraph.utils.hdf5_reader import GuardedGroup
 HDF5_OBJECT_HEADER_LIMIT = 64512
 """Bytes that HDF5 has for an attribute. Longer lists of names are cut into numbered parts."""
 
-_SPARE_NUMBERS = 4 << 20
+SPARE_NUMBERS = 4 << 20
+"""How many numbers a model may have more than its file, for clearer errors."""
 
 _UNFROZEN = "weight_names_unfrozen"
 """The attribute of a layer with layers inside that has `weight_names` as they are while nothing is frozen."""
@@ -115,7 +123,8 @@ def stored_layer(group: GuardedGroup, name: str) -> StoredLayer:
     inside = group.subgroup(name)
     names = tuple(inside.texts("weight_names"))
     datasets = tuple(inside.dataset(weight) for weight in names)
-    return StoredLayer(name, group.label, names, datasets, tuple(inside.texts(_UNFROZEN)))
+    version, backend = version_of(group), group.text("backend")
+    return StoredLayer(name, group.label, names, datasets, tuple(inside.texts(_UNFROZEN)), version, backend)
 
 
 def most_numbers(group: GuardedGroup) -> int:
@@ -123,13 +132,15 @@ def most_numbers(group: GuardedGroup) -> int:
     layers = [stored_layer(group, name) for name in dict.fromkeys(group.texts("layer_names"))]
     # An array that has several names counts once.
     arrays = {dataset.identity: dataset for layer in layers for dataset in layer.datasets}
-    return _SPARE_NUMBERS + sum(array.most_elements for array in arrays.values())
+    return SPARE_NUMBERS + sum(array.most_elements for array in arrays.values())
 
 
 def stored_layers(group: GuardedGroup, layers: Sequence[Layer]) -> list[StoredLayer]:
     """The layers of the file that have weights, in its order, for those of the model that have some."""
     if is_oldest(group):
-        return oldest_layers(group, layers)
+        return oldest_layers(group, [layer for layer in layers if layer.weights])
+    if is_keras_3(group):
+        return keras_3_layers(group, layers)
     found = (stored_layer(group, name) for name in group.texts("layer_names"))
     return [entry for entry in found if entry.datasets]
 
@@ -155,7 +166,7 @@ def load_in_order(group: GuardedGroup, layers: Sequence[Layer], reshape: bool = 
         If numbers of layers, numbers of weights or shapes differ.
     """
     with_weights = [layer for layer in layers if layer.weights]
-    stored = stored_layers(group, with_weights)
+    stored = stored_layers(group, layers)
     if len(stored) != len(with_weights):
         raise ValueError(
             f"{group.label}: You are trying to load a weight file containing {len(stored)} layers into a "
@@ -164,7 +175,7 @@ def load_in_order(group: GuardedGroup, layers: Sequence[Layer], reshape: bool = 
         )
     assignments: list[Assignment] = []
     for layer, entry in zip(with_weights, stored, strict=True):
-        assignments += _assignments(layer, entry, group, reshape)
+        assignments += _assignments(layer, entry, reshape)
     return assignments
 
 
@@ -185,14 +196,18 @@ def load_by_name(
             f"{group.label}: weights of Keras 0.3 cannot be loaded by name, the file has no names: "
             "load them in order, with by_name=False"
         )
-    in_file = set(group.texts("layer_names"))
+    in_keras_3 = keras_3_names(group) if is_keras_3(group) else None
+    in_file = set(group.texts("layer_names")) if in_keras_3 is None else in_keras_3.keys()
     assignments: list[Assignment] = []
     for layer in layers:
         if layer.name not in in_file:
             continue
-        entry = stored_layer(group, layer.name)
         try:
-            assignments += _assignments(layer, entry, group, reshape)
+            if in_keras_3 is None:
+                entry = stored_layer(group, layer.name)
+            else:
+                entry = keras_3_layer(group, in_keras_3[layer.name], layer)
+            assignments += _assignments(layer, entry, reshape)
         except MismatchError as error:
             if not skip_mismatch:
                 raise
@@ -206,11 +221,9 @@ def load_by_name(
 
 def version_of(group: GuardedGroup) -> str:
     """The version of Keras that wrote the weights; those before 2 did not tell."""
-    return OLDEST if is_oldest(group) else group.text("keras_version") or "1"
-
-
-class MismatchError(ValueError):
-    """The weights in a file are not those that a layer has."""
+    if is_oldest(group):
+        return OLDEST
+    return KERAS_3 if is_keras_3(group) else group.text("keras_version") or "1"
 
 
 def _what_differs(layer: Layer, entry: StoredLayer) -> str:
@@ -229,17 +242,16 @@ def _names(entries: Sequence[Any]) -> str:
     return f"[{shown}, ...]" if len(entries) > 8 else f"[{shown}]"
 
 
-def _assignments(layer: Layer, entry: StoredLayer, group: GuardedGroup, reshape: bool) -> list[Assignment]:
+def _assignments(layer: Layer, entry: StoredLayer, reshape: bool) -> list[Assignment]:
     weights = layer.weights
     # Layers of cuDNN have larger biases: at most twice as many numbers in all. Nothing larger is read.
     numbers = sum(dataset.size for dataset in entry.datasets)
     if numbers > 2 * sum(K.count_params(weight) for weight in weights):
         raise MismatchError(_difference(layer, weights, entry, [dataset.shape for dataset in entry.datasets]))
-    version = version_of(group)
     try:
-        entry = in_order_of_weights(layer, entry, version, reshape)
+        entry = in_order_of_weights(layer, entry, reshape)
         stored = [dataset.read() for dataset in entry.datasets]
-        values = preprocess_weights_for_loading(layer, stored, version, group.text("backend"), reshape)
+        values = preprocess_weights_for_loading(layer, stored, entry.version, entry.backend, reshape)
     except ValueError as error:
         if str(error).startswith(entry.label):
             raise
@@ -249,9 +261,9 @@ def _assignments(layer: Layer, entry: StoredLayer, group: GuardedGroup, reshape:
     return list(zip(weights, values, strict=True))
 
 
-def in_order_of_weights(layer: Layer, entry: StoredLayer, version: str, reshape: bool) -> StoredLayer:
+def in_order_of_weights(layer: Layer, entry: StoredLayer, reshape: bool) -> StoredLayer:
     """What is stored for a layer in the order of its weights. ValueError where that cannot be known."""
-    slots = StoredSlots(layer, len(entry.datasets), version)
+    slots = StoredSlots(layer, len(entry.datasets), entry.version)
     if len(slots(always)) != len(entry.datasets):
         return entry
     shapes = [dataset.shape for dataset in entry.datasets]

@@ -13,6 +13,8 @@ from symgraph.utils.config_errors import config_errors
 
 Config: TypeAlias = dict[str, Any]
 
+_UNUSED = {"Embedding": ("input_shape",)}
+
 
 @dataclass
 class OldModel:
@@ -99,7 +101,9 @@ class _Converter:
 
     def _named(self, entry: Config) -> Config:
         """Keras 0.3 called the class `name`, and the layer, always the same, `custom_name`."""
-        config = {key: value for key, value in entry.items() if key not in ("name", "custom_name")}
+        # The input shape that Keras 0.3 wrote for an Embedding is not that of its input.
+        unused = ("name", "custom_name", "cache_enabled", *_UNUSED.get(entry["name"], ()))
+        config = {key: value for key, value in entry.items() if key not in unused}
         if entry["name"] == "Layer":
             return {
                 "class_name": "Activation",

@@ -261,7 +261,7 @@ def modern_layer(class_name: str, config: Config) -> tuple[str, Config]:
     if old.sizes and all(size in result for size in old.sizes):
         result["kernel_size"] = [result.pop(size) for size in old.sizes]
     is_old = any(key in config for key in (*old.keys, *old.sizes))
-    for key in (*old.dropped, "cache_enabled") if is_old else ():
+    for key in old.dropped if is_old else ():
         result.pop(key, None)
     if "dim_ordering" in result:
         result["data_format"] = DATA_FORMATS.get(result.pop("dim_ordering"), ordering)

@@ -87,4 +87,4 @@ def _shared_out(
 
 def _stored(name: str, params: Sequence[GuardedDataset], group: GuardedGroup) -> StoredLayer:
     names = tuple(f"param_{number}" for number in range(len(params)))
-    return StoredLayer(name, group.label, names, tuple(params), ())
+    return StoredLayer(name, group.label, names, tuple(params), (), OLDEST, group.text("backend"))

@@ -17,3 +17,11 @@ class StoredLayer:
     datasets: tuple[GuardedDataset, ...]
     unfrozen: tuple[str, ...]
     """The names in the order of the layer's weights, where the file tells."""
+    version: str
+    """Of the Keras that wrote it."""
+    backend: str | None
+    """Of that Keras, where the file tells."""
+
+
+class MismatchError(ValueError):
+    """The weights in a file are not those that a layer has."""

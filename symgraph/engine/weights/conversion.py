@@ -168,8 +168,8 @@ def _converted(
     reshape: bool,
 ) -> Arrays:
     kind = type(layer).__name__
-    if major == "0" and kind == "BatchNormalization":
-        weights = _with_variance(layer, weights)
+    if major == "0" and kind in _FROM_KERAS_0:
+        weights = _FROM_KERAS_0[kind](layer, weights)
     if _is_old(major) and kind in _FROM_KERAS_1:
         weights = _FROM_KERAS_1[kind](layer, weights)
     weights = _recurrent(layer, kind, weights)
@@ -251,6 +251,16 @@ def _with_variance(layer: Any, weights: Arrays) -> Arrays:
     *rest, deviation = weights
     return [*rest, np.square(deviation + layer.epsilon) - layer.epsilon]
 
+
+def _carried(layer: Any, weights: Arrays) -> Arrays:
+    """Keras 0.3 kept each kernel of `Highway` with its bias."""
+    return [weights[i] for i in (0, 2, 1, 3)] if len(weights) == 4 else weights
+
+
+_FROM_KERAS_0: dict[str, Callable[[Any, Arrays], Arrays]] = {
+    "BatchNormalization": _with_variance,
+    "Highway": _carried,
+}
 
 _FROM_KERAS_1: dict[str, Callable[[Any, Arrays], Arrays]] = {
     "Conv1D": _sequences,
