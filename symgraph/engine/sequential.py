@@ -82,7 +82,9 @@ class Sequential(Model):
 
         An input that follows from the first layer, or from a shape given later, is made again by these.
         """
-        follows = not self.layers or self._build_input_shape or _declared_input(self.layers[0])
+        declared = _declared_input(self.layers[0]) if self.layers else None
+        is_other = declared is not None and self.inputs and declared[0] != self.inputs[0]._keras_shape
+        follows = not self.layers or self._build_input_shape or (declared is not None and not is_other)
         return self.layers if follows else self._layers
 
     @property

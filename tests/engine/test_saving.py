@@ -823,16 +823,20 @@ def _keras_file(name):
 @pytest.mark.parametrize(
     "name",
     [
+        "keras105_embedding_lstm",
+        "keras111_conv1d_bilstm",
+        "keras1_th_cnn_betago",
         "keras208_theano_cnn",
         "keras20_gender_xception",
         "keras214_deepbinner",
         "keras215_unet_seaship",
+        "keras225_seq2seq_states",
         "tfk224_stackedgan_gen",
         "tfk240_resnet_cifar",
+        "tfk270_lrcn_timedistributed",
     ],
 )
-@pytest.mark.parametrize("compiled", [False, True])
-def test_files_of_keras_and_tf_keras_predict_as_there(name, compiled):
+def test_files_of_keras_and_tf_keras_predict_as_there(name, tmp_path):
     path = _keras_file(name)
     with warnings.catch_warnings():
         # Optimizers of other versions may have another state.
@@ -843,11 +847,39 @@ def test_files_of_keras_and_tf_keras_predict_as_there(name, compiled):
             model = model_from_json(path.with_suffix(".json").read_text())
             model.load_weights(path)
         else:
-            model = load_model(path, compile=compiled)
+            model = load_model(path)
     data = np.load(path.with_suffix(".npz"))
     inputs = [data[key] for key in sorted(data.files) if key.startswith("x")]
     found = model.predict(inputs)
     np.testing.assert_allclose(found, data["y0"], rtol=1e-3, atol=1e-4)
+    _check_written(model, tmp_path / "again.h5")
+
+
+def _check_written(model, path):
+    """Saving gives every weight back bit for bit, in Keras 2's layout."""
+    model.save(path)
+    with h5py.File(path) as file:
+        group = file["model_weights"]
+        assert [name.decode() for name in group.attrs["layer_names"]] == [
+            layer.name for layer in model.layers
+        ]
+        assert group.attrs["keras_version"] == file.attrs["keras_version"] == b"2.2.4"
+        assert json.loads(file.attrs["model_config"])["class_name"] == type(model).__name__
+        for layer in model.layers:
+            names = group[layer.name].attrs["weight_names"]
+            stored = [group[layer.name][name][()] for name in names]
+            assert len(stored) == len(layer.weights)
+            held = {weight.tobytes() for weight in K.batch_get_value(layer.weights)}
+            assert {array.tobytes() for array in stored} == held
+
+
+def test_yaml_and_json_of_keras_1_are_the_same_model():
+    path = _keras_file("keras1_th_cnn_betago")
+    models = [
+        model_from_json(path.with_suffix(".json").read_text()),
+        model_from_yaml(path.with_suffix(".yaml").read_text()),
+    ]
+    assert models[0].get_config()["layers"] == models[1].get_config()["layers"]
 
 
 def test_a_replacement_takes_the_place_of_stored_code():

@@ -22,6 +22,7 @@ from symgraph.layers import (
     CuDNNGRU,
     CuDNNLSTM,
     Dense,
+    SeparableConv2D,
     TimeDistributed,
 )
 from symgraph.models import Sequential
@@ -43,6 +44,8 @@ def _old(layer: Any, weights: list[np.ndarray]) -> list[np.ndarray]:
         return [kernel[:, None], *rest]
     if name in ("Conv2D", "Conv3D"):
         return [np.moveaxis(kernel, (-1, -2), (0, 1)) if first else kernel, *rest]
+    if name == "SeparableConv2D":
+        return [np.moveaxis(w, (-1, -2), (0, 1)) if first and w.ndim == 4 else w for w in weights]
     if name == "Conv2DTranspose":
         return [np.moveaxis(kernel, (2, 3), (0, 1)) if first else np.swapaxes(kernel, 2, 3), *rest]
     if name == "GRU":
@@ -64,6 +67,9 @@ LAYERS = [
     (lambda: GRU(2, name="one"), (5, 3)),
     (lambda: LSTM(2, name="one"), (5, 3)),
     (lambda: ConvLSTM2D(2, (3, 2), name="one"), (4, 6, 5, 3)),
+    (lambda: ConvLSTM2D(2, (3, 2), name="one", **FIRST), (4, 3, 6, 5)),
+    (lambda: SeparableConv2D(2, (3, 2), depth_multiplier=2, name="one"), (7, 6, 4)),
+    (lambda: SeparableConv2D(2, (3, 2), depth_multiplier=2, name="one", **FIRST), (4, 7, 6)),
 ]
 
 

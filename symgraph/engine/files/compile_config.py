@@ -122,7 +122,9 @@ def optimizer_config(config: Any, accepted: Mapping[str, Any]) -> dict[str, Any]
     found = config.get("optimizer_config") if isinstance(config, dict) else None
     if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
         raise ValueError(f"Improper training config: expected an optimizer_config, got {found!r}"[:200])
-    known = accepted.get(str(found.get("class_name")))
+    # tf.keras says so of its own optimizers.
+    class_name = str(found.get("class_name")).removeprefix("Custom>")
+    known = accepted.get(class_name)
     arguments = {_RENAMED.get(name, name): value for name, value in found["config"].items()}
     if known is not None:
         arguments = {
@@ -130,7 +132,10 @@ def optimizer_config(config: Any, accepted: Mapping[str, Any]) -> dict[str, Any]
             for name, value in arguments.items()
             if name in known or name not in _NEUTRAL or not _is_neutral(name, value)
         }
-    return {"class_name": found.get("class_name"), "config": arguments}
+    if class_name == "Nadam" and "weight_decay" in found["config"]:
+        # Keras 3 warms the momentum up by 0.96^t, Keras 2 by 0.96^(t · schedule_decay).
+        arguments.setdefault("schedule_decay", 1.0)
+    return {"class_name": class_name, "config": arguments}
 
 
 def _is_neutral(name: str, value: Any) -> bool:

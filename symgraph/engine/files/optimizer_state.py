@@ -21,6 +21,8 @@ from symgraph.utils.hdf5_reader import GuardedDataset, GuardedGroup
 _GROUP = "optimizer_weights"
 _GROUP_OF_KERAS_3 = "optimizer"
 
+_MOST_STEPS = 10_000
+
 Arrays = list[np.ndarray]
 
 
@@ -28,7 +30,7 @@ Arrays = list[np.ndarray]
 class StoredState:
     """The arrays of an optimizer in a file, not read yet."""
 
-    names: Sequence[str]
+    names: list[str]
     datasets: Sequence[GuardedDataset]
     group: GuardedGroup
     """Of the optimizer."""
@@ -40,6 +42,11 @@ class StoredState:
     def major(self) -> str:
         """The first number of the version."""
         return self.version.split(".")[0]
+
+    @property
+    def is_by_weight(self) -> bool:
+        """Whether all that is kept for a weight comes together, as in Keras 3 and late tf.keras 2."""
+        return self.major == "3" or self.names[:1] in (["iteration"], ["iteration:0"])
 
 
 def stored_state(file: GuardedGroup, weights: GuardedGroup) -> StoredState | None:
@@ -72,7 +79,7 @@ def restore_state(model: Any, state: StoredState) -> bool:
         return False
     arrays = [dataset.read() for dataset in state.datasets]
     further = {name: state.group.number(name) for name in optimizer.further_state()}
-    if state.major == "3":
+    if state.is_by_weight:
         found = _of_keras_3(model, arrays)
         if found is None:
             return False
@@ -94,26 +101,32 @@ def restore_state(model: Any, state: StoredState) -> bool:
 
 
 def _of_keras_3(model: Any, arrays: Arrays) -> tuple[Arrays, dict[str, float]] | None:
-    """Steps, learning rate, then for each weight all that is kept for it; further numbers by name."""
+    """Steps, perhaps the learning rate, then all that is kept for each weight; further numbers by name.
+
+    None where the arrays are no such state.
+    """
     optimizer, params = model.optimizer, model._collected_trainable_weights
-    if len(arrays) < 2 or arrays[0].shape or arrays[1].shape:
-        return None
-    steps, slots = arrays[0], [value for value in arrays[2:] if value.shape]
-    scalars = [value for value in arrays[2:] if not value.shape]
-    told = {"iterations": float(steps)}
-    if scalars:
-        told["m_schedule"] = float(scalars[0])
+    scalars, slots = [v for v in arrays if not v.shape], [v for v in arrays if v.shape]
     kinds = len(slots) // len(params) if params else 0
-    if len(slots) != kinds * len(params):
+    if not scalars or arrays[0].shape or len(slots) != kinds * len(params):
         return None
+    steps = scalars[0]
     in_order = [value for kind in range(kinds) for value in slots[kind::kinds]]
-    first = any(variable is optimizer.iterations for variable in optimizer.weights)
-    if first and not kinds and all(K.int_shape(v) for v in optimizer.weights[1:]):
+    counts = any(variable is optimizer.iterations for variable in optimizer.weights)
+    if counts and not slots:
         # Without momentum Keras 3 keeps none.
         in_order = [np.zeros_like(K.get_value(variable)) for variable in optimizer.weights[1:]]
-    if "m_schedule" in optimizer.further_state() and not scalars:
-        return None
-    return [*([steps] if first else []), *in_order], told
+    further: dict[str, float] = {"iterations": float(steps)}
+    if "m_schedule" in optimizer.further_state():
+        further["m_schedule"] = _momentum_schedule(optimizer, int(steps))
+    return [*([steps] if counts else []), *in_order], further
+
+
+def _momentum_schedule(optimizer: Any, steps: int) -> float:
+    """The product of the momenta of all steps of `Nadam`; it is 0 long before the last one counted here."""
+    at = np.arange(1, min(steps, _MOST_STEPS) + 1)
+    momenta = float(K.get_value(optimizer.beta_1)) * (1 - 0.5 * 0.96 ** (at * optimizer.schedule_decay))
+    return float(np.prod(momenta))
 
 
 # -- Keras 1, and flipped kernels --------------------------------------------------------------------------
