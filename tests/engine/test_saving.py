@@ -863,7 +863,7 @@ def _check_written(model, path):
         assert [name.decode() for name in group.attrs["layer_names"]] == [
             layer.name for layer in model.layers
         ]
-        assert group.attrs["keras_version"] == file.attrs["keras_version"] == b"2.2.4"
+        assert group.attrs["keras_version"] == file.attrs["keras_version"] == "2.2.4"
         assert json.loads(file.attrs["model_config"])["class_name"] == type(model).__name__
         for layer in model.layers:
             names = group[layer.name].attrs["weight_names"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ _LAMBDA = "__lambda__"
 _NETWORKS = ("Functional", "Model", "Sequential")
 # Policies that compute with other numbers than their weights are: here with the weights'.
 _WEIGHT_TYPES = {"mixed_float16": "float32", "mixed_bfloat16": "float32"}
+_MASKS = (("class_name", "Masking"), ("mask_zero", True))
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
 
 
@@ -29,13 +31,32 @@ def in_words_of_keras_2(config: Any, known: Container[str] = ()) -> Any:
     ValueError
         If it has a type of numbers, or calls layers with arguments, that this library does not have.
     """
+    pairs = list(_pairs(config))
+    if ("zero_output_for_mask", True) in pairs and any(pair in pairs for pair in _MASKS):
+        warnings.warn(
+            "Where steps of a sequence are masked, Bidirectional(return_sequences=True) gave zeros in the "
+            "Keras that wrote the model. Here it gives its last output again, as in Keras 2.",
+            stacklevel=3,
+        )
+    return _translated(config, known)
+
+
+def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The options that are words, or true or false, at any depth."""
+    if isinstance(value, dict):
+        yield from ((key, part) for key, part in value.items() if isinstance(part, str | bool))
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _pairs(part)
+
+
+def _translated(config: Any, known: Container[str]) -> Any:
     if isinstance(config, list):
-        return [in_words_of_keras_2(entry, known) for entry in config]
+        return [_translated(entry, known) for entry in config]
     if not isinstance(config, dict):
         return config
     if _is_function(config):
         return config["config"]
-    result = {key: in_words_of_keras_2(value, known) for key, value in config.items()}
+    result = {key: _translated(value, known) for key, value in config.items()}
     name, inner = result.get("class_name"), result.get("config")
     if not isinstance(name, str) or not isinstance(inner, dict):
         return result
