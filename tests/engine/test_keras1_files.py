@@ -108,7 +108,8 @@ TRANSLATED = [
      _layer("SpatialDropout2D", rate=0.5, data_format="channels_first")),
     (_layer("BatchNormalization", mode=0, axis=1, beta_init="zero", gamma_regularizer=L2_OF_KERAS_1),
      _layer("BatchNormalization", axis=1, beta_initializer="zero", gamma_regularizer=L2)),
-    (_layer("Embedding", input_dim=9, output_dim=3, init="uniform", input_length=4, dropout=0.0),
+    (_layer("Embedding", input_dim=9, output_dim=3, init="uniform", input_length=4, dropout=0.0,
+            input_dtype="int32"),
      _layer("Embedding", input_dim=9, output_dim=3, embeddings_initializer="uniform", input_length=4)),
     (
         _layer("TimeDistributedDense", output_dim=3, init="uniform", input_dim=2, bias=True),

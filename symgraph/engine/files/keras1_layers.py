@@ -64,7 +64,8 @@ def _gated_without_reset_after(config: Config) -> Config:
 
 
 def _embedding(config: Config) -> Config:
-    result = dict(config)
+    """`input_dtype` was that of the words; Keras 2 would make whole numbers of the weights."""
+    result = {key: value for key, value in config.items() if key != "input_dtype"}
     if result.pop("dropout", 0.0):
         warnings.warn(
             f"The layer {config.get('name')} of the file drops whole words while it trains (dropout="
