@@ -151,7 +151,7 @@ def test_classes_of_the_users_own_stay() -> None:
         (_layer("Convolution2D", nb_filter=1, nb_row=1, nb_col=1, dim_ordering="th",
                 W_constraint={"name": "MaxNorm", "axis": 9}), "layer one: the constraint has the axis 9"),
         (_layer("ZeroPadding1D", padding={"up": 1}), "layer one: padding"),
-        (_layer("SReLU"), "Unknown layer: SReLU"),
+        (_layer("Siamese"), "Unknown layer: Siamese"),
     ],
 )  # fmt: skip
 def test_what_is_no_more_is_refused(layer: Any, match: str) -> None:

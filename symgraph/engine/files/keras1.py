@@ -90,7 +90,8 @@ class _Converter:
             return entry
         if name == "Sequential":
             return {**entry, **self._sequential(config, entry.get("name"), is_oldest)}
-        if name == "Graph" and isinstance(config, dict):
+        # Our own configurations of a `Graph`, in the words of Keras 2, name it.
+        if name == "Graph" and isinstance(config, dict) and "name" not in config:
             return {**entry, **self._graph(config, entry.get("name"), is_oldest)}
         if not isinstance(config, dict):
             return entry
