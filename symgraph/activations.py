@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from symgraph import backend as K
 from symgraph.utils.generic_utils import deserialize_keras_object
+from symgraph.utils.warn_user import warn_user
 
 # Fixed point of mean 0 and variance 1 under SELU (Klambauer et al., arXiv:1706.02515, section 1).
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -136,11 +136,10 @@ def get(identifier: Any) -> Any:
     if callable(identifier):
         # A layer, told by what only layers have: this module must not import the engine, which imports it.
         if hasattr(identifier, "compute_output_shape"):
-            warnings.warn(
+            warn_user(
                 f"Do not pass a layer instance (such as {type(identifier).__name__}) as the activation "
                 "argument of another layer. Instead, advanced activation layers should be used just like any "
                 "other layer in a model.",
-                stacklevel=2,
             )
         return identifier
     raise ValueError(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from symgraph.utils.warn_user import warn_old
+from symgraph.utils.warn_user import warn_old, warn_user
 
 Logs = dict[str, Any] | None
 
@@ -158,10 +157,9 @@ class CallbackList:
         if seconds > _SLOW and self._batch_seconds > 0.0:
             median = statistics.median(times)
             if median > _SLOW and median > _SLOW_SHARE * self._batch_seconds:
-                warnings.warn(
+                warn_user(
                     f"Method {method} is slow compared to the batch update ({median:f}). Check your "
                     "callbacks.",
-                    stacklevel=3,
                 )
 
     def on_train_begin(self, logs: Logs = None) -> None:

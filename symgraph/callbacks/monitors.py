@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from symgraph.callbacks.base import Callback, Logs
 from symgraph.callbacks.log_names import named_values
+from symgraph.utils.warn_user import warn_user
 
 Better = Callable[[Any, Any], Any]
 
@@ -29,7 +29,7 @@ def direction(owner: str, mode: str, monitor: str, larger_names: tuple[str, ...]
         Further beginnings of names of which larger is better.
     """
     if mode not in ("auto", "min", "max"):
-        warnings.warn(f"{owner} mode {mode} is unknown, fallback to auto mode.", RuntimeWarning, stacklevel=3)
+        warn_user(f"{owner} mode {mode} is unknown, fallback to auto mode.", RuntimeWarning)
         mode = "auto"
     if mode == "auto":
         mode = "max" if "acc" in monitor or monitor.startswith(larger_names) else "min"
@@ -100,10 +100,9 @@ class ModelCheckpoint(Callback):
             return
         current = logs.get(self.monitor)
         if current is None:
-            warnings.warn(
+            warn_user(
                 f"Can save best model only with {self.monitor} available, skipping.",
                 RuntimeWarning,
-                stacklevel=2,
             )
         elif self.monitor_op(current, self.best):
             change = f"{self.monitor} improved from {self.best:0.5f} to {current:0.5f}"
@@ -217,10 +216,9 @@ def monitored(logs: Logs, monitor: str, what: str) -> Any:
     """The value of `monitor`; None with a warning if the logs do not have it."""
     logs = logs or {}
     if logs.get(monitor) is None:
-        warnings.warn(
+        warn_user(
             f"{what} conditioned on metric `{monitor}` which is not available. Available metrics are: "
             f"{','.join(logs)}",
             RuntimeWarning,
-            stacklevel=3,
         )
     return logs.get(monitor)

@@ -6,12 +6,12 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
 from symgraph.callbacks.base import Callback, Logs
+from symgraph.utils.warn_user import warn_user
 
 _TIMEOUT = 10.0  # seconds that an epoch may wait for the server
 
@@ -71,4 +71,4 @@ class RemoteMonitor(Callback):
         except urllib.error.HTTPError:
             pass  # the server was reached: what it says of it is its own affair
         except OSError:
-            warnings.warn(f"Warning: could not reach RemoteMonitor root server at {self.root}", stacklevel=2)
+            warn_user(f"Warning: could not reach RemoteMonitor root server at {self.root}")

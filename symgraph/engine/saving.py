@@ -62,6 +62,7 @@ from symgraph.engine.weights.order import as_reloaded
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5
 from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path
+from symgraph.utils.warn_user import warn_user
 
 __all__ = [
     "HDF5_OBJECT_HEADER_LIMIT",
@@ -287,10 +288,9 @@ def _load_archive(
 def _compile(model: Any, label: str, config: Any, custom_objects: dict[str, Any]) -> bool:
     """Compile `model` as the file says; whether it did."""
     if config is None:
-        warnings.warn(
+        warn_user(
             "No training configuration found in save file: the model was *not* compiled. Compile it "
             "manually.",
-            stacklevel=3,
         )
         return False
     try:
@@ -306,10 +306,9 @@ def _compile(model: Any, label: str, config: Any, custom_objects: dict[str, Any]
     lost = len(model.losses) < _count(config.get(LOSSES_OF_LAYERS))
     only_lost = has_no_loss(arguments["loss"]) and (lost or not model.losses)
     if lost or only_lost:
-        warnings.warn(
+        warn_user(
             "The model had losses of `add_loss`, which files do not keep. Add them and compile the model"
             + (", which was *not* compiled." if only_lost else "."),
-            stacklevel=3,
         )
     if only_lost:
         return False
@@ -324,10 +323,9 @@ def _restore(model: Any, state: StoredState | None, label: str) -> None:
         return
     with config_errors(label):
         if not restore_state(model, state):
-            warnings.warn(
+            warn_user(
                 "Error in loading the saved optimizer state. As a result, your model is starting with a "
                 "freshly initialized optimizer.",
-                stacklevel=3,
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -23,7 +22,7 @@ from symgraph.engine.training import Model
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import to_list
-from symgraph.utils.warn_user import warn_old
+from symgraph.utils.warn_user import warn_old, warn_user
 
 
 class Sequential(Model):
@@ -96,10 +95,9 @@ class Sequential(Model):
     @property
     def model(self) -> Self:
         """The model itself, as in old versions of Keras, with a warning."""
-        warnings.warn(
+        warn_user(
             "`Sequential.model` is deprecated. `Sequential` is a subclass of `Model`, you can just use your "
             "`Sequential` instance directly.",
-            stacklevel=2,
         )
         return self
 
@@ -232,10 +230,9 @@ class Sequential(Model):
         """Class probabilities: `predict`, with a warning where values lie outside [0, 1]."""
         found: np.ndarray = self.predict(x, batch_size, verbose)
         if found.size and (found.min() < 0.0 or found.max() > 1.0):
-            warnings.warn(
+            warn_user(
                 "Network returning invalid probability values. The last layer might not normalize "
                 "predictions into probabilities (like softmax or sigmoid would).",
-                stacklevel=2,
             )
         return found
 

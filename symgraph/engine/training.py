@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological
 from symgraph.inspection.text.checks import CheckReport
 from symgraph.utils.generic_utils import check_count, slice_arrays, to_list, unpack_singleton
-from symgraph.utils.warn_user import warn_old
+from symgraph.utils.warn_user import warn_old, warn_user
 
 __all__ = ["Model"]
 
@@ -349,10 +348,9 @@ def _warn_of_unknown_layers(model: Model) -> None:
     }
     names = [name for name in strange if name is not None]
     if names:
-        warnings.warn(
+        warn_user(
             f"{model.name} uses weights of layers that are not its attributes: {', '.join(names)}; they "
             "are not trained, saved or counted. Keep each layer in an attribute of its own, not in a list.",
-            stacklevel=5,
         )
 
 

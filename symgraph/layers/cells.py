@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import Tensor
 from symgraph.layers.arguments import ConfiguredLayer, at_least, number
 from symgraph.utils.manners import tf_keras_defaults
+from symgraph.utils.warn_user import warn_user
 
 Step = tuple[Tensor, list[Tensor]]
 """The output of a step, and the new states."""
@@ -178,10 +178,9 @@ class MatrixCell(DroppingCell):
 def checked_implementation(value: int) -> int:
     """1 or 2. 0, of older versions, counts as 1, with a warning."""
     if value == 0:
-        warnings.warn(
+        warn_user(
             "`implementation=0` has been deprecated, and now defaults to `implementation=1`. Please update "
             "your layer call.",
-            stacklevel=3,
         )
         return 1
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Self
 
 from symgraph import regularizers
@@ -14,6 +13,7 @@ from symgraph.layers.own_cells import _generate_dropout_mask, _standardize_args 
 from symgraph.layers.rnn import RNN
 from symgraph.layers.stacked_cells import StackedRNNCells
 from symgraph.utils.manners import tf_keras_defaults
+from symgraph.utils.warn_user import warn_user
 
 # With those that Keras has in a module of this name.
 __all__ = [
@@ -120,10 +120,9 @@ class SimpleRNN(CellLayer):
         **kwargs: Any,
     ) -> None:
         if kwargs.pop("implementation", None) is not None:
-            warnings.warn(
+            warn_user(
                 "The `implementation` argument in `SimpleRNN` has been deprecated. Please remove it from "
                 "your layer call.",
-                stacklevel=3,
             )
         cell = SimpleRNNCell(
             units=units,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from symgraph.layers.cells import Step
 from symgraph.layers.nested import Nested
 from symgraph.utils.config_errors import taken
 from symgraph.utils.generic_utils import has_arg
+from symgraph.utils.warn_user import warn_user
 
 
 def state_sizes(cell: Any) -> list[int]:
@@ -62,11 +62,10 @@ class StackedRNNCells(Nested):
         self.cells = list(cells)
         self.reverse_state_order = kwargs.pop("reverse_state_order", False)
         if self.reverse_state_order:
-            warnings.warn(
+            warn_user(
                 "`reverse_state_order=True` in `StackedRNNCells` will soon be deprecated. Please update the "
                 "code to work with the natural order of states if you reply on the RNN states, eg "
                 "`RNN(return_state=True)`.",
-                stacklevel=2,
             )
         super().__init__(**kwargs)
 

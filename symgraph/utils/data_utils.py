@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import os
 import tempfile
-import warnings
 from collections import abc
 from pathlib import Path
 from typing import IO
@@ -25,6 +24,7 @@ from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer, Sequenc
 from symgraph.utils.io_utils import atomic_path, remove_stale
 from symgraph.utils.progbar import Progbar
 from symgraph.utils.sequence import Sequence
+from symgraph.utils.warn_user import warn_user
 
 __all__ = [
     "GeneratorEnqueuer",
@@ -144,7 +144,7 @@ def _unpacked(path: Path, untar: bool, formats: abc.Sequence[str]) -> str:
             raise ValueError(f"{path} is no tar archive; delete it if it should be")
         return str(unpacked)
     if formats and not unpack(path, path.parent, formats):
-        warnings.warn(f"{path} is not unpacked: it is no archive of {' or '.join(formats)}", stacklevel=3)
+        warn_user(f"{path} is not unpacked: it is no archive of {' or '.join(formats)}")
     return str(path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
@@ -240,7 +239,7 @@ class GeneratorEnqueuer(SequenceEnqueuer):
         super().__init__(sequence, use_multiprocessing)
         self.random_seed = random_seed
         if wait_time is not None:
-            warnings.warn("`wait_time` is not used anymore.", DeprecationWarning, stacklevel=2)
+            warn_user("`wait_time` is not used anymore.", DeprecationWarning)
 
     def _most_at_once(self) -> int:
         return 1

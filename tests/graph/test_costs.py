@@ -325,8 +325,8 @@ COUNTERS: dict[type[Op], Counter] = {
         [
             _C.LogicalAnd, _C.LogicalOr, _C.LogicalXor, _C.LogicalNot, _R.Any_, _R.All, _E.Where, _E.Cast,
             bits.BitwiseAnd, bits.BitwiseOr, bits.BitwiseXor, bits.BitwiseNot, bits.LeftShift,
-            bits.RightShift, barrier.Identity, barrier.StopGradient, barrier.Bounded, shape.Reshape,
-            shape.Transpose, shape.BroadcastTo, shape.Concatenate, slicing.Slice, slicing.Place,
+            bits.RightShift, barrier.Identity, barrier.StopGradient, barrier.Bounded, barrier.Padded,
+            shape.Reshape, shape.Transpose, shape.BroadcastTo, shape.Concatenate, slicing.Slice, slicing.Place,
             index.Gather, index.TakeAlongAxis,
             cond.Undefined, host.Watch, create.Arange, create.Eye, create.OneHot,
         ],

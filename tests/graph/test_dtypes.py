@@ -127,7 +127,7 @@ APART = {
     "AddAlongAxis", "Arange", "AveragePool2D", "AveragePool2DGradient", "Cond", "Conv2D",
     "Conv2DInputGradient", "Conv2DWeightBiasGradient", "Conv2DWeightGradient", "CsrDot", "CsrToDense",
     "CtcBeamSearch", "Eye", "Fused", "FusedReduction", "LogSoftmax", "MaxPool2D",
-    "MaxPool2DGradient", "MaxPool2DWithIndex", "Moments", "OneHot", "Place", "RandomBernoulli",
+    "MaxPool2DGradient", "MaxPool2DWithIndex", "Moments", "OneHot", "Padded", "Place", "RandomBernoulli",
     "RandomNormal", "RandomTruncatedNormal", "RandomUniform", "Scan", "ScatterAdd", "SiblingReductions",
     "SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "Sparse", "TakeAlongAxis", "Undefined",
     "VariableRead", "Watch",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from symgraph.convert.caffe.weights import Blobs, read_weights
 from symgraph.engine.input_layer import Input
 from symgraph.engine.training import Model
 from symgraph.graph.tensor import Tensor
+from symgraph.utils.warn_user import warn_user
 
 InputShape = Mapping[str, Sequence[int]] | Sequence[int] | None
 
@@ -172,6 +172,4 @@ def _outputs(network: CaffeNetwork, context: Context) -> list[Tensor]:
 def _warn_of_others(weights: Blobs | None, names: Sequence[str], path: str) -> None:
     others = [name for name in weights or {} if name not in names]
     if others:
-        warnings.warn(
-            f"{path} has weights of layers that the network has not: {', '.join(others)}", stacklevel=3
-        )
+        warn_user(f"{path} has weights of layers that the network has not: {', '.join(others)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from symgraph import backend as K
 from symgraph.engine.data.rows import in_parts
 from symgraph.engine.data.symbolic import sizes
 from symgraph.engine.data.tables import numbers
+from symgraph.utils.warn_user import warn_user
 
 
 def standardize_sample_or_class_weights(
@@ -106,10 +106,9 @@ def of_fed_outputs(
     else:
         named, used = ([], x_weight) if fed_names else (idle, None)
     if named:
-        warnings.warn(
+        warn_user(
             f"`{weight_type}` has no effect on {', '.join(named)}: only outputs whose targets are passed as "
             "data have weights, not those with `target_tensors` or without a loss.",
-            stacklevel=6,
         )
     return used or None if isinstance(used, dict) else used
 
@@ -163,16 +162,15 @@ def standardize_weights(
     _check_mode(y_shape, sample_weight_mode)
     if sample_weight is not None:
         if class_weight is not None:
-            warnings.warn(
+            warn_user(
                 "Found both `sample_weight` and `class_weight`: `class_weight` argument will be ignored.",
-                stacklevel=2,
             )
         return _checked_sample_weights(
             y_shape, np.asarray(numbers(sample_weight, " for sample_weight")), sample_weight_mode
         )
     if isinstance(class_weight, str) and class_weight == "auto":
         # A value of the first Keras, which scripts went on to pass long after it had no effect.
-        warnings.warn("class_weight='auto' has no effect, as in Keras 2: pass a dict.", stacklevel=2)
+        warn_user("class_weight='auto' has no effect, as in Keras 2: pass a dict.")
     elif class_weight is not None:
         return _weights_of_classes(y, class_weight)
     return np.ones([size or 0 for size in y_shape[: 1 if sample_weight_mode is None else 2]], K.floatx())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from symgraph import losses, metrics
 from symgraph.engine.files.keras3 import in_words_of_keras_2
 from symgraph.engine.files.layer_config import json_value
 from symgraph.utils.generic_utils import get_custom_objects, is_all_none
+from symgraph.utils.warn_user import warn_user
 
 # tf.keras' names of arguments of optimizers.
 _RENAMED = {"learning_rate": "lr"}
@@ -203,7 +203,5 @@ def _metrics(value: Any) -> Any:
     name = str(options.get("fn") or _function_name(str(value["class_name"])))
     if callable(getattr(metrics, name, None)):
         return name
-    warnings.warn(
-        f"The metric {value['class_name']} of the file is not supported and left out.", stacklevel=5
-    )
+    warn_user(f"The metric {value['class_name']} of the file is not supported and left out.")
     return None

@@ -6,7 +6,6 @@ the attribute `weight_names` and a dataset under each of these names.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +30,7 @@ from symgraph.engine.weights.order import Trains, always, as_now, ordered
 from symgraph.engine.weights.places import find_places
 from symgraph.graph.leaves import Variable
 from symgraph.utils.hdf5_reader import GuardedGroup
+from symgraph.utils.warn_user import warn_user
 
 HDF5_OBJECT_HEADER_LIMIT = 64512
 """Bytes that HDF5 has for an attribute. Longer lists of names are cut into numbered parts."""
@@ -211,10 +211,9 @@ def load_by_name(
         except MismatchError as error:
             if not skip_mismatch:
                 raise
-            warnings.warn(
+            warn_user(
                 f"Skipping loading of weights for layer {layer.name} due to mismatch in "
                 f"{_what_differs(layer, entry)}. {error}",
-                stacklevel=4,
             )
     return assignments
 

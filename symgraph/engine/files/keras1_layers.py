@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from symgraph.engine.files.keras1_values import (
     initializer,
     regularizer,
 )
+from symgraph.utils.warn_user import warn_user
 
 Config: TypeAlias = dict[str, Any]
 Axes: TypeAlias = Mapping[int, int | None]
@@ -67,11 +67,10 @@ def _embedding(config: Config) -> Config:
     """`input_dtype` was that of the words; Keras 2 would make whole numbers of the weights."""
     result = {key: value for key, value in config.items() if key != "input_dtype"}
     if result.pop("dropout", 0.0):
-        warnings.warn(
+        warn_user(
             f"The layer {config.get('name')} of the file drops whole words while it trains (dropout="
             f"{config['dropout']}), which `Embedding` does not do any more. Put a SpatialDropout1D behind "
             "it.",
-            stacklevel=2,
         )
     return result
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, TypeAlias
+
+from symgraph.utils.warn_user import warn_user
 
 Config: TypeAlias = dict[str, Any]
 
@@ -33,10 +34,9 @@ def in_words_of_keras_2(config: Any, known: Container[str] = ()) -> Any:
     """
     pairs = list(_pairs(config))
     if ("zero_output_for_mask", True) in pairs and any(pair in pairs for pair in _MASKS):
-        warnings.warn(
+        warn_user(
             "Where steps of a sequence are masked, Bidirectional(return_sequences=True) gave zeros in the "
             "Keras that wrote the model. Here it gives its last output again, as in Keras 2.",
-            stacklevel=3,
         )
     return _translated(config, known)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from symgraph.engine.network_parts.map import MappedNetwork
 from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.generic_utils import unpack_singleton
+from symgraph.utils.warn_user import warn_user
 
 
 def network_config(network: MappedNetwork) -> dict[str, Any]:
@@ -75,10 +75,9 @@ def _call_config(layer: Layer, node: Node, kept: Mapping[str, int]) -> list[list
     try:
         json.dumps(arguments, default=json_value)
     except TypeError:
-        warnings.warn(
+        warn_user(
             f"Layer {layer.name} was passed non-serializable keyword arguments: {arguments}. They will not "
             "be included in the serialized model (and thus will be missing at deserialization time).",
-            stacklevel=2,
         )
         arguments = {}
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from symgraph.engine.training_parts.frozen_norms import warn_of_frozen_norms
 from symgraph.engine.training_parts.objective import Objective, build_objective, resolve_losses
 from symgraph.engine.training_parts.old_calls import without_old_modes
 from symgraph.graph.tensor import Tensor
+from symgraph.utils.warn_user import warn_user
 
 
 class CompiledNetwork(Network):
@@ -195,10 +195,9 @@ class CompiledNetwork(Network):
     def _check_trainable_weights_consistency(self) -> None:
         collected = getattr(self, "_collected_trainable_weights", None)
         if collected is not None and len(self.trainable_weights) != len(collected):
-            warnings.warn(
+            warn_user(
                 "Discrepancy between trainable weights and collected trainable weights, did you set "
                 "`model.trainable` without calling `model.compile` after ?",
-                stacklevel=4,
             )
 
     def _make_train_function(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from symgraph.globals import TF_KERAS, answers_as, tensorflow_version
+from symgraph.utils.warn_user import warn_user
 
 
 def warn_of_frozen_norms(model: Any) -> None:
@@ -19,11 +19,10 @@ def warn_of_frozen_norms(model: Any) -> None:
         return
     names = [layer.name for layer in _frozen(model, False) if getattr(layer, "normalizes_by_batch", False)]
     if names:
-        warnings.warn(
+        warn_user(
             f"{', '.join(dict.fromkeys(names))}: frozen after the call, so training still normalises by the "
             "batch, as in Keras and TensorFlow 1; TensorFlow 2 would use the moving averages. Freeze the "
             "layer before it is called, or call it with `training=False`",
-            stacklevel=5,
         )
 
 

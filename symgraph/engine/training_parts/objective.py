@@ -6,7 +6,6 @@ wrong argument leaves the model as it was.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from symgraph.engine.layer.node import previous_mask
 from symgraph.engine.training_parts.loss_shapes import check_pairing
 from symgraph.globals import TF_KERAS, answers_as, tensorflow_version
 from symgraph.utils.generic_utils import nearest_name, to_list
+from symgraph.utils.warn_user import warn_user
 
 LossFunction = Callable[..., Any]
 
@@ -186,10 +186,9 @@ def resolve_losses(loss: Any, names: Sequence[str]) -> list[LossFunction | None]
         return [losses.get(loss) for _ in names]
     for name in names if isinstance(loss, dict) else ():
         if name not in loss:
-            warnings.warn(
+            warn_user(
                 f'Output "{name}" missing from loss dictionary. We assume this was done on purpose, and we '
                 f'will not be expecting any data to be passed to "{name}" during training.',
-                stacklevel=4,
             )
     return [losses.get(entry) for entry in entries]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from symgraph.preprocessing.image.iterator import (
     split_of,
 )
 from symgraph.utils.old_arguments import LAYOUTS, old_arguments
+from symgraph.utils.warn_user import warn_user
 
 
 class NumpyArrayIterator(Iterator):
@@ -114,12 +114,11 @@ class NumpyArrayIterator(Iterator):
             )
         axis = 3 if self.data_format == "channels_last" else 1
         if pictures.shape[axis] not in (1, 3, 4):
-            warnings.warn(
+            warn_user(
                 f'NumpyArrayIterator is set to use the data format convention "{self.data_format}" '
                 f"(channels on axis {axis}), i.e. expected either 1, 3, or 4 channels on axis {axis}. "
                 f"However, it was passed an array with shape {pictures.shape} "
                 f"({pictures.shape[axis]} channels).",
-                stacklevel=3,
             )
 
     def _get_batches_of_transformed_samples(self, index_array: Indices) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from symgraph.preprocessing.image.file_iterator import FileIterator
 from symgraph.preprocessing.image.iterator import Indices, dtype_of
 from symgraph.preprocessing.image.listing import DOTTED, ENDINGS, list_pictures_below, part
+from symgraph.utils.warn_user import warn_user
 
 _CLASS_MODES = ("categorical", "binary", "sparse", "input", "other", None)
 _WITHOUT_CLASSES = ("input", "other", None)
@@ -240,9 +240,7 @@ def _match(listed: list[str], names: list[tuple[str, int]], has_ext: bool) -> li
         found[name] = filename
     missing = list(dict.fromkeys(name for name, _ in names if name not in found))
     if missing:
-        warnings.warn(
-            f"The table names {len(missing)} files that are not there, first {missing[0]!r}", stacklevel=3
-        )
+        warn_user(f"The table names {len(missing)} files that are not there, first {missing[0]!r}")
     return [(found[name], row) for name, row in names if name in found]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from symgraph.preprocessing.image.file_iterator import FileIterator
 from symgraph.preprocessing.image.iterator import dtype_of
 from symgraph.preprocessing.image.listing import ENDINGS, find_classes, list_classes
 from symgraph.utils.old_arguments import LAYOUTS, old_arguments
+from symgraph.utils.warn_user import warn_user
 
 _CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
 
@@ -132,10 +132,9 @@ class DirectoryIterator(FileIterator):
         names = list(classes)
         missing = [name for name in names if not os.path.isdir(os.path.join(self.directory, name))]
         if missing:
-            warnings.warn(
+            warn_user(
                 f"{self.directory!r} has no folders for the classes {missing}, which get no pictures; "
                 f"it has {found}",
-                stacklevel=3,
             )
         return names
 

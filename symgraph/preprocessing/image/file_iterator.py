@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from symgraph.kernels.run.threads import get_num_threads, most_threads
 from symgraph.preprocessing.image.iterator import Indices, Iterator
 from symgraph.preprocessing.image.pictures import COLOR_MODES, load_img
+from symgraph.utils.warn_user import warn_user
 
 # Seconds to read a picture. Below, threads wait for the interpreter's lock longer than they help.
 _WORTH_SHARING = 0.0003
@@ -117,7 +117,7 @@ class FileIterator(Iterator):
                 known = name in self.skipped
                 self.skipped.add(name)
             if not known:
-                warnings.warn(f"Left out of the data: {error}", stacklevel=2)
+                warn_user(f"Left out of the data: {error}")
 
     def _read(self, indices: Indices) -> tuple[NDArray[np.uint8], Failures]:
         """Read files with all threads: the pictures, and by place in `indices` what went wrong."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from symgraph.utils.warn_user import warn_user
 
 # Samples whose sums are taken at once while a generator is fitted.
 _CHUNK = 256
@@ -39,14 +40,11 @@ class Normalisation:
         if self.zca_whitening:
             if not self.featurewise_center:
                 self.featurewise_center = True
-                warnings.warn(
-                    said + "`zca_whitening`, which overrides setting of `featurewise_center`.", stacklevel=3
-                )
+                warn_user(said + "`zca_whitening`, which overrides setting of `featurewise_center`.")
             if self.featurewise_std_normalization:
                 self.featurewise_std_normalization = False
-                warnings.warn(
+                warn_user(
                     said + "`zca_whitening` which overrides setting of`featurewise_std_normalization`.",
-                    stacklevel=3,
                 )
         for wanted, name in (
             (asked_for_std, "featurewise"),
@@ -54,9 +52,8 @@ class Normalisation:
         ):
             if wanted and not getattr(self, f"{name}_center"):
                 setattr(self, f"{name}_center", True)
-                warnings.warn(
+                warn_user(
                     said + f"`{name}_std_normalization`, which overrides setting of `{name}_center`.",
-                    stacklevel=3,
                 )
 
     def standardize(self, x: np.ndarray) -> np.ndarray:
@@ -136,12 +133,11 @@ class Normalisation:
             raise ValueError(f"Input to `.fit()` should have samples. Got array with shape: {x.shape}")
         channels = x.shape[self.channel_axis]
         if channels not in {1, 3, 4}:
-            warnings.warn(
+            warn_user(
                 "Expected input to be images (as Numpy array) following the data format convention "
                 f'"{self.data_format}" (channels on axis {self.channel_axis}), i.e. expected either 1, 3 or '
                 f"4 channels on axis {self.channel_axis}. However, it was passed an array with shape "
                 f"{x.shape} ({channels} channels).",
-                stacklevel=2,
             )
         if augment:
             x = self._augmented(x, rounds, seed)
@@ -175,10 +171,9 @@ def _mean(x: np.ndarray, axes: tuple[int, ...], power: int = 1) -> np.ndarray:
 
 
 def _warn_unfit(name: str) -> None:
-    warnings.warn(
+    warn_user(
         f"This ImageDataGenerator specifies `{name}`, but it hasn't been fit on any training data. Fit it "
         "first by calling `.fit(numpy_data)`.",
-        stacklevel=4,
     )
 
 

@@ -12,7 +12,6 @@ import operator
 import os
 import re
 import stat
-import warnings
 from collections.abc import Sequence
 from typing import IO, Any
 
@@ -22,6 +21,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from symgraph.globals import floatx, image_data_format
 from symgraph.utils.old_arguments import LAYOUTS, old_arguments
+from symgraph.utils.warn_user import warn_user
 
 Path = str | os.PathLike[str]
 
@@ -123,7 +123,7 @@ def load_img(
     if grayscale not in (True, False, None):
         raise ValueError(f"grayscale must be True or False, got {grayscale!r}; target_size has its own name")
     if grayscale:
-        warnings.warn('grayscale is deprecated. Please use color_mode = "grayscale"', stacklevel=2)
+        warn_user('grayscale is deprecated. Please use color_mode = "grayscale"')
         color_mode = "grayscale"
     if not isinstance(color_mode, str) or color_mode not in COLOR_MODES:
         raise ValueError(f'color_mode must be "grayscale", "rgb", or "rgba", got {color_mode!r}')
@@ -348,7 +348,7 @@ def save_img(
         "."
     )
     if ending.lower() in ("jpg", "jpeg") and picture.mode == "RGBA":
-        warnings.warn("The JPG format does not support RGBA images, converting to RGB.", stacklevel=2)
+        warn_user("The JPG format does not support RGBA images, converting to RGB.")
         picture = picture.convert("RGB")
     if file_format is not None and file_format.lower() == "jpg":
         file_format = "jpeg"  # the only name that Pillow knows
