@@ -11,13 +11,20 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.callbacks.base import Callback, Logs
 from symgraph.callbacks.monitors import Better, direction, monitored, worst
+from symgraph.optimizers.schedules import LearningRateSchedule
 from symgraph.utils.warn_user import warn_old
 
 
 def _rate_of(model: Any) -> float:
     if not hasattr(model.optimizer, "lr"):
         raise ValueError('Optimizer must have a "lr" attribute.')
-    return float(K.get_value(model.optimizer.lr))
+    rate = model.optimizer.lr
+    if isinstance(rate, LearningRateSchedule):
+        raise ValueError(
+            f"The learning rate of the optimizer is the schedule {type(rate).__name__}, which "
+            "callbacks cannot change: give the optimizer a number, or leave the callback out"
+        )
+    return float(K.get_value(rate))
 
 
 class LearningRateScheduler(Callback):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from symgraph.optimizers import schedules
 from symgraph.optimizers.base import NoGradientError, Optimizer, clip_norm
 from symgraph.optimizers.base import updates_of as updates_of
 from symgraph.optimizers.descent import SGD, Adadelta, Adagrad, RMSprop
@@ -19,7 +20,7 @@ from symgraph.utils.warn_user import warn_old
 __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Nadam", "NoGradientError", "Optimizer", "RMSprop",
     "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize", "get", "nadam",
-    "optimizer_from_config", "rmsprop", "serialize", "sgd",
+    "optimizer_from_config", "rmsprop", "schedules", "serialize", "sgd",
 ]  # fmt: skip
 
 sgd = SGD

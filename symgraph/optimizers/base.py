@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.globals import TF_KERAS, answers_as
+from symgraph.optimizers.schedules import LearningRateSchedule, deserialize, serialize
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import has_arg
 from symgraph.utils.old_arguments import old_arguments
@@ -64,6 +65,13 @@ def updates_of(optimizer: Any, loss: Any, params: Sequence[Any]) -> Updates:
     )
     constraints = {p: p.constraint for p in params if p.constraint is not None}
     return list(optimizer.get_updates(params, constraints, loss))
+
+
+def _plain(value: Any) -> Any:
+    """A hyper-parameter as a configuration holds it."""
+    if isinstance(value, LearningRateSchedule):
+        return serialize(value)
+    return float(K.get_value(value)) if K.is_tensor(value) else value
 
 
 class NoGradientError(ValueError):
@@ -122,12 +130,15 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> Any:
-        """The variable `lr`, by its name in Keras 2.3 and tf.keras. A number that is set is stored in it."""
+        """The variable (or schedule) `lr`, by its name in Keras 2.3 and tf.keras.
+
+        A number that is set is stored in the variable.
+        """
         return self.lr
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if K.is_tensor(value):
+        if K.is_tensor(value) or isinstance(value, LearningRateSchedule):
             self.lr = value
         else:
             K.set_value(self.lr, value)
@@ -221,7 +232,7 @@ class Optimizer:
         """The arguments that make an equal optimizer, without its state."""
         names = [name for name in ("clipnorm", "clipvalue") if hasattr(self, name)]
         values = {name: getattr(self, name) for name in (*names, *self.settings)}
-        return {name: float(K.get_value(v)) if K.is_tensor(v) else v for name, v in values.items()}
+        return {name: _plain(value) for name, value in values.items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -230,6 +241,10 @@ class Optimizer:
             return cls(**config)
 
     def _hyper(self, name: str, value: Any, dtype: str | None = None) -> Any:
+        if name == "lr" and isinstance(value, dict):
+            value = deserialize(value)
+        if name == "lr" and isinstance(value, LearningRateSchedule):
+            return value
         with K.name_scope(type(self).__name__):
             return K.variable(value, dtype, name)
 
@@ -265,7 +280,9 @@ class Optimizer:
         return K.cast(self.iterations, K.floatx()) + 1.0
 
     def _decayed(self, lr: Any, decay: Any, initial_decay: float) -> Any:
-        """The learning rate lr / (1 + decay · updates made)."""
+        """The learning rate lr / (1 + decay · updates made), where lr may be a schedule."""
+        if isinstance(lr, LearningRateSchedule):
+            lr = lr(K.cast(self.iterations, K.floatx()))
         if initial_decay <= 0:
             return lr
         return lr * (1.0 / (1.0 + decay * K.cast(self.iterations, K.dtype(decay))))

@@ -194,6 +194,7 @@ class Nadam(Optimizer):
         """The updates of one step: see `Optimizer.get_updates`."""
         grads = self._begin(loss, params)
         step = self._step()
+        rate = self._decayed(self.lr, None, 0)
         now, later = self._momentum(step), self._momentum(step + 1.0)
         schedule = self.m_schedule * now
         self.updates.append(K.update(self.m_schedule, schedule))
@@ -205,5 +206,5 @@ class Nadam(Optimizer):
             self.updates += [K.update(m, new_m), K.update(v, new_v)]
             ahead = (1.0 - now) * grad / (1.0 - schedule) + later * new_m / (1.0 - schedule * later)
             size = K.sqrt(new_v / (1.0 - K.pow(self.beta_2, step)))
-            self._store(param, param - self.lr * ahead / (size + self.epsilon))
+            self._store(param, param - rate * ahead / (size + self.epsilon))
         return self.updates
