@@ -93,6 +93,21 @@ def exponential(x: Any) -> Any:
     return K.exp(x)
 
 
+def swish(x: Any) -> Any:
+    """x · sigmoid(x) (Ramachandran et al., arXiv:1710.05941)."""
+    return x * K.sigmoid(x)
+
+
+def relu6(x: Any) -> Any:
+    """x held between 0 and 6."""
+    return K.relu(x, max_value=6.0)
+
+
+def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
+    """x where x > 0, alpha · x elsewhere, with TensorFlow's slope."""
+    return K.relu(x, alpha=alpha)
+
+
 def linear(x: Any) -> Any:
     """x itself."""
     return x
@@ -101,7 +116,8 @@ def linear(x: Any) -> Any:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        softmax, elu, selu, softplus, softsign, relu, tanh, sigmoid, hard_sigmoid, exponential, linear,
+        softmax, elu, selu, softplus, softsign, relu, tanh, sigmoid, hard_sigmoid, exponential, swish,
+        relu6, leaky_relu, linear,
     )
 }  # fmt: skip
 

@@ -169,7 +169,9 @@ class VarianceScaling(Initializer):
             raise ValueError(f"`scale` must be a positive float. Got: {scale}")
         self.scale = scale
         self.mode = _choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
-        self.distribution = _choice("distribution", distribution, ("normal", "uniform"))
+        # tf.keras has another name for the cut normal distribution; files keep Keras' name.
+        chosen = _choice("distribution", distribution, ("normal", "uniform", "truncated_normal"))
+        self.distribution = "uniform" if chosen == "uniform" else "normal"
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
@@ -285,6 +287,11 @@ def he_normal(seed: int | None = None) -> VarianceScaling:
     return VarianceScaling(2.0, "fan_in", "normal", seed)
 
 
+# Names of TensorFlow 2. What they make is a VarianceScaling, which files of all versions hold.
+LecunUniform, LecunNormal = lecun_uniform, lecun_normal
+GlorotUniform, GlorotNormal = glorot_uniform, glorot_normal
+HeUniform, HeNormal = he_uniform, he_normal
+
 zero = zeros = Zeros
 one = ones = Ones
 constant = Constant
@@ -300,6 +307,12 @@ _CLASSES = (
 )  # fmt: skip
 _FUNCTIONS = (lecun_uniform, lecun_normal, glorot_uniform, glorot_normal, he_uniform, he_normal)
 _OBJECTS: dict[str, Any] = {made.__name__: made for made in (*_CLASSES, *_FUNCTIONS)} | {
+    "GlorotNormal": glorot_normal,
+    "GlorotUniform": glorot_uniform,
+    "HeNormal": he_normal,
+    "HeUniform": he_uniform,
+    "LecunNormal": lecun_normal,
+    "LecunUniform": lecun_uniform,
     "zero": Zeros,
     "zeros": Zeros,
     "one": Ones,

@@ -17,6 +17,16 @@ class Size(int):
         return int(self)
 
 
+class Shape(tuple[Dim, ...]):
+    """Sizes of axes, a plain tuple that scripts may ask for its list: ``x.shape.as_list()``."""
+
+    __slots__ = ()
+
+    def as_list(self) -> list[int | None]:
+        """The sizes as integers, None for those that only data will tell."""
+        return [size if isinstance(size, int) else None for size in self]
+
+
 class StaticShape(tuple[Any, ...]):
     """Sizes of axes: `Size` where they are known, else expressions, whose `value` is None."""
 

@@ -9,9 +9,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from symgraph.graph.dims import Dim
 from symgraph.graph.origin import Origin, current
-from symgraph.graph.static_shape import StaticShape, refined
+from symgraph.graph.static_shape import Shape, StaticShape, refined
 from symgraph.graph.symbolic import Symbolic
 from symgraph.graph.types import TensorType, TupleType, Type
 
@@ -83,9 +82,9 @@ class Tensor(Symbolic):
         return self.tensor_type.dtype
 
     @property
-    def shape(self) -> tuple[Dim, ...]:
+    def shape(self) -> Shape:
         """Sizes of the axes: integers, or expressions of sizes that data will tell."""
-        return self.tensor_type.shape
+        return Shape(self.tensor_type.shape)
 
     @property
     def _keras_shape(self) -> tuple[int | None, ...]:

@@ -89,7 +89,7 @@ of('tf.GradientTape()')
 of('\\n\\nfrom tensorflow import Variable')
 of('from tensorflow.contrib import rnn')
 of('import tensorflow.examples.tutorials.mnist')
-of('import importlib; importlib.import_module("tensorflow.nn")')
+of('import importlib; importlib.import_module("tensorflow.linalg")')
 of('tf.ConfigProto(gpu=1)')
 of('tf.get_default_graph().get_operations()')
 of('tf.compat.v1.placeholder')
@@ -109,7 +109,7 @@ def test_what_needs_tensorflow_itself_is_an_error_that_says_where(tmp_path: Path
         f"ModuleNotFoundError | asked.py, line 3, needs tensorflow.Variable: {REASON}",
         f"ModuleNotFoundError | asked.py, line 1, needs tensorflow.contrib.rnn: {REASON}",
         f"ModuleNotFoundError | asked.py, line 1, needs tensorflow.examples: {REASON}",
-        f"ModuleNotFoundError | asked.py, line 1, needs tensorflow.nn: {REASON}",
+        f"ModuleNotFoundError | asked.py, line 1, needs tensorflow.linalg: {REASON}",
         "AttributeError | ConfigProto: no field is called 'gpu'; there are allow_soft_placement, "
         "device_count, gpu_options, inter_op_parallelism_threads, intra_op_parallelism_threads, "
         "isolate_session_state, log_device_placement, operation_timeout_in_ms, use_per_session_threads",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph import activations
 from symgraph import backend as K
 from symgraph import globals as state
 from symgraph.alias.tensorflow.config import (
@@ -114,6 +115,21 @@ _DEVICES = {
     "get_visible_devices": list_physical_devices,
 }
 
+#: What layers take as an activation: the functions of Keras, so that configurations hold their names.
+_ACTIVATIONS: dict[str, Any] = {
+    **{
+        f"nn.{name}": getattr(activations, name)
+        for name in (
+            "elu", "leaky_relu", "relu", "relu6", "selu", "sigmoid", "softmax", "softplus", "softsign",
+            "swish", "tanh",
+        )
+    },
+    "sigmoid": activations.sigmoid,
+    "tanh": activations.tanh,
+    "math.sigmoid": activations.sigmoid,
+    "math.tanh": activations.tanh,
+}  # fmt: skip
+
 #: In TensorFlow 1 and 2.
 COMMON: dict[str, Any] = {
     "__version__": _VERSION,
@@ -135,6 +151,7 @@ COMMON: dict[str, Any] = {
     "test.is_gpu_available": is_gpu_available,
     **{f"config.{name}": value for name, value in _DEVICES.items()},
     **{f"config.experimental.{name}": value for name, value in _DEVICES.items()},
+    **_ACTIVATIONS,
     **{name: _DType(name) for name in _DTYPES},
 }
 
