@@ -12,7 +12,6 @@ from symgraph import backend as K
 from symgraph import initializers
 from symgraph.engine.layer.access import NodeAccess
 from symgraph.engine.layer.losses import InputsKey, LossesAndUpdates
-from symgraph.engine.layer.naming import default_name
 from symgraph.engine.layer.node import Node, keras_history, node_key, previous_mask
 from symgraph.engine.layer.old_names import OldNames, add_weight_arguments, value_of
 from symgraph.engine.layer.rollback import NamedErrors, unchanged_on_error
@@ -27,6 +26,7 @@ from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import has_arg, is_all_none, to_list, unpack_singleton
 from symgraph.utils.layer_utils import count_params
+from symgraph.utils.naming import default_name
 
 __all__ = ["InputSpec", "Layer", "Node"]
 

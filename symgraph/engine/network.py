@@ -9,7 +9,6 @@ from symgraph import backend as K
 from symgraph.engine.base_layer import Layer, matched, uses_learning_phase
 from symgraph.engine.input_layer import InputLayer
 from symgraph.engine.layer.losses import inputs_key
-from symgraph.engine.layer.naming import default_network_name
 from symgraph.engine.layer.node import Node, node_key, previous_mask
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.layer.shapes import Shape
@@ -25,6 +24,7 @@ from symgraph.graph.tensor import Tensor
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import has_arg, to_list, unpack_singleton
 from symgraph.utils.layer_utils import get_source_inputs
+from symgraph.utils.naming import default_network_name
 from symgraph.utils.old_arguments import old_arguments
 from symgraph.utils.warn_user import warn_user
 

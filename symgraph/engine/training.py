@@ -31,6 +31,7 @@ from symgraph.engine.training_parts.old_calls import shows_accuracy, take_accura
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological
 from symgraph.inspection.text.checks import CheckReport
+from symgraph.metrics.base import Metric
 from symgraph.utils.generic_utils import check_count, slice_arrays, to_list, unpack_singleton
 from symgraph.utils.warn_user import warn_old, warn_user
 
@@ -74,6 +75,7 @@ class Model(GeneratorMethods):
         max_queue_size: int = 10,
         workers: int = 1,
         use_multiprocessing: bool = False,
+        validation_freq: Any = 1,
         **kwargs: Any,
     ) -> Any:
         """Train for a number of epochs.
@@ -108,6 +110,8 @@ class Model(GeneratorMethods):
             see `symgraph.tap`. Training is the same bit for bit.
         max_queue_size, workers, use_multiprocessing
             Who makes the batches of a `Sequence`, see `fit_generator`.
+        validation_freq : int or list of int
+            Evaluate after every so many epochs, or after those of these numbers, from 1.
         **kwargs
             Of Keras 1, with a warning: `nb_epoch`, the old name of `epochs`; `show_accuracy`.
 
@@ -130,6 +134,7 @@ class Model(GeneratorMethods):
         take_accuracy(self, "fit", kwargs)
         if kwargs:
             raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
+        validation_freq = loops.checked_frequency(validation_freq)
         if makes_batches(x):
             _refuse_beside_batches(
                 y=y,
@@ -153,6 +158,7 @@ class Model(GeneratorMethods):
                 initial_epoch=initial_epoch,
                 profile=profile,
                 taps=taps,
+                validation_freq=validation_freq,
             )
         self._check_compiled()
         batch_size = _checked_batch_size(batch_size, steps_per_epoch, "steps_per_epoch")
@@ -163,7 +169,7 @@ class Model(GeneratorMethods):
         with unbuilt_on_error(self):
             feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
             ins, val_ins = _parts(self, feed, validation_data, validation_split, batch_size)
-        numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps)
+        numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps, validation_freq)
         self._make_train_function()
         with observed(self, profile, taps):
             history = loops.fit_loop(
@@ -277,8 +283,23 @@ class Model(GeneratorMethods):
             )
 
     @shows_accuracy
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        reset_metrics: bool = True,
+    ) -> Any:
         """One update with one batch.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As in `fit`.
+        reset_metrics : bool
+            Whether metric objects (`metrics.AUC()`) tell of this batch alone, or of all since they were
+            reset. Layers as metrics always go on counting, as in Keras 2.2.4.
 
         Returns
         -------
@@ -288,15 +309,24 @@ class Model(GeneratorMethods):
         self._check_compiled()
         feed = standardized_pair(self, x, y, sample_weight, class_weight)
         self._make_train_function()
+        if reset_metrics:
+            _reset_metric_objects(self)
         return _numbers(self.train_function(_whole(self, feed)))
 
     @shows_accuracy
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Loss and metrics of one batch in test mode; returns as `train_on_batch`."""
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, reset_metrics: bool = True) -> Any:
+        """Loss and metrics of one batch in test mode; arguments and results as of `train_on_batch`."""
         self._check_compiled()
         feed = standardized_pair(self, x, y, sample_weight)
         self._make_test_function()
+        if reset_metrics:
+            _reset_metric_objects(self)
         return _numbers(self.test_function(_whole(self, feed)))
+
+    def reset_metrics(self) -> None:
+        """Let all metrics that count over batches begin anew."""
+        for metric in self.stateful_metric_functions:
+            metric.reset_states()
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, in test mode."""
@@ -357,6 +387,13 @@ def _warn_of_unknown_layers(model: Model) -> None:
 def _whole(model: Model, feed: Feed) -> list[Any]:
     """What a function is fed with for all samples at once."""
     return loops.Batches(joined(feed), model._feed_inputs).whole()
+
+
+def _reset_metric_objects(model: Model) -> None:
+    """Let the metric objects of a compiled model begin anew, and leave layers as metrics alone."""
+    for metric in model.stateful_metric_functions:
+        if isinstance(metric, Metric):
+            metric.reset_states()
 
 
 def _numbers(outputs: Sequence[Any]) -> Any:

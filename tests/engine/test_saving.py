@@ -805,11 +805,20 @@ def test_training_configurations_of_tf_keras(tmp_path):
     assert loaded.metrics_names == ["loss", "acc", "mean_squared_error"]
     assert loaded.loss_functions == [losses.categorical_crossentropy]
     assert K.get_value(loaded.optimizer.lr) == pytest.approx(0.25)
-    rewrite("mse", [[described("AUC", name="auc")]])
+    rewrite(
+        "mse", [[described("AUC", name="auc", num_thresholds=9, multi_label=False), described("Precision")]]
+    )
+    loaded = load_model(tmp_path / "model.h5")
+    auc, precision = loaded.stateful_metric_functions
+    assert loaded.metrics_names == ["loss", "auc", precision.name] and auc.num_thresholds == 9
+    rewrite("mse", [[described("AUC", name="auc", multi_label=True)]])
     with pytest.warns(UserWarning, match="AUC"):
         assert load_model(tmp_path / "model.h5").metrics_names == ["loss"]
-    rewrite(described("CategoricalCrossentropy", from_logits=True), [])
-    with pytest.raises(ValueError, match=r"from_logits.*compile=False"):
+    rewrite(described("CategoricalCrossentropy", from_logits=True, reduction="sum", axis=-1), [])
+    loss = load_model(tmp_path / "model.h5").loss_functions[0]
+    assert loss.get_config()["from_logits"] is True and loss.reduction == "sum"
+    rewrite(described("CategoricalCrossentropy", from_logits=True, axis=1), [])
+    with pytest.raises(ValueError, match=r"axis.*compile=False"):
         load_model(tmp_path / "model.h5")
 
 

@@ -204,6 +204,7 @@ def _common_length(arrays: Sequence[Any] | None, what: str) -> int | None:
 
 def is_library_loss(fn: Any) -> bool:
     """Whether `fn` is a loss of `symgraph.losses`, all of which compare targets and outputs of one shape."""
+    fn = losses.function_of(fn)
     name = getattr(fn, "__name__", None)
     return name is not None and getattr(losses, name, None) is fn
 
@@ -226,7 +227,7 @@ def check_loss_and_target_compatibility(
     for y, loss, shape in zip(targets, loss_fns, output_shapes, strict=True):
         if y is None or loss is None:
             continue
-        got = sizes(y)
+        got, loss = sizes(y), losses.function_of(loss)
         if loss is losses.categorical_crossentropy and got[-1] == 1:
             raise ValueError(
                 f"You are passing a target array of shape {got} while using as loss "

@@ -187,7 +187,7 @@ def _standardized_targets(
     _check_present(targets, names, "target")
     for target, fn, shape, name in zip(targets, functions, model._feed_output_shapes, names, strict=True):
         known = not K.is_tensor(target) and shape[-1] is not None
-        if fn is losses.sparse_categorical_crossentropy and known:
+        if losses.function_of(fn) is losses.sparse_categorical_crossentropy and known:
             for rows in in_parts(target):
                 check_class_labels(rows, shape[-1], name)
     check_loss_and_target_compatibility(targets, functions, shapes)
@@ -211,7 +211,7 @@ def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int 
 
     Targets of an output that is one number a sample, without an axis for it, get no such axis either.
     """
-    if loss is losses.sparse_categorical_crossentropy:
+    if losses.function_of(loss) is losses.sparse_categorical_crossentropy:
         return (*output_shape[:-1], 1)
     return output_shape if is_library_loss(loss) or len(output_shape) == 1 else None
 

@@ -9,7 +9,7 @@ from typing import Any
 from symgraph import losses, metrics
 from symgraph.engine.files.keras3 import in_words_of_keras_2
 from symgraph.engine.files.layer_config import json_value
-from symgraph.utils.generic_utils import get_custom_objects, is_all_none
+from symgraph.utils.generic_utils import get_custom_objects, has_arg, is_all_none
 from symgraph.utils.warn_user import warn_user
 
 # tf.keras' names of arguments of optimizers.
@@ -35,7 +35,16 @@ _NEUTRAL: dict[str, tuple[Any, ...] | None] = {
 }
 LOSSES_OF_LAYERS = "losses_of_layers"
 """How many losses a model has besides those of `compile`: a key of its own, which Keras passes over."""
-_PLAIN_LOSS = {"from_logits": (False,), "label_smoothing": (0, 0.0)}
+# Options with which an object does what the function of its name does.
+_PLAIN: dict[str, tuple[Any, ...]] = {
+    "from_logits": (False,),
+    "label_smoothing": (0, 0.0),
+    "reduction": (None, "auto", "sum_over_batch_size"),
+    "axis": (-1,),
+    "delta": (1.0,),
+    "threshold": (0.5,),
+    "k": (5,),
+}
 
 
 def training_config(model: Any) -> dict[str, Any]:
@@ -182,10 +191,30 @@ def _losses(value: Any) -> Any:
         return value
     options = value["config"] if isinstance(value["config"], dict) else {}
     name = str(options.get("fn") or _function_name(str(value["class_name"])))
-    changed = [key for key in _PLAIN_LOSS if options.get(key, _PLAIN_LOSS[key][0]) not in _PLAIN_LOSS[key]]
-    if changed or not callable(getattr(losses, name, None)):
-        raise ValueError(f"the loss {value['class_name']} with {changed or 'this name'} is not supported")
-    return name
+    if _is_plain(options) and callable(getattr(losses, name, None)):
+        return name
+    made = _object(getattr(losses, str(value["class_name"]), None), losses.Loss, options)
+    if made is None:
+        raise ValueError(f"the loss {value['class_name']} with {options} is not supported")
+    return made
+
+
+def _is_plain(options: Mapping[str, Any]) -> bool:
+    return all(options.get(key, values[0]) in values for key, values in _PLAIN.items())
+
+
+def _object(made_by: Any, base: type, options: Mapping[str, Any]) -> Any:
+    """A loss or metric of the library with these options; None where it has not got them."""
+    if not (isinstance(made_by, type) and issubclass(made_by, base)):
+        return None
+    known = {name: value for name, value in options.items() if has_arg(made_by.__init__, name)}
+    # A dtype, or what later versions added and is not used.
+    others = {name: value for name, value in options.items() if name not in known and name != "dtype"}
+    if any(value and value not in _PLAIN.get(name, ()) for name, value in others.items()):
+        return None
+    if not isinstance(known.get("dtype", ""), str):
+        del known["dtype"]
+    return made_by(**known)
 
 
 def _metrics(value: Any) -> Any:
@@ -201,7 +230,12 @@ def _metrics(value: Any) -> Any:
     if options.get("name") in ("acc", "accuracy"):
         return options["name"]
     name = str(options.get("fn") or _function_name(str(value["class_name"])))
-    if callable(getattr(metrics, name, None)):
+    made_by = getattr(metrics, str(value["class_name"]), None)
+    mean = not isinstance(made_by, type) or issubclass(made_by, metrics.MeanMetricWrapper)
+    if mean and _is_plain(options) and callable(getattr(metrics, name, None)):
         return name
+    made = _object(made_by, metrics.Metric, options)
+    if made is not None:
+        return made
     warn_user(f"The metric {value['class_name']} of the file is not supported and left out.")
     return None

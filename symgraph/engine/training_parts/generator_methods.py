@@ -13,6 +13,7 @@ from symgraph.engine.data.feed import NOT_COMPILED
 from symgraph.engine.training_parts import generators
 from symgraph.engine.training_parts.compiled_network import CompiledNetwork
 from symgraph.engine.training_parts.generators import Workers
+from symgraph.engine.training_parts.loops import checked_frequency
 from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.engine.training_parts.old_calls import generator_method, shows_accuracy
 
@@ -47,6 +48,7 @@ class GeneratorMethods(CompiledNetwork):
         initial_epoch: int = 0,
         profile: bool | Profile = False,
         taps: Mapping[str, Callback] | None = None,
+        validation_freq: Any = 1,
     ) -> Any:
         """Train on batches that are made while the model trains on those before.
 
@@ -57,7 +59,7 @@ class GeneratorMethods(CompiledNetwork):
             may differ.
         steps_per_epoch : int, optional
             Batches in an epoch; a Sequence knows it. A fraction counts as a whole batch.
-        epochs, initial_epoch, verbose, callbacks, class_weight, profile, taps
+        epochs, initial_epoch, verbose, callbacks, class_weight, profile, taps, validation_freq
             As in `fit`.
         validation_data : generator, Sequence, (x, y) or (x, y, sample_weight), optional
         validation_steps : int, optional
@@ -102,6 +104,7 @@ class GeneratorMethods(CompiledNetwork):
             Workers(workers, max_queue_size, use_multiprocessing),
             shuffle,
             partial(observed, self, profile, taps),
+            checked_frequency(validation_freq),
         )
         if profile is not False:
             history.profile = self.profile

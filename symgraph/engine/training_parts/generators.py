@@ -108,6 +108,7 @@ def fit_generator(
     workers: Workers,
     shuffle: bool,
     observe: Callable[[], AbstractContextManager[None]],
+    validation_freq: Any = 1,
 ) -> Any:
     """Train on the batches of a generator or a Sequence.
 
@@ -119,6 +120,8 @@ def fit_generator(
         Makes the context that the model's train function, which exists by then, runs in.
     generator, steps_per_epoch, verbose, callbacks, validation_data, validation_steps, class_weight, shuffle
         As `Model.fit_generator` takes them.
+    validation_freq : int or frozenset of int
+        See `checked_frequency`.
 
     Returns
     -------
@@ -153,7 +156,7 @@ def fit_generator(
         }
         callback_list = prepare_callbacks(model, callbacks, params, val_ins)
         stack.enter_context(observe())
-        return run_epochs(model, batches, callback_list, epochs, validate)
+        return run_epochs(model, batches, callback_list, epochs, validate, validation_freq)
 
 
 class _Epochs:

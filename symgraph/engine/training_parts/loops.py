@@ -104,6 +104,7 @@ def fit_loop(
     shuffle: bool | str,
     steps_per_epoch: int | None,
     validation_steps: int | None,
+    validation_freq: Any = 1,
 ) -> Any:
     """Train on arrays, or on data of the graph if `steps_per_epoch` is given.
 
@@ -114,7 +115,7 @@ def fit_loop(
         What the model's train and test functions are fed with, a batch at a time.
     epochs : range
         The numbers of the epochs.
-    batch_size, verbose, callbacks, shuffle, steps_per_epoch, validation_steps
+    batch_size, verbose, callbacks, shuffle, steps_per_epoch, validation_steps, validation_freq
         As `Model.fit` takes them.
 
     Returns
@@ -157,7 +158,7 @@ def fit_loop(
         return outs if isinstance(outs, list) else [outs]
 
     callback_list = prepare_callbacks(model, callbacks, params, val_ins or [])
-    return run_epochs(model, batches, callback_list, epochs, validate if validates else None)
+    return run_epochs(model, batches, callback_list, epochs, validate if validates else None, validation_freq)
 
 
 def run_epochs(
@@ -166,6 +167,7 @@ def run_epochs(
     callbacks: cbks.CallbackList,
     epochs: Iterable[int],
     validate: Callable[[], Sequence[Any]] | None,
+    validation_freq: Any = 1,
 ) -> Any:
     """Epoch after epoch: train on all `batches()`, then `validate`, and tell the callbacks.
 
@@ -196,7 +198,8 @@ def run_epochs(
             if target.stop_training:
                 break
         else:
-            if validate is not None and not target.stop_training:
+            wanted = validate is not None and validates_after(epoch, validation_freq)
+            if validate is not None and wanted and not target.stop_training:
                 logs.update({f"val_{label}": value for label, value in zip(labels, validate(), strict=False)})
         if index < 0:
             break
@@ -205,6 +208,25 @@ def run_epochs(
             break
     callbacks.on_train_end()
     return history
+
+
+def checked_frequency(validation_freq: Any) -> Any:
+    """A number of epochs, or the epochs (from 1) to evaluate after. ValueError for anything else."""
+    if isinstance(validation_freq, int) and not isinstance(validation_freq, bool) and validation_freq >= 1:
+        return validation_freq
+    if isinstance(validation_freq, list | tuple | set | range):
+        return frozenset(validation_freq)
+    raise ValueError(
+        "`validation_freq` should be a number of epochs, at least 1, or a list of epochs counted from 1, got "
+        f"{validation_freq!r}"
+    )
+
+
+def validates_after(epoch: int, validation_freq: Any) -> bool:
+    """Whether the epoch of this number, from 0, ends with an evaluation."""
+    if isinstance(validation_freq, int):
+        return (epoch + 1) % validation_freq == 0
+    return epoch + 1 in validation_freq
 
 
 def scalar(value: Any) -> Any:

@@ -19,6 +19,7 @@ from symgraph.engine.data.checks import is_library_loss
 from symgraph.engine.layer.node import previous_mask
 from symgraph.engine.training_parts.loss_shapes import check_pairing
 from symgraph.globals import TF_KERAS, answers_as, tensorflow_version
+from symgraph.losses.reduction import Loss, Reduction, weighted_loss
 from symgraph.utils.generic_utils import nearest_name, to_list
 from symgraph.utils.warn_user import warn_user
 
@@ -257,7 +258,7 @@ def _target(output: Any, name: str, loss: LossFunction, given: Any) -> Any:
     if given is not None:
         return given
     shape: tuple[Any, ...] = tuple(output.shape)
-    if loss is losses.sparse_categorical_crossentropy:
+    if losses.function_of(loss) is losses.sparse_categorical_crossentropy:
         shape = (*shape[:-1], 1)
     elif not is_library_loss(loss):
         shape = (*shape[:1], *(None for _ in shape[1:]))
@@ -298,12 +299,16 @@ def weighted_masked_objective(fn: LossFunction | None, is_metric: bool = False) 
         return None
 
     def weighted(y_true: Any, y_pred: Any, weights: Any, mask: Any = None) -> Any:
-        score = fn(y_true, y_pred)
-        name = str(getattr(fn, "__name__", fn))
+        name = str(getattr(fn, "__name__", None) or getattr(fn, "name", None) or type(fn).__name__)
+        if isinstance(fn, metrics.Metric):
+            return _metric_result(fn, y_true, y_pred, weights, mask)
+        score = fn.call(y_true, y_pred) if isinstance(fn, Loss) else fn(y_true, y_pred)
         if not (K.is_tensor(score) or isinstance(score, int | float | np.ndarray | np.number)):
             raise TypeError(f"The loss or metric function {name} has to return a tensor, got {score!r}")
         if all(map(K.is_tensor, (score, y_true, y_pred))):
             check_pairing(score, y_true, y_pred, name)
+        if isinstance(fn, Loss):
+            return weighted_loss(score, (mask, weights), _total_reduction(fn))
         if answers_as() == TF_KERAS:
             return _mean_of_tf_keras(score, weights, mask, is_metric)
         if mask is not None:
@@ -318,6 +323,35 @@ def weighted_masked_objective(fn: LossFunction | None, is_metric: bool = False) 
         return K.mean(score)
 
     return weighted
+
+
+def _total_reduction(loss: Loss) -> str:
+    """How the values of a batch become one number. ValueError where the loss leaves them as they are."""
+    if loss.reduction == Reduction.NONE:
+        raise ValueError(
+            f"loss {loss.name or type(loss).__name__}: reduction='none' gives a value for each sample, and "
+            "training needs one number: use 'sum_over_batch_size' or 'sum'"
+        )
+    return loss.reduction
+
+
+def _metric_result(metric: metrics.Metric, y_true: Any, y_pred: Any, weights: Any, mask: Any) -> Any:
+    """A metric object with a batch counted; what is masked has the weight 0. ValueError for a vector."""
+    factor = weights
+    if mask is not None:
+        factor = K.cast(mask, K.floatx())
+        if weights is not None:
+            for _ in range(K.ndim(factor) - K.ndim(weights)):
+                weights = K.expand_dims(weights, -1)
+            factor = factor * weights
+    options = {} if factor is None else {"sample_weight": factor}
+    result = metric(y_true, y_pred, **options)
+    if K.ndim(result):
+        raise ValueError(
+            f"metric {metric.name}: expected one number to report, got shape {K.int_shape(result)}; give "
+            "each threshold a metric of its own"
+        )
+    return result
 
 
 def _mean_of_tf_keras(score: Any, weights: Any, mask: Any, is_metric: bool) -> Any:
@@ -381,9 +415,11 @@ def _metric_function(metric: Any, output: _Output) -> tuple[Any, str]:
         function = _known_metric(metric)
         name = str(getattr(function, "name", None) or function.__name__)
         return function, _short(name, metric) if isinstance(metric, str) else name
-    if K.int_shape(output.tensor)[-1] == 1 or output.loss is losses.binary_crossentropy:
+    loss = losses.function_of(output.loss)
+    pair: tuple[Any, Any]
+    if K.int_shape(output.tensor)[-1] == 1 or loss is losses.binary_crossentropy:
         pair = metrics.binary_accuracy, metrics.binary_crossentropy
-    elif output.loss is losses.sparse_categorical_crossentropy:
+    elif loss is losses.sparse_categorical_crossentropy:
         pair = metrics.sparse_categorical_accuracy, metrics.sparse_categorical_crossentropy
     else:
         pair = metrics.categorical_accuracy, metrics.categorical_crossentropy
@@ -409,6 +445,11 @@ def _known_metric(metric: Any) -> Any:
 
 def _add_metric(objective: Objective, output: _Output, metric: Any, weighted: bool) -> None:
     function, name = _metric_function(metric, output)
+    if isinstance(function, metrics.Metric) and any(
+        function is used for used in objective.stateful_metric_functions
+    ):
+        # The same metric for several outputs: each counts its own.
+        function = function.copy()
     if weighted and not (answers_as() == TF_KERAS and tensorflow_version() > 1):
         name = f"weighted_{name}"
     with K.name_scope(name):
@@ -423,7 +464,7 @@ def _add_metric(objective: Objective, output: _Output, metric: Any, weighted: bo
         unique = f"{name}_{number}"
     objective.metrics_names.append(unique)
     objective.metrics_tensors.append(value)
-    if isinstance(function, Layer) and function.stateful:
+    if isinstance(function, Layer | metrics.Metric) and function.stateful:
         objective.stateful_metric_names.append(unique)
         objective.stateful_metric_functions.append(function)
         objective.metrics_updates += function.updates

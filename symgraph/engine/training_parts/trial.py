@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph import losses
 from symgraph.utils.generic_utils import to_list
 from symgraph.utils.npz import read_npz
 
@@ -89,7 +90,7 @@ def _random_input(model: Any, tensor: Any, samples: int, rng: np.random.Generato
 
 def _random_target(output: np.ndarray, loss: Any, rng: np.random.Generator) -> np.ndarray:
     """Class numbers, or a one at a class, for the losses of classes; else numbers from 0 to 1."""
-    name = getattr(loss, "__name__", str(loss))
+    name = getattr(losses.function_of(loss), "__name__", str(loss))
     classes = rng.integers(0, max(output.shape[-1], 1), output.shape[:-1])
     if name == "sparse_categorical_crossentropy":
         return classes[..., None]

@@ -7,12 +7,10 @@ losses are averaged over the samples by the model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from symgraph import backend as K
 from symgraph.globals import TF_KERAS, answers_as
-from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -69,19 +67,55 @@ def logcosh(y_true: Any, y_pred: Any) -> Any:
     return K.mean(difference + K.softplus(-2.0 * difference) - math.log(2.0), axis=-1)
 
 
-def categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """-Σ t·log p over the classes, for one-hot targets (or distributions) and probabilities."""
-    return K.categorical_crossentropy(y_true, y_pred)
+def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
+    """Mean of d²/2 for differences d of at most `delta`, of delta · (|d| - delta / 2) for larger ones."""
+    size = K.abs(y_pred - y_true)
+    small = K.minimum(size, delta)
+    return K.mean(0.5 * K.square(small) + delta * (size - small), axis=-1)
 
 
-def sparse_categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """-log p of the right class, for class numbers and probabilities."""
-    return K.sparse_categorical_crossentropy(y_true, y_pred)
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0
+) -> Any:
+    """-Σ t·log p over the classes, for one-hot targets (or distributions).
+
+    Parameters
+    ----------
+    y_true, y_pred : tensor
+    from_logits : bool
+        Whether `y_pred` are scores, which softmax would make probabilities.
+    label_smoothing : float
+        The share of each target that is spread evenly over all classes.
+    """
+    if label_smoothing:
+        share = label_smoothing / float(K.int_shape(y_pred)[-1] or math.nan)
+        y_true = y_true * (1.0 - label_smoothing) + share
+    return K.categorical_crossentropy(y_true, y_pred, from_logits=from_logits)
 
 
-def binary_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """Mean of -(t·log p + (1 - t)·log(1 - p)), for probabilities."""
-    return K.mean(K.binary_crossentropy(y_true, y_pred), axis=-1)
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
+    """-log p of the right class, for class numbers and probabilities (or scores, `from_logits`)."""
+    return K.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
+
+
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0
+) -> Any:
+    """Mean of -(t·log p + (1 - t)·log(1 - p)).
+
+    Parameters
+    ----------
+    y_true, y_pred : tensor
+    from_logits : bool
+        Whether `y_pred` are scores, which sigmoid would make probabilities.
+    label_smoothing : float
+        Targets 0 and 1 become label_smoothing / 2 and 1 - label_smoothing / 2.
+    """
+    if label_smoothing:
+        y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    return K.mean(K.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis=-1)
 
 
 def kullback_leibler_divergence(y_true: Any, y_pred: Any) -> Any:
@@ -100,57 +134,14 @@ def cosine_proximity(y_true: Any, y_pred: Any) -> Any:
     return -K.sum(K.l2_normalize(y_true, axis=-1) * K.l2_normalize(y_pred, axis=-1), axis=-1)
 
 
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    """Minus the cosine of the angle between targets and predictions along an axis: -1 where they agree."""
+    return -K.sum(K.l2_normalize(y_true, axis=axis) * K.l2_normalize(y_pred, axis=axis), axis=axis)
+
+
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
 mape = MAPE = mean_absolute_percentage_error
 msle = MSLE = mean_squared_logarithmic_error
 kld = KLD = kullback_leibler_divergence
 cosine = cosine_proximity
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        mean_squared_error, mean_absolute_error, mean_absolute_percentage_error,
-        mean_squared_logarithmic_error, squared_hinge, hinge, categorical_hinge, logcosh,
-        categorical_crossentropy, sparse_categorical_crossentropy, binary_crossentropy,
-        kullback_leibler_divergence, poisson, cosine_proximity,
-    )
-} | {
-    "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape, "MAPE": mape, "msle": msle, "MSLE": msle,
-    "kld": kld, "KLD": kld, "cosine": cosine,
-}  # fmt: skip
-
-
-def serialize(loss: Any) -> Any:
-    """The name of a loss function (a description as dict of an object with `get_config`)."""
-    return serialize_keras_object(loss)
-
-
-def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The loss function called `name`. ValueError where there is none."""
-    return deserialize_keras_object(name, _FUNCTIONS, custom_objects, "loss function")
-
-
-def get(identifier: Any) -> Any:
-    """Find a loss function.
-
-    Parameters
-    ----------
-    identifier : None, str, dict or callable
-        A name such as 'mse', a description by `serialize`, or the function itself; None stays None.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name, or `identifier` is nothing of the kind.
-    """
-    if identifier is None:
-        return None
-    if isinstance(identifier, str | dict):
-        return deserialize(identifier)
-    if callable(identifier):
-        return identifier
-    raise ValueError(
-        f"Could not interpret loss function identifier: {identifier!r}; expected "
-        "None, a name such as 'mse', or a function of (y_true, y_pred)"
-    )

@@ -1,28 +1,10 @@
-"""Metrics: (targets, predictions) to values whose mean is reported. Any loss function is a metric too."""
+"""Metric functions: (targets, predictions) to values whose mean is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from symgraph import backend as K
-from symgraph.losses import (
-    binary_crossentropy,
-    categorical_crossentropy,
-    categorical_hinge,
-    cosine_proximity,
-    hinge,
-    kullback_leibler_divergence,
-    logcosh,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    poisson,
-    sparse_categorical_crossentropy,
-    squared_hinge,
-)
-from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
 from symgraph.utils.warn_user import warn_old
 
 
@@ -129,57 +111,3 @@ def fmeasure(y_true: Any, y_pred: Any) -> Any:
 
 
 fscore = f1score = fmeasure
-
-mse = MSE = mean_squared_error
-mae = MAE = mean_absolute_error
-mape = MAPE = mean_absolute_percentage_error
-msle = MSLE = mean_squared_logarithmic_error
-cosine = cosine_proximity
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, top_k_categorical_accuracy,
-        sparse_top_k_categorical_accuracy, mean_squared_error, mean_absolute_error,
-        mean_absolute_percentage_error, mean_squared_logarithmic_error, hinge, squared_hinge,
-        categorical_hinge, logcosh, categorical_crossentropy, sparse_categorical_crossentropy,
-        binary_crossentropy, kullback_leibler_divergence, poisson, cosine_proximity, matthews_correlation,
-        precision, recall, fbeta_score, fmeasure,
-    )
-} | {
-    "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape, "MAPE": mape, "msle": msle, "MSLE": msle,
-    "cosine": cosine, "fscore": fmeasure, "f1score": fmeasure,
-}  # fmt: skip
-
-
-def serialize(metric: Any) -> Any:
-    """The name of a metric function (a description as dict of an object with `get_config`)."""
-    return serialize_keras_object(metric)
-
-
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The metric called, or described by, `config`. ValueError where its name is unknown."""
-    return deserialize_keras_object(config, _FUNCTIONS, custom_objects, "metric function")
-
-
-def get(identifier: Any) -> Any:
-    """Find a metric.
-
-    Parameters
-    ----------
-    identifier : str, dict or callable
-        A name such as 'mae', a description by `serialize`, or the metric itself.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name, or `identifier` is nothing of the kind.
-    """
-    if isinstance(identifier, str | dict):
-        return deserialize(identifier)
-    if callable(identifier):
-        return identifier
-    raise ValueError(
-        f"Could not interpret metric function identifier: {identifier!r}; expected "
-        "a name such as 'mae', a function of (y_true, y_pred), or a stateful layer"
-    )
