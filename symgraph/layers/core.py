@@ -215,6 +215,12 @@ class Flatten(ConfiguredLayer):
             inputs = K.permute_dimensions(inputs, (0, *range(2, inputs.ndim), 1))
         return K.batch_flatten(inputs)
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Flatten:
+        """Of a configuration. Those without `data_format` are of Keras before 2.1.6, which moved nothing."""
+        layer: Flatten = super().from_config({"data_format": "channels_last", **config})
+        return layer
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(batch, product of the others). ValueError where one is not known."""
         sizes = [size for size in input_shape[1:] if size is not None]

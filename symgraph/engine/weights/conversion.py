@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
+from symgraph.engine.weights.flattened import in_order_of_flatten
 from symgraph.engine.weights.order import Trains, always, ordered, single_layers
 from symgraph.graph.leaves import Variable
 
@@ -37,7 +38,8 @@ def preprocess_weights_for_loading(
     """Stored arrays as a layer has them. The results may still have other shapes.
 
     Converted are: the layouts of Keras 1, kernels that Theano flips, and weights of `LSTM` and
-    `GRU(reset_after=True)` from and to those of `CuDNNLSTM` and `CuDNNGRU`; in models and wrappers too.
+    `GRU(reset_after=True)` from and to those of `CuDNNLSTM` and `CuDNNGRU`, and what reads a `Flatten` of
+    pictures with channels first; in models and wrappers too.
 
     Parameters
     ----------
@@ -57,11 +59,11 @@ def preprocess_weights_for_loading(
     ValueError
         If weights of a recurrent layer fit neither kind, or cannot become the other.
     """
-    major = _major(original_keras_version)
+    version = original_keras_version
     single = list(single_layers(layer))
     if [part for part, _ in single] == [layer]:
-        return _converted(layer, layer.weights, list(weights), major, original_backend, reshape)
-    slots = StoredSlots(layer, len(weights), original_keras_version)
+        return _converted(layer, layer, layer.weights, list(weights), version, original_backend, reshape)
+    slots = StoredSlots(layer, len(weights), version)
     wanted = slots(always)
     if len(wanted) != len(weights):
         return list(weights)
@@ -71,7 +73,7 @@ def preprocess_weights_for_loading(
     found: dict[int, np.ndarray] = {}
     for part, own in single:
         arrays = [stored[id(slot)][0] for slot in slots.of(part, own)]
-        values = _converted(part, own, arrays, major, original_backend, reshape)
+        values = _converted(part, layer, own, arrays, version, original_backend, reshape)
         found.update((id(weight), value) for weight, value in zip(own, values, strict=True))
     return [found[id(weight)] for weight in layer.weights]
 
@@ -161,18 +163,19 @@ def _gate_slots(own: Sequence[Variable], gates: int) -> list[Gate]:
 
 def _converted(
     layer: Layer,
+    holder: Layer,
     variables: Sequence[Variable],
     weights: Arrays,
-    major: str,
+    version: str | None,
     backend: str | None,
     reshape: bool,
 ) -> Arrays:
     kind = type(layer).__name__
-    if major == "0" and kind in _FROM_KERAS_0:
+    if _major(version) == "0" and kind in _FROM_KERAS_0:
         weights = _FROM_KERAS_0[kind](layer, weights)
-    if _is_old(major) and kind in _FROM_KERAS_1:
+    if _is_old(version) and kind in _FROM_KERAS_1:
         weights = _FROM_KERAS_1[kind](layer, weights)
-    weights = _recurrent(layer, kind, weights)
+    weights = in_order_of_flatten(layer, holder, _recurrent(layer, kind, weights), version)
     if len(weights) != len(variables):
         return weights
     kernels = _FLIPPED.get(kind, 0)
