@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from symgraph import backend as K
+from symgraph import globals as state
 from symgraph.engine.files.keras1 import modern_model
-from symgraph.models import Model, load_model, model_from_config, model_from_json
+from symgraph.layers import Conv2D
+from symgraph.models import Model, Sequential, load_model, model_from_config, model_from_json
 
 RNG = np.random.default_rng(7)
 L2_OF_KERAS_1 = {"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.5}
@@ -450,3 +452,39 @@ def test_a_graph(tmp_path: Path) -> None:
     config["nodes"]["c"]["name"] = "Siamese"  # type: ignore[index]
     with pytest.raises(ValueError, match="node c: shared nodes"):
         model_from_json(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("version", "stated", "backend", "flips"),
+    [
+        (None, None, "theano", True),
+        (None, None, "tensorflow", False),
+        ("1.2.2", None, "theano", True),
+        ("2.0.8", "tensorflow", "theano", False),
+        ("2.0.8", "theano", "tensorflow", True),
+    ],
+)
+def test_kernels_of_keras_1_are_those_of_the_backend_of_the_script(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str | None,
+    stated: str | None,
+    backend: str,
+    flips: bool,
+) -> None:
+    kernel, bias = _arrays((3, 2, 2, 4), (4,))
+    path = tmp_path / "weights.h5"
+    _write(path, {"conv": [kernel, bias]})
+    with h5py.File(path, "a") as file:
+        for name, text in (("keras_version", version), ("backend", stated)):
+            if text is not None:
+                file.attrs[name] = text.encode()
+    monkeypatch.setattr(state._settings, "backend", backend)
+    model = Sequential([Conv2D(4, (3, 2), input_shape=(5, 5, 2))])
+    model.load_weights(path)
+    expected = kernel[::-1, ::-1] if flips else kernel
+    np.testing.assert_array_equal(model.get_weights()[0], expected)
+    # What is written holds no turned kernels any more.
+    model.save_weights(tmp_path / "again.h5")
+    model.load_weights(tmp_path / "again.h5")
+    np.testing.assert_array_equal(model.get_weights()[0], expected)

@@ -123,7 +123,7 @@ def stored_layer(group: GuardedGroup, name: str) -> StoredLayer:
     inside = group.subgroup(name)
     names = tuple(inside.texts("weight_names"))
     datasets = tuple(inside.dataset(weight) for weight in names)
-    version, backend = version_of(group), group.text("backend")
+    version, backend = version_of(group), backend_of(group)
     return StoredLayer(name, group.label, names, datasets, tuple(inside.texts(_UNFROZEN)), version, backend)
 
 
@@ -223,6 +223,16 @@ def version_of(group: GuardedGroup) -> str:
     if is_oldest(group):
         return OLDEST
     return KERAS_3 if is_keras_3(group) else group.text("keras_version") or "1"
+
+
+def backend_of(group: GuardedGroup) -> str | None:
+    """The backend whose convolutions the weights are for.
+
+    Keras 1 did not tell. A script that says that it runs on Theano reads its own files, as it did then.
+    """
+    stated = group.text("backend")
+    is_old = version_of(group).split(".")[0] in ("0", "1")
+    return K.backend() if stated is None and is_old else stated
 
 
 def _what_differs(layer: Layer, entry: StoredLayer) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.files.stored import StoredLayer
 from symgraph.engine.weights.conversion import stored_count
@@ -87,4 +88,4 @@ def _shared_out(
 
 def _stored(name: str, params: Sequence[GuardedDataset], group: GuardedGroup) -> StoredLayer:
     names = tuple(f"param_{number}" for number in range(len(params)))
-    return StoredLayer(name, group.label, names, tuple(params), (), OLDEST, group.text("backend"))
+    return StoredLayer(name, group.label, names, tuple(params), (), OLDEST, K.backend())
