@@ -10,7 +10,7 @@ from symgraph import backend as K
 from symgraph.engine.base_layer import Layer  # noqa: F401 - scripts import it from here
 from symgraph.engine.layer.shapes import Shape
 from symgraph.graph.tensor import Tensor
-from symgraph.layers.arguments import ConfiguredLayer
+from symgraph.layers.arguments import ConfiguredLayer, number
 
 
 class _Merge(ConfiguredLayer):
@@ -99,15 +99,42 @@ class Add(_Merge):
         return reduce(lambda a, b: a + b, inputs)
 
 
-class Subtract(_Merge):
-    """The first of two inputs less the second."""
+class _Pair(_Merge):
+    """Merges exactly two inputs."""
 
     def _check_count(self, inputs: Any) -> None:
         super()._check_count(inputs)
         if len(inputs) != 2:
             raise ValueError(
-                f"A `Subtract` layer should be called on exactly 2 inputs. Got {len(inputs)} inputs."
+                f"A `{type(self).__name__}` layer should be called on exactly 2 inputs. "
+                f"Got {len(inputs)} inputs."
             )
+
+
+class ScaledAdd(_Pair):
+    """The first of two inputs plus `scale` times the second: the residual connection of Inception-ResNet.
+
+    Parameters
+    ----------
+    scale : float
+
+    Notes
+    -----
+    Not in Keras, whose InceptionResNetV2 has `Lambda` layers in its place.
+    """
+
+    config_names: ClassVar[tuple[str, ...]] = ("scale",)
+
+    def __init__(self, scale: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = number(scale, "scale")
+
+    def _combine(self, inputs: list[Tensor]) -> Tensor:
+        return inputs[0] + inputs[1] * self.scale
+
+
+class Subtract(_Pair):
+    """The first of two inputs less the second."""
 
     def _combine(self, inputs: list[Tensor]) -> Tensor:
         return inputs[0] - inputs[1]

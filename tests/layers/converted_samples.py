@@ -152,6 +152,10 @@ CONVERTED_SAMPLES: dict[type[L.Layer], list[Sample]] = {
             free=(2,),
         ),
     ],
+    L.ScaledAdd: [
+        Sample({"scale": 0.25}, ((3, 2), (3, 2)), lambda _, x, y: x + y / 4, free=(1,)),
+        Sample({}, ((4,), (3, 1)), lambda _, x, y: x[:, np.newaxis] + y),
+    ],
     L.Power: [
         Sample({"scale": 2.0, "shift": -1.0}, ((4,),), lambda _, x: 2 * x - 1, free=(1,)),
         Sample({"power": -0.5, "shift": 9.0}, ((4, 3),), lambda _, x: (9 + x) ** -0.5),
