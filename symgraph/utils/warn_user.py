@@ -7,7 +7,7 @@ import warnings
 from types import FrameType
 
 _INSIDE = ("symgraph", "contextlib")  # context managers of the package run below contextlib's frames
-_PROGRAMS = "symgraph.models"  # users of the package themselves
+_PROGRAMS = "symgraph.models."  # those with a `main` use the package themselves
 
 
 class OldCallWarning(DeprecationWarning, UserWarning):
@@ -21,7 +21,7 @@ def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
     """Give a warning at the innermost line on the stack that is not the package's own."""
     level = 1
     frame: FrameType | None = sys._getframe()
-    while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
+    while frame is not None and _is_ours(frame):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level)
 
@@ -31,5 +31,7 @@ def warn_old(text: str) -> None:
     warn_user(text, OldCallWarning)
 
 
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] in _INSIDE and not f"{module}.".startswith(f"{_PROGRAMS}.")
+def _is_ours(frame: FrameType) -> bool:
+    module = frame.f_globals.get("__name__", "")
+    program = module.startswith(_PROGRAMS) and "main" in frame.f_globals
+    return module.partition(".")[0] in _INSIDE and not program
