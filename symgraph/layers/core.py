@@ -194,7 +194,7 @@ class Activation(ConfiguredLayer):
 
 
 class Flatten(ConfiguredLayer):
-    """All axes but the batch become one.
+    """All axes but the batch become one. Vectors stay as they are, as in tf.keras.
 
     Parameters
     ----------
@@ -206,12 +206,12 @@ class Flatten(ConfiguredLayer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.input_spec = InputSpec(min_ndim=3)
+        self.input_spec = InputSpec(min_ndim=1)
         self.data_format = K.normalize_data_format(data_format)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Reshape; channels last."""
-        if self.data_format == "channels_first":
+        if self.data_format == "channels_first" and inputs.ndim > 2:
             inputs = K.permute_dimensions(inputs, (0, *range(2, inputs.ndim), 1))
         return K.batch_flatten(inputs)
 

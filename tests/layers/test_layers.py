@@ -43,7 +43,7 @@ from symgraph.layers import (
     multiply,
     subtract,
 )
-from symgraph.models import Model
+from symgraph.models import Model, Sequential
 from tests.layer_checkers import run
 
 
@@ -83,7 +83,7 @@ def test_wrong_arguments(make: Any, message: str) -> None:
         (lambda: Dot(3), [(4,), (4,)], "lie outside inputs"),
         (lambda: PReLU(shared_axes=[4]), [(4,)], "shared_axes"),
         (PReLU, [(None, 4)], "known sizes"),
-        (Flatten, [(4,)], "expected min_ndim=3, found ndim=2"),
+        (Flatten, [(None, 4)], "not fully defined"),
     ],
 )
 def test_wrong_inputs(layer: Any, shapes: Any, message: str) -> None:
@@ -263,3 +263,15 @@ def test_cropping_to_nothing(cropping: tuple[int, int]) -> None:
             model = Model(inputs, layer(inputs))
             assert model.predict(np.ones((4, *sample))).shape == (4, *cut)
         assert layer.compute_output_shape((None, *sample)) == (None, *cut)
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_vectors_and_numbers_are_flat_already(data_format: str) -> None:
+    """As in tf.keras, where scripts flatten what may be flat."""
+    vectors = np.random.default_rng(0).random((4, 5), "float32")
+    model = Sequential([Flatten(data_format=data_format, input_shape=(5,))])
+    np.testing.assert_array_equal(model.predict(vectors), vectors)
+    x = Input(batch_shape=(None,))
+    of_numbers = Model(x, Flatten(data_format=data_format)(x))
+    assert of_numbers.output_shape == (None, 1)
+    np.testing.assert_array_equal(K.function([x], [of_numbers.output])([vectors[:, 0]])[0], vectors[:, :1])
