@@ -112,7 +112,7 @@ def test_weights_in_wrappers_and_behind_models_follow_too(
     np.testing.assert_allclose(new.predict(x), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("version", ["2.1.6", "2.2.4", "2.2.4-tf"])
+@pytest.mark.parametrize("version", ["2.1.6", "2.2.4", "2.2.4-tf", "unknown"])
 def test_weights_of_todays_flatten_stay_as_they_are(tmp_path: Path, version: str) -> None:
     old, new = _plain(Flatten(data_format="channels_first")), _plain(Flatten(data_format="channels_first"))
     expected = _filled(old, PICTURES)

@@ -52,7 +52,7 @@ def in_order_of_flatten(
 
 def _left_channels_first(version: str | None) -> bool:
     numbers = tuple(int(number) for number in re.findall(r"\d+", version or "1")[:3])
-    return numbers < _FIRST_THAT_MOVES
+    return bool(numbers) and numbers < _FIRST_THAT_MOVES
 
 
 def _order_of_input(layer: Any) -> np.ndarray | None:
