@@ -205,7 +205,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     # -- compile
     (lambda: _compile("fast", "mse"), ValueError, "Unknown optimizer: fast; one of your own"),
     (lambda: _compile("Adamm", "mse"), ValueError, "Unknown optimizer: Adamm; did you mean adam?"),
-    (lambda: _compile("sgd", "Hingee"), ValueError, "Unknown loss function: Hingee; did you mean hinge?"),
+    (lambda: _compile("sgd", "Hingee"), ValueError, "Unknown loss function: Hingee; did you mean Hinge?"),
     (lambda: _compile(None, "mse"), ValueError, "Could not interpret optimizer identifier: None"),
     (lambda: _compile("sgd", "least"), ValueError, "Unknown loss function: least"),
     (lambda: _compile("sgd", 3), ValueError, "Could not interpret loss function identifier: 3"),

@@ -42,7 +42,8 @@ _WRITERS: dict[type, Callable[[Call], list[Value]]] = {
     L.PReLU: values.prelu, L.PaddedAveragePooling2D: windows.padded_mean,
     L.PaddedMaxPooling2D: windows.padded_max, L.Permute: shapes.permute, L.Power: values.power,
     L.ReLU: values.relu, L.RepeatVector: shapes.repeat_vector, L.Reshape: shapes.reshape,
-    L.Scale: values.scale, L.Softmax: values.softmax, L.ThresholdedReLU: values.thresholded_relu,
+    L.Scale: values.scale, L.ScaledAdd: shapes.scaled_add,
+    L.Softmax: values.softmax, L.ThresholdedReLU: values.thresholded_relu,
 }  # fmt: skip
 
 _NETWORKS = (Model, Sequential, Network)

@@ -110,6 +110,14 @@ def merge(call: Call) -> list[Value]:
     return [call.value(name, first)]
 
 
+def scaled_add(call: Call) -> list[Value]:
+    """The first plus `scale` times the second."""
+    graph = call.graph
+    names, first = _aligned(call)
+    scaled = graph.node("Mul", [names[1], graph.scalar(call.layer.scale, call.x)])
+    return [call.value(graph.node("Add", [names[0], scaled]), first)]
+
+
 def concatenate(call: Call) -> list[Value]:
     """One after the other."""
     names, first = _aligned(call)
