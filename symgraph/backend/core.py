@@ -364,14 +364,19 @@ def cast(x: Any, dtype: str) -> Tensor:
     return elementwise.cast(x, dtype)
 
 
-def get_value(x: Any) -> np.ndarray:
-    """A copy of the value of a variable (the value of any other tensor is computed)."""
-    return x.get_value() if isinstance(x, Variable) else np.asarray(eval(x))
+def get_value(x: Any) -> Any:
+    """A copy of the value of a variable (the value of any other tensor is computed); see `as_value`."""
+    return as_value(x.get_value() if isinstance(x, Variable) else np.asarray(eval(x)))
+
+
+def as_value(array: np.ndarray) -> Any:
+    """An array as users get it: one without axes as a numpy scalar, which Python's `round` and dicts take."""
+    return array if array.ndim else array[()]
 
 
 @old_arguments({"xs": "ops"}, method=False)
-def batch_get_value(ops: Sequence[Any]) -> list[np.ndarray]:
-    """Copies of the values of several variables."""
+def batch_get_value(ops: Sequence[Any]) -> list[Any]:
+    """Copies of the values of several variables; see `as_value`."""
     return [get_value(x) for x in ops]
 
 

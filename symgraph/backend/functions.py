@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.backend.core import NewValue
+from symgraph.backend.core import NewValue, as_value
 from symgraph.compiler.function import Function
 from symgraph.compiler.observe.run_metadata import RunMetadata
 from symgraph.globals import fixed_learning_phase
@@ -49,7 +49,8 @@ def function(
     inputs : sequence of tensor
         What a call feeds: placeholders (`K.learning_phase()` among them), or any tensors.
     outputs : tensor or sequence of tensor
-        What a call returns, as numpy arrays: a list, or one array for a single tensor.
+        What a call returns, as numpy arrays (scalars without axes as numpy scalars): a list, or one value for
+        a single tensor.
         The pair of `K.update` among them, or as the only one, returns the new value and stores it.
     updates : iterable of (variable, tensor), optional
         New values, computed from the old ones and stored after the outputs: what `K.update` returns, one or
@@ -162,9 +163,11 @@ class _KerasFunction(Function):
         """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
         values = self._arguments(arguments, self._own)
         if self.run_metadata is None:
-            return self._results(values)
-        with self.run_metadata.recording():
-            return self._results(values)
+            results = self._results(values)
+        else:
+            with self.run_metadata.recording():
+                results = self._results(values)
+        return as_value(results) if self._single else list(map(as_value, results))
 
     def _results(self, values: Sequence[Any]) -> Any:
         unusual = any(value is None or isinstance(value, Tensor) for value in values)

@@ -17,6 +17,19 @@ def test_function_feeds_fetches_and_updates():
     assert summed == 10 and K.get_value(total).tolist() == [8, 12]
 
 
+def test_values_without_axes_are_numpy_scalars():
+    """As in Keras on TensorFlow: scripts round them, and look them up. Python rounds no array."""
+    x = K.placeholder((None, 2))
+    total, rows = K.function([x, K.learning_phase()], [K.sum(x), K.sum(x, axis=1)])([np.ones((3, 2)), 0])
+    single = K.function([x], K.sum(x))([np.ones((3, 2))])
+    rate, count = K.batch_get_value([K.variable(0.25), K.variable(3, dtype="int32")])
+    ran = K.get_session().run({"total": K.sum(x)}, {x: np.ones((3, 2))})["total"]
+    found = [total, single, K.get_value(K.variable(6)), K.get_value(K.sum(K.ones((3, 2)))), ran, rate, count]
+    assert [round(value, 1) for value in found] == [6, 6, 6, 6, 6, 0.2, 3]
+    assert [type(value) for value in found] == [np.float32] * 6 + [np.int32]
+    assert isinstance(rows, np.ndarray) and {total: "six"}[6.0] == "six"
+
+
 def test_updates_are_simultaneous():
     a, b = K.variable(1.0), K.variable(2.0)
     K.function([], [], [(a, K.identity(b)), (b, K.identity(a))])([])
