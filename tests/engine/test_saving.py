@@ -892,7 +892,7 @@ def test_yaml_and_json_of_keras_1_are_the_same_model():
     assert models[0].get_config()["layers"] == models[1].get_config()["layers"]
 
 
-def test_a_replacement_takes_the_place_of_stored_code():
+def test_a_replacement_takes_the_place_of_stored_code(tmp_path):
     path = _keras_file("keras213_siamese_lambda")
     with pytest.raises(ValueError, match="bytecode"):
         load_model(path, compile=False)
@@ -903,3 +903,4 @@ def test_a_replacement_takes_the_place_of_stored_code():
     model = load_model(path, custom_objects={"lambda_1": distance}, compile=False)
     data = np.load(path.with_suffix(".npz"))
     np.testing.assert_allclose(model.predict([data["x0"], data["x1"]]), data["y0"], rtol=1e-3, atol=1e-4)
+    _check_written(model, tmp_path / "again.h5")
