@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import warnings
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from symgraph.models import clone_model, load_model
 from symgraph.utils.warn_user import OldCallWarning
+from tests.alias.run import printed, symgraph_run
 from tests.keras1.answering import keras_is_symgraph
 
 FOLDER = Path(__file__).parent / "keras1"
@@ -108,3 +110,12 @@ def test_sparse_autoencoder() -> None:
     assert result["sparse_loss"][-1] > result["dense_loss"][-1]
     assert result["sparse_loss"][-1] < result["sparse_loss"][0]
     assert np.abs(result["decoded"] - result["x"]).mean() < 0.2
+
+
+def test_all_by_the_command(tmp_path: Path) -> None:
+    """`symgraph run` takes the same scripts to their ends; what they reach is looked at above."""
+    scripts = sorted(FOLDER.glob("*.py"))
+    lines = json.dumps([[str(script)] for script in scripts])
+    ran = symgraph_run(Path(__file__).parent / "several.py", lines, folder=tmp_path, PYTHONWARNINGS="ignore")
+    told = json.loads(printed(ran))
+    assert {name: error for name, (_, error, _) in told.items()} == {script.name: "" for script in scripts}
