@@ -88,7 +88,7 @@ def conv2d_rows(
     padding : ((top, bottom), (left, right))
     bias : Buffer, optional
         Contiguous [F]; [k, F] for k steps.
-    activation : {'linear', 'relu'}
+    activation : {'linear', 'relu', 'relu6'}
         Behind steps that are taken first, such as ``"*+ relu"`` (see `block.split_epilogue`).
     """
     check_geometry(x, w, out, strides, padding, dilation, groups)
@@ -353,7 +353,7 @@ def conv2d(
     w : ndarray, shape (kh, kw, C / groups, F)
     padding : ((top, bottom), (left, right))
     bias : ndarray, shape (F,), optional
-    activation : {'linear', 'relu'}
+    activation : {'linear', 'relu', 'relu6'}
 
     Returns
     -------

@@ -60,7 +60,7 @@ def matmul_rows(
         neither is contiguous the operand is copied first. out is contiguous along its last axis.
     bias : Buffer, optional
         Contiguous [N]; [k, N] for k steps.
-    activation : {'linear', 'relu'}
+    activation : {'linear', 'relu', 'relu6'}
         Behind steps that are taken first, such as ``"*+ relu"`` (see `block.split_epilogue`).
     accumulate : bool
         Add to what out holds.
@@ -283,7 +283,7 @@ def matmul(
     a, b : ndarray, shapes (..., M, K) and (..., K, N)
         float32 or float64, any strides.
     bias : ndarray, shape (N,), optional
-    activation : {'linear', 'relu'}
+    activation : {'linear', 'relu', 'relu6'}
 
     Returns
     -------

@@ -23,7 +23,7 @@ from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.memory import address_of, clear_bytes, copy_bytes, load_int
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.block import Block, split_epilogue
-from symgraph.kernels.tile.multiply import Multiply, Pack, PackTransposed, Panel, Tile
+from symgraph.kernels.tile.multiply import Multiply, Pack, PackTransposed, Panel, Tile, activation_number
 from symgraph.kernels.tile.words import Word, filling, named, slot
 
 PACK_BYTES = min(512 << 10, TARGET.l2_bytes // 2)
@@ -47,7 +47,8 @@ class Contraction(NamedTuple):
     b: Word
     c: Word
     bias: Word = 0
-    relu: Word = 0
+    # The number of the activation (`multiply.activation_number`).
+    activation: Word = 0
     # Laid out like C, for the activation "gated": results where it is positive, zeros elsewhere.
     gate: Word = 0
     # Packed B and staged A are cut into slots, one per tile.
@@ -301,7 +302,7 @@ def multiply_block(w, chunk, lists, place, panel):
             last=chunk.last,
             bias=bias,
             bias_step=w.groups * w.columns * w.size,
-            relu=w.relu,
+            activation=w.activation,
             gate=c + w.gate - w.c,
             turn=w.length - x,
             jump=line_step - w.length * w.a_step,
@@ -371,7 +372,7 @@ def contraction_row(
     steps, activation = ("", "linear") if gated else split_epilogue(activation)
     operands = Contraction(
         **values,
-        relu=int(activation == "relu"),
+        activation=activation_number(activation),
         runs=len(run_offsets),
         taps=len(tap_offsets),
         block_rows=block.rows,

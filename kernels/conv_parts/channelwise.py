@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from symgraph.kernels.run.target import TARGET
-from symgraph.kernels.tile.multiply import ACTIVATIONS, apply_steps
+from symgraph.kernels.tile.multiply import activate, apply_steps
 from symgraph.kernels.tile.nest import Variable, Writer, load, store
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, where
 from symgraph.kernels.tile.words import Word
@@ -41,7 +41,8 @@ class Pixels(NamedTuple):
     c_step: Word
     # Vectors of the epilogue's steps (see `split_epilogue`); a single bias may be 0.
     bias: Word
-    relu: Word
+    # The number of the activation (`multiply.activation_number`).
+    activation: Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,8 @@ class WeighPixels:
         ]
         for total in sums:
             total.set(apply_steps(total.get(), self.steps, vectors))
-        with writer.when(at.relu.differs(0)):
-            for total in sums:
-                total.set(ACTIVATIONS["relu"](total.get()))
+        with writer.when(at.activation.differs(0)):
+            activate(writer, at.activation, sums)
         for p, total in enumerate(sums):
             store(total.get(), at.c + at.c_step * p + c * size, mask)
 

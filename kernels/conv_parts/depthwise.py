@@ -25,6 +25,7 @@ from symgraph.kernels.run.machine import Row
 from symgraph.kernels.run.memory import address_of, clear_bytes, copy_bytes, load_int
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.block import split_epilogue
+from symgraph.kernels.tile.multiply import activation_number
 from symgraph.kernels.tile.words import Word, filling, named, slot
 
 _PIXELS = 8
@@ -50,7 +51,8 @@ class Depthwise(NamedTuple):
     b: Word
     c: Word
     bias: Word = 0
-    relu: Word = 0
+    # The number of the activation (`multiply.activation_number`).
+    activation: Word = 0
     # Room for a pixel of zeros, and for staged lines: slots, one per tile.
     zeros: Word = 0
     zeros_slot: Word = 0
@@ -229,7 +231,7 @@ def weigh_line(w, lists, band, i):
                 c=c + start * w.c_step,
                 c_step=w.c_step,
                 bias=w.bias,
-                relu=w.relu,
+                activation=w.activation,
             )
         )
 
@@ -331,7 +333,7 @@ def _tap_rows(
     most = max(2, min(_PIXELS, TARGET.registers - 1 - len(_row_taps(taps))))
     pixels = -(-out.width // -(-out.width // most))
     values |= {"b": w.address, "c": out.address, "bias": bias.address if bias else 0, "block": pixels,
-               "relu": int(activation == "relu"),
+               "activation": activation_number(activation),
                "c_sample": out.sample, "c_row": out.row, "c_step": out.step}  # fmt: skip
     kernel = _forward(a.dtype.name, pixels, steps[1], _row_taps(taps), vectors)
     return [_row(kernel, values, taps)]

@@ -210,7 +210,7 @@ def add_cell(w, band, seen, a, b, b_step, c, columns):
                     last=1,
                     bias=0,
                     bias_step=0,
-                    relu=0,
+                    activation=0,
                     gate=0,
                     turn=0,
                     jump=0,

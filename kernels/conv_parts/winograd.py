@@ -46,6 +46,7 @@ from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.machine import Row
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.block import Block, rows_side_by_side, split_epilogue
+from symgraph.kernels.tile.multiply import activation_number
 from symgraph.kernels.tile.words import Word, filling, named, slot
 
 BAND_BYTES = TARGET.l2_bytes // 8
@@ -65,8 +66,8 @@ class Winograd(NamedTuple):
     c: Word
     bias: Word = 0
     gate: Word = 0
-    # Whether results below zero become zero.
-    relu: Word = 0
+    # The number of the activation (`multiply.activation_number`).
+    activation: Word = 0
     samples: Word = 1
     tiles_y: Word = 1
     tiles_x: Word = 1
@@ -239,7 +240,7 @@ def points_to_results(w, points, group, panels, at, blocks):
                     pixel=pixel,
                     bias=bias,
                     bias_step=pixel,
-                    relu=w.relu,
+                    activation=w.activation,
                     gate=gate,
                 )
             )
@@ -294,7 +295,7 @@ def winograd_rows(
         top=padding[0][0],
         left=padding[1][0],
         bias=bias.address if bias else 0,
-        relu=int(activation == "relu"),
+        activation=activation_number(activation),
     )
     return _rows(x, out, values, "rows", steps, outputs, threads, scratch)
 

@@ -16,7 +16,7 @@ from symgraph.kernels.conv_parts.winograd_tiles import (
     whole_tile,
 )
 from symgraph.kernels.tile.block import Block
-from symgraph.kernels.tile.multiply import Multiply, apply_steps, transposed
+from symgraph.kernels.tile.multiply import Multiply, activation_number, apply_steps, transposed
 from symgraph.kernels.tile.nest import Variable, Writer, load, store
 from symgraph.kernels.tile.vector import Vec, minimum, where
 from symgraph.kernels.tile.words import Word
@@ -147,10 +147,10 @@ class Results(NamedTuple):
     pixels: Word
     line: Word
     pixel: Word
-    # Vectors of the epilogue's steps, `bias_step` apart, or 0; whether results below zero become zero.
+    # Vectors of the epilogue's steps, `bias_step` apart, or 0; the number of the activation.
     bias: Word
     bias_step: Word
-    relu: Word
+    activation: Word
     # Laid out like the results, or 0: where it is not positive, they become zero.
     gate: Word
 
@@ -196,7 +196,9 @@ class TransformBack:
         mask = None if left is None else writer.tail_mask(left, LANES)
         vectors = [vector.get() for vector in self._vectors(writer, results, at, mask)]
         zero = writer.zero(DTYPE, LANES)
-        floor = writer.choice(results.relu.differs(0), zero, zero.constant(float("-inf")))
+        none, six = zero.constant(float("inf")), zero.constant(6.0)
+        floor = writer.choice(results.activation.differs(0), zero, -none)
+        ceiling = writer.choice(results.activation.equals(activation_number("relu6")), six, none)
 
         def fetch(i: Vec, j: int) -> Vec:
             return load(source + results.point * (j * side) + i * results.point, DTYPE, LANES)
@@ -205,6 +207,7 @@ class TransformBack:
             offset = j * results.line + results.pixel * i + at
             value = apply_steps(value, self.steps, vectors)
             value = where(value < floor, floor, value)
+            value = where(value > ceiling, ceiling, value)
             value = _gated(writer, value, results.gate, offset, mask)
             place = results.target + offset
             if left is None:

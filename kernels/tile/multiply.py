@@ -21,7 +21,9 @@ ACTIVATIONS: dict[str, Callable[[Vec], Vec]] = {
     "linear": lambda x: x,
     # A NaN is not below zero and comes through.
     "relu": lambda x: where(x < 0.0, 0.0, x),
+    "relu6": lambda x: where(x > 6.0, 6.0, where(x < 0.0, 0.0, x)),
 }
+"""Kernels that learn the activation from a word know it by its number in this order."""
 
 Masks = Sequence[Vec | None]
 
@@ -54,8 +56,8 @@ class Tile(NamedTuple):
     # Vectors of the epilogue's steps (see `split_epilogue`), `bias_step` apart; a single bias may be 0.
     bias: Word
     bias_step: Word
-    # Where it is not 0, results below zero become zero.
-    relu: Word
+    # The number of the activation, see `activation_number`.
+    activation: Word
     # Laid out like C: results are stored where the number there is positive, and zeros elsewhere.
     gate: Word
     # A's rows from number `turn` on lie `jump` bytes further.
@@ -165,9 +167,8 @@ class Multiply:
             with writer.when(last):
                 self._close(tile, cells, masks)
         elif self.biased:
-            with writer.when(last & tile.relu.differs(0)):
-                for cell in (cell for row in cells for cell in row):
-                    cell.set(ACTIVATIONS["relu"](cell.get()))
+            with writer.when(last & tile.activation.differs(0)):
+                activate(writer, tile.activation, [cell for row in cells for cell in row])
         for m, row in enumerate(cells):
             with writer.when(tile.skip <= m):
                 for v, cell in enumerate(row):
@@ -204,6 +205,20 @@ def apply_steps(value: Vec, steps: str, vectors: Sequence[Vec]) -> Vec:
     for step, vector in zip(steps, vectors, strict=True):
         value = operations[step](value, vector)
     return value
+
+
+def activation_number(name: str) -> int:
+    """The word that tells kernels the activation; 0 for none."""
+    return list(ACTIVATIONS).index(name)
+
+
+def activate(writer: Writer, number: Vec, cells: Sequence[Variable]) -> None:
+    """The activation of that number, for each of the cells; `number` is not 0."""
+    for cell in cells:
+        cell.set(ACTIVATIONS["relu"](cell.get()))
+    with writer.when(number.differs(activation_number("relu"))):
+        for cell in cells:
+            cell.set(ACTIVATIONS["relu6"](cell.get()))
 
 
 def column_masks(writer: Writer, block: Block, columns: Vec) -> list[Vec]:

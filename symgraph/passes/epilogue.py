@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symgraph.graph.op import Op
 from symgraph.graph.ops.conv import Conv2D, Conv2DInputGradient
-from symgraph.graph.ops.elementwise import Add, Where
+from symgraph.graph.ops.elementwise import Add, Maximum, Minimum, Where
 from symgraph.graph.ops.math import Relu
 from symgraph.graph.ops.matmul import MatMul
 from symgraph.graph.ops.shape import Reshape
@@ -16,8 +15,10 @@ from symgraph.graph.tensor import Tensor, consumers, topological
 from symgraph.graph.types import is_float
 from symgraph.passes.masks import relu_gate
 from symgraph.passes.rewrite import replace_nodes, single_use
+from symgraph.passes.simplify import scalar
 
-_ACTIVATIONS: dict[type[Op], str] = {Relu: "relu"}
+_SIX = 6.0
+"""The upper bound that kernels know."""
 
 
 def fuse_epilogues(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
@@ -31,8 +32,8 @@ def fuse_epilogues(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
             better = _with_gate(old, new, readers, results)
         elif isinstance(new.op, Add):
             better = _with_bias(old, new, readers, results)
-        elif type(new.op) in _ACTIVATIONS and single_use(old.inputs[0], readers, results):
-            better = _with_activation(new, _ACTIVATIONS[type(new.op)])
+        elif old.inputs and single_use(old.inputs[0], readers, results):
+            better = _with_activation(new)
         if better is None:
             return new
         hits[f"{better.op}"] += 1
@@ -86,11 +87,25 @@ def _with_gate(
     return Tensor(flow.op, (*flow.inputs, output), new.type, origins, new.name)
 
 
-def _with_activation(new: Tensor, name: str) -> Tensor | None:
+def _with_activation(new: Tensor) -> Tensor | None:
+    """max(product, 0) -> product[relu], min(product[relu], 6) -> product[relu6]"""
+    after = _activation_with(new)
     product = new.inputs[0]
+    if after is None or product.type != new.type or not is_float(product.dtype):
+        return None  # products of integers have no epilogue
     op = product.op
-    if not _has_epilogue(product):
-        return None
     assert isinstance(op, (MatMul, Conv2D))
     origins = tuple(dict.fromkeys(product.origins + new.origins))
-    return Tensor(replace(op, activation=name), product.inputs, new.type, origins, new.name)
+    return Tensor(replace(op, activation=after), product.inputs, new.type, origins, new.name)
+
+
+def _activation_with(new: Tensor) -> str | None:
+    """The activation that a product has if its kernel does what `new` does, too; None if it cannot."""
+    op = new.inputs[0].op
+    if not isinstance(op, (MatMul, Conv2D)):
+        return None
+    if isinstance(new.op, Relu) or (isinstance(new.op, Maximum) and scalar(new.inputs[1]) == 0):
+        # Held at 0 twice is held once.
+        return "relu" if op.activation == "linear" else op.activation
+    six = isinstance(new.op, Minimum) and scalar(new.inputs[1]) == _SIX
+    return "relu6" if six and op.activation in ("relu", "relu6") else None

@@ -82,6 +82,8 @@ def check_all(
     close(conv2d(x, w, threads=threads, **options), expected, dtype)
     got = conv2d(x, w, bias=bias, activation="relu", threads=threads, **options)
     close(got, np.maximum(expected + bias, 0), dtype)
+    held = conv2d(x, w, bias=bias, activation="relu6", threads=threads, **options)
+    assert np.array_equal(held, np.minimum(got, 6))
     grad = rng.standard_normal(expected.shape).astype(dtype)
     got = conv2d_input_gradient(grad, w, x.shape, threads=threads, **options)
     close(got, reference_input_gradient(grad, w, x.shape, **options), dtype)
@@ -213,6 +215,8 @@ def test_nan_and_infinity_come_through(bad, groups):
     with np.errstate(invalid="ignore"):
         expected = np.maximum(reference(x, w, (1, 1), ((1, 1), (1, 1)), (1, 1), groups), 0)
     assert np.array_equal(got, expected.astype(np.float32), equal_nan=True)
+    got = conv2d(x, w, padding=((1, 1), (1, 1)), groups=groups, activation="relu6")
+    assert np.array_equal(got, np.minimum(expected, 6).astype(np.float32), equal_nan=True)
 
 
 @pytest.mark.parametrize(("samples", "threads"), [(4, 3), (5, 4), (9, 4), (7, 5), (11, 5)])
@@ -277,6 +281,8 @@ def test_steps_follow_in_their_order(shape, kernel, features, options):
     expected = np.maximum((reference(x, w, **options) - a) * b + c, 0)
     got = conv2d(x, w, bias=vectors, activation="-*+ relu", **options)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    got = conv2d(x, w, bias=vectors, activation="-*+ relu6", **options)
+    np.testing.assert_allclose(got, np.minimum(expected, 6), rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="bias of shape"):
         conv2d(x, w, bias=vectors[:2], activation="-*+ relu", **options)
     with pytest.raises(ValueError, match="expected vectors for the steps"):

@@ -39,7 +39,9 @@ def check(m, k, n, dtype, threads, layouts=("plain", "plain"), batch=()):
     bias = rng.standard_normal(n).astype(dtype)
     expected = a.astype(np.float64) @ b.astype(np.float64)
     close(matmul(a, b, threads=threads), expected, dtype)
-    close(matmul(a, b, bias, "relu", threads=threads), np.maximum(expected + bias, 0), dtype)
+    got = matmul(a, b, bias, "relu", threads=threads)
+    close(got, np.maximum(expected + bias, 0), dtype)
+    assert np.array_equal(matmul(a, b, bias, "relu6", threads=threads), np.minimum(got, 6))
 
 
 @settings(max_examples=60, deadline=None)

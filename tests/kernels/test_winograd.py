@@ -179,6 +179,8 @@ def test_layers_of_real_networks(shape, features, padding, outputs, kind):
         got = forward(x, w, padding, outputs, threads, bias, "relu")
         check(got, np.maximum(plain + bias, 0))
         assert got.min() >= 0
+        held = forward(x, w, padding, outputs, threads, bias, "relu6")
+        assert np.array_equal(held, np.minimum(got, 6))
     grad, gate = draw(rng, plain.shape, kind), draw(rng, shape, "normal")
     gate[0, 0, 0, :3] = 0, -0.0, np.nan
     expected = np.where(gate > 0, reference_input_gradient(grad, w, shape, padding), 0)

@@ -12,6 +12,7 @@ from symgraph.graph.types import TensorType
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda y: y,
     "relu": lambda y: np.where(y < 0, 0, y),
+    "relu6": lambda y: np.where(y > 6, 6, np.where(y < 0, 0, y)),
 }
 """Name to numpy reference. The kernels of matmul and conv2d know each of these names."""
 _STEPS: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply}
@@ -49,5 +50,6 @@ def finished(y: Any, vectors: Sequence[Any], steps: str, activation: str, dtype:
 
 
 def epilogue_flops(inputs: int, steps: str, activation: str) -> int:
-    """Operations for each result: one for a bias or each of the steps, one for an activation."""
-    return (len(steps) if steps else int(inputs > 2)) + (activation != "linear")
+    """Operations for each result: one for a bias or each of the steps, one or two for an activation."""
+    bounds = {"linear": 0, "relu": 1, "relu6": 2}
+    return (len(steps) if steps else int(inputs > 2)) + bounds[activation]

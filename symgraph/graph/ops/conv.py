@@ -202,6 +202,7 @@ class Conv2D(_Convolution):
             yield Sample(cls(*parameters), arrays, True, free)
             bias = rng.standard_normal(w[3:]).astype(dtype)
             yield Sample(cls(*parameters, "relu"), (*arrays, bias), False)
+            yield Sample(cls(*parameters, "relu6"), (*arrays, bias + np.asarray(5, dtype)), False)
             vectors = rng.standard_normal((2, *w[3:])).astype(dtype)
             yield Sample(cls(*parameters, "linear", "*-"), (*arrays, vectors), False)
 

@@ -125,8 +125,9 @@ class MatMul(Op):
                 yield Sample(cls(), arrays, True, ((0, 0),) if len(left) == len(right) == 2 else ())
             # With a long depth, which is cut into parts.
             for left, right in [*shapes[2:5], ((3, 3000), (3000, 5))]:
-                vectors = (rng.standard_normal(s).astype(dtype) for s in (left, right, (3, right[-1])))
-                yield Sample(cls("relu", "-*+"), tuple(vectors), False)
+                vectors = tuple(rng.standard_normal(s).astype(dtype) for s in (left, right, (3, right[-1])))
+                for activation in ("relu", "relu6"):
+                    yield Sample(cls(activation, "-*+"), vectors, False)
         for dtype in INTEGERS:
             limits = np.iinfo(dtype)
             for left, right in shapes[:1] + shapes[3:5] + shapes[6:]:
