@@ -18,6 +18,7 @@ from symgraph.passes.fuse import fuse
 from symgraph.passes.layout import layout
 from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
+from symgraph.passes.pads import pads, pads_of_maxima
 from symgraph.passes.rewrite import Record
 from symgraph.passes.scales import fold_scales
 from symgraph.passes.scans import tidy_scans
@@ -52,12 +53,14 @@ PIPELINE: tuple[Pass, ...] = (
     layout,
     drop_dead_flows,
     simplify,
+    pads,
     merge,
     masks,
     drop_unused_results,
     fold_scales,
     bias_gradients,
     fuse_epilogues,
+    pads_of_maxima,
     fuse,
     join_siblings,
 )

@@ -116,6 +116,35 @@ def _bias_gradients(i: Inputs) -> list[Tensor]:
     return [flow for flow in flows if flow is not None]
 
 
+def _framed(i: Inputs) -> Tensor:
+    """Pictures with zeros around, not as many on all sides."""
+    samples, height, width, channels = i.pictures.shape
+    return slicing.Place((samples, height + 3, width + 1, channels), (0, 1, 0, 0), (1, 1, 1, 1))(i.pictures)
+
+
+def _framed_product(i: Inputs) -> tuple[Tensor, Variable]:
+    w = i.variable(3, 2, 2, 3)
+    return conv.conv2d(_framed(i), w, (2, 1), ((1, 0), (0, 0))), w
+
+
+def _framed_flow(i: Inputs, to_weights: bool) -> Tensor:
+    product, w = _framed_product(i)
+    (flow,) = gradients(reduce.sum(product * product), [w if to_weights else i.pictures])
+    assert flow is not None
+    return flow
+
+
+def _framed_maximum(i: Inputs) -> Tensor:
+    samples, height, width, channels = i.pictures.shape
+    place = slicing.Place((samples, height + 2, width + 1, channels), (0, 1, 1, 0), (1, 1, 1, 1))
+    return pool.MaxPool2D((3, 2), (2, 2))(place(math.relu(i.pictures)))
+
+
+def _held(i: Inputs) -> Tensor:
+    product = matmul(i.x, i.variable(3, 4)) + i.variable(4)
+    return elementwise.minimum(elementwise.maximum(product, 0.0), 6.0)
+
+
 def _normalised(i: Inputs) -> Tensor:
     w, mean, scale, beta = i.variable(2, 2, 2, 3), *(i.variable(3) for _ in range(3))
     return (conv.conv2d(i.pictures, w) - mean) * scale + beta
@@ -197,6 +226,12 @@ LAWS = [
     Law("fold_scales", lambda i: _scaled_twice(i)),
     Law("bias_gradients", _bias_gradients, rows=(2,)),
     Law("fuse_epilogues", lambda i: math.relu(matmul(i.x, i.variable(3, 4)) + i.variable(4))),
+    Law("fuse_epilogues", _held, unsigned=True),
+    Law("fuse_epilogues", lambda i: elementwise.minimum(math.relu(matmul(i.x, i.variable(3, 4))), 6.0)),
+    Law("pad_in_convolution", lambda i: _framed_product(i)[0]),
+    Law("pad_in_weight_gradient", lambda i: _framed_flow(i, to_weights=True)),
+    Law("pad_in_input_gradient", lambda i: _framed_flow(i, to_weights=False)),
+    Law("pad_in_maximum", _framed_maximum, unsigned=True),
     Law("fuse", lambda i: [math.tanh(i.x * 2.0 + 1.0) - i.x, reduce.mean(math.square(i.x - i.v), 1)]),
     Law("join_siblings", lambda i: [reduce.sum(i.x, 1), reduce.max(i.x, 1), reduce.sum(i.x * i.v, 1)]),
     # Zeros that change the sign of another, and stay.
@@ -204,7 +239,7 @@ LAWS = [
     # Sums whose factors stay inside: outside of it they overflow, and make NaN of nothing.
     Law("fuse", lambda i: [reduce.sum(i.x * i.v, 0), reduce.sum(-i.x, 0), reduce.sum(i.x / i.v, 0)]),
 ]  # fmt: skip
-COMPOSED = {"simplify", "layout", "masks"}
+COMPOSED = {"simplify", "layout", "masks", "pads", "pads_of_maxima"}
 """Passes that are lists of rules."""
 
 

@@ -12,15 +12,30 @@ from symgraph.compiler.function import Function
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, constant, placeholder
-from symgraph.graph.ops import conv, cumulative, elementwise, math, matmul, nn, pool, random, reduce, shape
+from symgraph.graph.ops import (
+    conv,
+    cumulative,
+    elementwise,
+    math,
+    matmul,
+    nn,
+    pool,
+    random,
+    reduce,
+    shape,
+    slicing,
+)
 from symgraph.graph.ops.fused import Fused, FusedReduction
 from symgraph.graph.substitute import substitute
 from symgraph.graph.tensor import Tensor, topological
+from symgraph.layers import Conv2D, DepthwiseConv2D, MaxPooling2D, ZeroPadding2D
+from symgraph.models import Sequential
 from symgraph.passes.epilogue import fuse_epilogues
 from symgraph.passes.fold import fold
 from symgraph.passes.fuse import fuse
 from symgraph.passes.masks import masks
 from symgraph.passes.merge import merge
+from symgraph.passes.pads import pads
 from symgraph.passes.pipeline import run_passes
 from symgraph.passes.scales import fold_scales
 from symgraph.passes.unused import drop_unused_results
@@ -179,6 +194,69 @@ def test_epilogues() -> None:
     feeds = {x: RNG.standard_normal((5, 4)), w: RNG.standard_normal((4, 3)), b: RNG.standard_normal(3)}
     (node,) = check_pass([math.relu(matmul.matmul(x, w) + b)], feeds, (fuse_epilogues,))
     assert str(node.op) == "matmul[relu]" and len(node.inputs) == 3
+
+
+def test_bounds_of_activations_go_into_products() -> None:
+    x, w = placeholder((None, 4)), placeholder((4, 3))
+    feeds = {x: 9 * RNG.standard_normal((50, 4)), w: RNG.standard_normal((4, 3))}
+    product = matmul.matmul(x, w)
+    held = elementwise.minimum(elementwise.maximum(math.relu(product), 0.0), 6.0)
+    (node,) = check_pass([held], feeds, (fuse_epilogues,))
+    assert str(node.op) == "matmul[relu6]"
+    for other in (
+        elementwise.minimum(math.relu(product), 5.0),
+        elementwise.minimum(product, 6.0),
+        elementwise.maximum(product, 1.0),
+        elementwise.minimum(math.relu(product), x[:, :3]),
+    ):
+        (node,) = check_pass([other], feeds, (fuse_epilogues,))
+        assert not str(node.op).startswith("matmul")
+
+
+def test_zeros_around_pictures_become_padding() -> None:
+    model = Sequential(
+        [
+            ZeroPadding2D(((1, 2), (3, 0)), input_shape=(9, 8, 3)),
+            Conv2D(6, (4, 5), strides=2, activation="relu"),
+            ZeroPadding2D(1),
+            MaxPooling2D(3, strides=2),
+            ZeroPadding2D(((0, 1), (0, 1))),
+            DepthwiseConv2D(3),
+        ]
+    )
+    x = RNG.standard_normal((2, 9, 8, 3)).astype("float32")
+    got = model.predict(x)
+    assert not any("place" in op for op in _ops(run_passes(model.outputs)[0]))
+    first, third = (model.layers[number].get_weights() for number in (1, 5))
+    expected = _tapped(np.pad(x, ((0, 0), (1, 2), (3, 0), (0, 0))), *first, stride=2)
+    expected = np.pad(np.maximum(expected, 0), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(expected, (3, 3), (1, 2))[:, ::2, ::2]
+    expected = np.pad(windows.max((-1, -2)), ((0, 0), (0, 1), (0, 1), (0, 0)))
+    kernel = third[0][..., 0][:, :, None, :] * np.eye(6)[None, None]
+    np.testing.assert_allclose(got, _tapped(expected, kernel, third[1]), rtol=1e-4, atol=1e-5)
+
+
+def test_zeros_wider_than_windows_stay() -> None:
+    x, w = placeholder((2, 5, 5, 3)), placeholder((3, 3, 3, 4))
+    feeds = {x: RNG.standard_normal((2, 5, 5, 3)), w: RNG.standard_normal((3, 3, 3, 4))}
+    for wide in (3, 1):
+        place = slicing.Place((2, 5 + 2 * wide, 5, 3), (0, wide, 0, 0), (1, 1, 1, 1))
+        roots = check_pass([conv.conv2d(place(x), w)], feeds, (pads,))
+        assert any("place" in op for op in _ops(roots)) == (wide == 3)
+    ones = slicing.Place((2, 7, 5, 3), (0, 1, 0, 0), (1, 1, 1, 1), 1.0)
+    assert any("place" in op for op in _ops(check_pass([conv.conv2d(ones(x), w)], feeds, (pads,))))
+
+
+def _tapped(x: np.ndarray, w: np.ndarray, b: np.ndarray, stride: int = 1) -> np.ndarray:
+    """A convolution without padding, tap by tap."""
+    rows, columns = ((x.shape[a] - w.shape[a - 1]) // stride + 1 for a in (1, 2))
+    y = np.zeros((len(x), rows, columns, w.shape[3])) + b
+    for i, j in np.ndindex(w.shape[:2]):
+        y += (
+            x[:, i : i + rows * stride : stride, j : j + columns * stride : stride][:, :rows, :columns]
+            @ w[i, j]
+        )
+    return y
 
 
 def test_a_bias_without_axes_is_no_vector() -> None:
