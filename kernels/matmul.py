@@ -35,8 +35,11 @@ DIRECT_ROWS = 8
 """Up to this many rows B is read where it lies: packing would cost more than it saves."""
 KEPT_BYTES = 32 << 20
 """Weights up to this size are kept packed where they do not change: they take their memory twice then."""
-DIRECT_DEPTH = 32
-"""Lines of B that are then read side by side, as streams that the processor can prefetch."""
+DIRECT_DEPTH = 16
+"""Lines of B that are then read side by side, as streams that the processor can prefetch. With more of them
+memory gives less; with fewer the sums are loaded and stored too often."""
+PART_DEPTH = 256
+"""Shortest part of the depth that threads take for themselves."""
 
 
 def matmul_rows(
@@ -213,11 +216,15 @@ class _Job:
             return 1, 1, 1, 1
         if batches >= threads:
             return min(batches, 4 * threads), 1, 1, 1
+        in_place = self.rows <= DIRECT_ROWS and self.b_column == self.dtype.itemsize
+        if in_place and batches == 1 and self.depth >= PART_DEPTH * threads:
+            # Each thread reads whole lines of B, one after the other: pieces of lines come slowly.
+            return 1, threads, 1, 1
         blocks, panels = -(-self.rows // block.rows), -(-self.columns // block.width)
         left = threads // batches
         best: tuple[float, tuple[int, int, int, int]] | None = None
         for depth in range(1, left + 1 if batches == 1 else 2):
-            if depth > 1 and self.depth // depth < 256:
+            if depth > 1 and self.depth // depth < PART_DEPTH:
                 break
             for columns in range(1, min(panels, left // depth) + 1):
                 rows = min(blocks, left // (depth * columns))
