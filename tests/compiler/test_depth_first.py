@@ -96,26 +96,39 @@ def test_what_is_read_outside_is_kept_whole() -> None:
         np.testing.assert_allclose(value, truth, rtol=1e-5, atol=1e-5)
 
 
-def test_runs_are_found_where_large_values_are_handed_on() -> None:
-    x = K.placeholder((None, 64, 64, 8))
-    w = K.variable(np.zeros((3, 3, 8, 16)))
+def runs(side: int, kernel: int, samples: int) -> list[SlicedRun]:
+    """What a convolution, a ReLU and pooling of so many pictures are cut into for two threads."""
+    x = K.placeholder((None, side, side, 8))
+    w = K.variable(np.zeros((kernel, kernel, 8, 16)))
     y = K.pool2d(K.relu(K.conv2d(x, w)), (2, 2), (2, 2))
     lowered = Function([x], [K.mean(y, axis=(1, 2, 3))]).lowered()
-    found = {}
-    for samples in (1, 2, 64):
-        sizes: dict[object, int] = {}
-        bind_shapes([(lowered.inputs[0], (samples, 64, 64, 8))], sizes)  # type: ignore[arg-type]
-        items = arrange(
-            lowered.body,
-            {id(t) for t in lowered.outputs},
-            sizes,  # type: ignore[arg-type]
-            lambda: consumers(lowered.nodes),
-            2,
-        )
-        found[samples] = [item for item in items if isinstance(item, SlicedRun)]
+    sizes: dict[object, int] = {}
+    bind_shapes([(lowered.inputs[0], (samples, side, side, 8))], sizes)  # type: ignore[arg-type]
+    items = arrange(
+        lowered.body,
+        {id(t) for t in lowered.outputs},
+        sizes,  # type: ignore[arg-type]
+        lambda: consumers(lowered.nodes),
+        2,
+    )
+    return [item for item in items if isinstance(item, SlicedRun)]
+
+
+def test_runs_are_found_where_large_values_are_handed_on() -> None:
     # 62 x 62 x 16 floats are 0.23 MiB a sample: 15 MiB handed on in 4 slices.
-    assert not found[1] and not found[2]
-    (run,) = found[64]
+    assert not runs(64, 3, 1) and not runs(64, 3, 2)
+    (run,) = runs(64, 3, 64)
     assert run.bounds == (0, 16, 32, 48, 64) and run.most == 16
     assert "conv2d" in str(run.nodes[0].op) and "pool" in str(run.nodes[1].op)
     assert run.is_inner(run.nodes[0], 0)
+
+
+def test_large_samples_go_one_by_one() -> None:
+    # 254 x 254 x 16 floats are 3.9 MiB a sample: enough to do for two threads.
+    assert not runs(256, 3, 1)
+    (run,) = runs(256, 3, 4)
+    assert run.bounds == (0, 1, 2, 3, 4)
+    # A kernel of 0.47 MiB is packed again for each slice: it takes 4 pictures of 2 MiB to hide that.
+    assert not runs(256, 31, 4)
+    (run,) = runs(256, 31, 64)
+    assert min(np.diff(run.bounds)) == 4

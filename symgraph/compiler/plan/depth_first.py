@@ -27,6 +27,10 @@ SLICE_BYTES = 4 << 20
 MOST_SLICES = 64
 SAMPLES = 8
 """Samples of a slice for each thread, at least: with fewer, threads wait for each other at every row."""
+ROW_BYTES = 1 << 20
+"""Or fewer samples, of which the first row makes as much as this for each thread."""
+SHARED = 16
+"""How many times as much as the weights, which each slice packs again, slices of few samples hold."""
 _REACH = 64
 """How many nodes may be moved out of the midst of a run."""
 
@@ -96,6 +100,7 @@ class Spare:
 @dataclass
 class _Run:
     samples: int
+    least: int
     nodes: list[Tensor] = field(default_factory=list)
     cuts: dict[int, Cut] = field(default_factory=dict)
     ids: set[int] = field(default_factory=set)
@@ -135,9 +140,13 @@ class _Arranger:
         if isinstance(node.op, Part) or node.op.leaf or self._largest(node) < LARGE_BYTES:
             return None
         found = self.cut(node)
-        if found is None or found[0].added or found[1] < 2 * SAMPLES * self.threads:
+        if found is None or found[0].added:
             return None
-        run = _Run(found[1])
+        made = self._largest(node) // found[1]
+        least = max(-(-ROW_BYTES * self.threads // made), self._sharing(node, *found))
+        run = _Run(found[1], min(least, SAMPLES * self.threads))
+        if run.samples < 2 * run.least:
+            return None
         self._join(run, node, found[0])
         return run
 
@@ -154,6 +163,8 @@ class _Arranger:
         if found is None:
             return False
         cut, _ = found
+        if run.least < min(self._sharing(node, cut, run.samples), SAMPLES * self.threads):
+            return False
         given = [(v, own) for v, own in zip(node.inputs, cut.inputs, strict=True) if id(v) in run.ids]
         for value, own in given:
             if not own or run.cuts[id(value)].added:
@@ -166,6 +177,16 @@ class _Arranger:
         self._join(run, node, cut)
         return True
 
+    def _sharing(self, node: Tensor, cut: Cut, samples: int) -> int:
+        """Samples of a slice beside which what slices share, weights or their gradients, is small."""
+        own, shared = 0, 0
+        for value, is_own in zip(node.inputs, cut.inputs, strict=True):
+            nbytes = _nbytes(value.type, self.sizes)
+            own, shared = (own + nbytes, shared) if is_own else (own, shared + nbytes)
+        if cut.added:
+            shared += self._largest(node)
+        return -(-SHARED * shared * samples // max(own, 1))
+
     def _join(self, run: _Run, node: Tensor, cut: Cut) -> None:
         run.nodes.append(node)
         run.ids.add(id(node))
@@ -174,7 +195,7 @@ class _Arranger:
     def finish(self, run: _Run, roots: set[int]) -> SlicedRun | None:
         """The run's slices; None where it hands nothing on, or fits into one slice."""
         total = sum(run.handed.values())
-        count = min(-(-total // SLICE_BYTES), MOST_SLICES, run.samples // (SAMPLES * self.threads))
+        count = min(-(-total // SLICE_BYTES), MOST_SLICES, run.samples // run.least)
         if count < 2:
             return None
         bounds = tuple(i * run.samples // count for i in range(count + 1))
