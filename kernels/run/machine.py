@@ -1,8 +1,10 @@
 """The Program machine: one small loop that walks a table of kernel calls without the interpreter.
 
 A `Row` is a kernel, its operands and a number of tiles. Rows run one after the other; the tiles of a row run
-on several threads, each thread taking the next tile that nobody has taken. Tiles are cut when the table is
-made, so results do not depend on which thread runs which tile. Rows that do not need each other may form a
+on several threads. Each thread has a share of them and takes it first, then what others have not taken yet:
+tile after tile of a row reads what the same tile of the row before has written, and that lies in the cache of
+the processor that wrote it. Tiles are cut when the table is made, so results do not depend on which thread
+runs which tile. Rows that do not need each other may form a
 *gang*: their tiles are shared out as if they were of one row, so one row's last tile does not keep threads
 waiting, and rows too small to be cut run side by side.
 
@@ -24,6 +26,7 @@ from functools import cache
 
 import numpy as np
 
+from symgraph.kernels.run.integers import share
 from symgraph.kernels.run.jit import helper, intrinsic, numba_kernel, types
 from symgraph.kernels.run.memory import fetch_add, load_byte, load_int, store_int
 from symgraph.kernels.run.table import (
@@ -57,13 +60,15 @@ from symgraph.kernels.tile.builder import (
 # The words of a context, the machine's only argument.
 (
     _ROWS, _ROW_COUNT, _OPERANDS, _PATCHES, _PATCH_COUNT, _BASES, _PARALLEL_FOR, _WORKER, _THREADS, _DEADLINE,
-    _FIRST, _CURSOR, _NEXT_TILE, _STATUS, _CLOCKS, _EVENTS, _LANES, _STEPPING, _GUARDED, _GANG, _TILES,
+    _FIRST, _CURSOR, _TAKEN, _SHARES, _STATUS, _CLOCKS, _EVENTS, _LANES, _STEPPING, _GUARDED, _GANG, _TILES,
     _REGION, _DIMS, _STEPS, _SLICE,
     # What `threads.TOGETHER` takes: the team, the worker, its arguments, the number of threads.
     _TOGETHER, _TEAM, _TEAM_WORKER, _TEAM_ARGUMENTS, _TEAM_THREADS,
     _SIZE,
-) = range(31)  # fmt: skip
+) = range(32)  # fmt: skip
 _DONE, _PAUSED, _FAILED, _CALLED, _STEPPED = range(5)
+# How many tiles of each share are taken: a word each, on a line of the cache of its own.
+TAKEN_WORDS = 8
 # The words of a row's clock: cycles of its tiles in all threads; then, for the first row of a gang, cycles
 # from its start to its end, and how often it ran.
 CLOCK_WORDS = 3
@@ -181,10 +186,43 @@ def _note_tile(clocks, events, row, lane, start):
             store_int(place + 24, end)
 
 
-def _worker(args, dims):
+@helper
+def _next_tile(region, thread):
+    """Take a tile of the current gang, of the thread's own share before those of others; -1 if none is."""
+    tiles, shares = load_int(region + 8 * _TILES), load_int(region + 8 * _SHARES)
+    taken = load_int(region + 8 * _TAKEN)
+    for k in range(shares):
+        number = (thread + k) % shares
+        first, end = share(number, shares, tiles)
+        place = taken + 8 * TAKEN_WORDS * number
+        if load_int(place) < end - first:
+            tile = first + fetch_add(place, 1)
+            if tile < end:
+                return tile
+    return -1
+
+
+@helper
+def _is_done(region):
+    """Whether all tiles of the current gang are taken."""
+    tiles, shares = load_int(region + 8 * _TILES), load_int(region + 8 * _SHARES)
+    for number in range(shares):
+        first, end = share(number, shares, tiles)
+        if load_int(load_int(region + 8 * _TAKEN) + 8 * TAKEN_WORDS * number) < end - first:
+            return False
+    return True
+
+
+@helper
+def _restart(context):
+    """Begin with the tiles of the next gang."""
+    for number in range(context[_THREADS]):
+        store_int(context[_TAKEN] + 8 * TAKEN_WORDS * number, 0)
+
+
+@helper
+def _take_tiles(region, thread):
     """Take tiles of the current gang until none is left, one fails, or the deadline has passed."""
-    region = args[0]
-    tiles = load_int(region + 8 * _TILES)
     first = load_int(region + 8 * _GANG)
     operands = load_int(region + 8 * _OPERANDS)
     deadline = load_int(region + 8 * _DEADLINE)
@@ -192,8 +230,8 @@ def _worker(args, dims):
     lane = fetch_add(region + 8 * _LANES, 1) if clocks != 0 else 0
     start = 0
     while load_int(region + 8 * _STATUS) == 0 and (deadline == 0 or cycles() < deadline):
-        tile = fetch_add(region + 8 * _NEXT_TILE, 1)
-        if tile >= tiles:
+        tile = _next_tile(region, thread)
+        if tile < 0:
             break
         row = first
         while tile >= load_int(row + 8 * ROW_TILES):
@@ -210,6 +248,16 @@ def _worker(args, dims):
             # The row's number and the status in one word, so that both are of the same failure.
             store_int(region + 8 * _STATUS, (number << 32) + status)
     return 0
+
+
+def _worker(args, thread):
+    """What a thread of the team does, of which the caller is number 0."""
+    return _take_tiles(args[0], thread)
+
+
+def _any_worker(args, dims):
+    """What a thread of numba's layers does: none has a number."""
+    return _take_tiles(args[0], 0)
 
 
 @helper
@@ -243,7 +291,7 @@ def _begin(context):
         base = load_int(context[_BASES] + 8 * number) if number >= 0 else 0
         store_int(operands + 8 * load_int(patch), base + load_int(patch + 16))
     context[_CURSOR] = context[_FIRST]
-    context[_NEXT_TILE] = 0
+    _restart(context)
     context[_STATUS] = 0
 
 
@@ -264,7 +312,8 @@ def _run_gang(context, row, number, tiles):
         if clocks != 0:
             _note_tile(clocks, context[_EVENTS], number, 0, start)
     else:
-        _spread(context, min(context[_THREADS], tiles))
+        context[_SHARES] = min(context[_THREADS], tiles)
+        _spread(context, context[_SHARES])
     if clocks != 0:
         fetch_add(clocks + 8 * (CLOCK_WORDS * number + 1), cycles() - start)
 
@@ -300,9 +349,9 @@ def _machine(context, resume):
         if load_int(here + 8 * _STATUS) != 0:
             return _FAILED
         if tiles != 1:
-            if load_int(here + 8 * _NEXT_TILE) < tiles:
+            if not _is_done(here):
                 return _PAUSED
-            store_int(here + 8 * _NEXT_TILE, 0)
+            _restart(context)
         if context[_CLOCKS] != 0:
             fetch_add(context[_CLOCKS] + 8 * (CLOCK_WORDS * i + 2), 1)
         i += load_int(row + 8 * GANG_ROWS)
@@ -317,6 +366,7 @@ def _read_cycles(operands, tile):
 
 
 WORKER = numba_kernel("worker", _worker)
+ANY_WORKER = numba_kernel("any_worker", _any_worker)
 MACHINE = numba_kernel("machine", _machine)
 
 
@@ -373,7 +423,8 @@ class Lease:
         self.bases = np.zeros(bases, np.int64)
         self.words = table.words.copy()
         self.context = np.zeros(_SIZE, np.int64)
-        self._kept = (clocks, events)
+        taken = np.zeros((table.threads, TAKEN_WORDS), np.int64)
+        self._kept = (clocks, events, taken)
         context = self.context
         spread = layer()
         self._lock = spread.lock
@@ -393,8 +444,9 @@ class Lease:
         context[_PATCHES] = table.patches.ctypes.data
         context[_PATCH_COUNT] = len(table.patches)
         context[_BASES] = self.bases.ctypes.data
-        context[_WORKER] = WORKER.address
+        context[_WORKER] = (ANY_WORKER if spread.team is None else WORKER).address
         context[_THREADS] = threads
+        context[_TAKEN] = taken.ctypes.data
         context[_GUARDED] = table.guarded
         context[_REGION] = context.ctypes.data
         context[_CLOCKS] = 0 if clocks is None else clocks.ctypes.data

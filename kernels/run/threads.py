@@ -90,12 +90,14 @@ def _call_c(typing, function, argument):
 
 
 @intrinsic
-def _call_worker(typing, worker, arguments):
+def _call_worker(typing, worker, arguments, thread):
+    """Call the kernel at an address for thread number `thread` of the team."""
+
     def emit(context, builder, signature, args):
         operands = builder.inttoptr(args[1], pointer_to("int64"))
-        return call_address(builder, args[0], INT, [operands, INT(0)])
+        return call_address(builder, args[0], INT, [operands, args[2]])
 
-    return types.int64(types.int64, types.int64), emit
+    return types.int64(types.int64, types.int64, types.int64), emit
 
 
 @intrinsic
@@ -111,13 +113,13 @@ def _pause(typing):
 
 
 def _together(block, worker_and_arguments):
-    """Run ``worker(arguments)`` here and on every helper that comes in time.
+    """Run ``worker(arguments, thread)`` here, as number 0, and on every helper that comes in time.
 
     Operands: block, worker, arguments, threads.
     """
     team, worker, arguments, threads = block[0], block[1], block[2], block[3]
     if _take(team + _BUSY) == 0:
-        _call_worker(worker, arguments)
+        _call_worker(worker, arguments, 0)
         return 0
     store_int(team + _WORKER, worker)
     store_int(team + _ARGUMENTS, arguments)
@@ -126,7 +128,7 @@ def _together(block, worker_and_arguments):
     fetch_add(team + _GATE, -_CLOSED)
     for _ in range(min(_load(team + _SLEEPERS), threads - 1)):
         _call_c(_load(team + _POST), _load(team + _SEMAPHORE))
-    _call_worker(worker, arguments)
+    _call_worker(worker, arguments, 0)
     fetch_add(team + _GATE, _CLOSED)
     looks = 0
     while _load(team + _GATE) != _CLOSED:
@@ -138,9 +140,12 @@ def _together(block, worker_and_arguments):
     return 0
 
 
-def _serve(team_at, unused):
-    """A helper's life: look for an open row, work on it, sleep when there is none for a while."""
-    team = team_at[0]
+def _serve(mine, unused):
+    """A helper's life: look for an open row, work on it, sleep when there is none for a while.
+
+    Operands: block, the helper's number (from 1 on).
+    """
+    team, thread = mine[0], mine[1]
     seen = -1
     looks = 0
     while _load(team + _STOP) == 0:
@@ -150,7 +155,7 @@ def _serve(team_at, unused):
             before = fetch_add(team + _GATE, 1)
             if 0 <= before < _load(team + _LIMIT):
                 seen = _load(team + _SERIAL)
-                _call_worker(_load(team + _WORKER), _load(team + _ARGUMENTS))
+                _call_worker(_load(team + _WORKER), _load(team + _ARGUMENTS), thread)
             fetch_add(team + _GATE, -1)
             looks = 0
             continue
@@ -193,12 +198,12 @@ class _Team:
         }
         for place, value in words.items():
             self.block[place // 8] = value
-        self._argument = np.array([self.address], np.int64)
+        self._operands = np.array([[self.address, number] for number in range(1, helpers + 1)], np.int64)
         self._post = library.sem_post
         serve = _ENTRY(_SERVE.address)
         self._threads = [
-            threading.Thread(target=serve, args=(self._argument.ctypes.data, 0), name="symgraph", daemon=True)
-            for _ in range(helpers)
+            threading.Thread(target=serve, args=(mine.ctypes.data, 0), name="symgraph", daemon=True)
+            for mine in self._operands
         ]
         for thread in self._threads:
             thread.start()

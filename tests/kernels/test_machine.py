@@ -11,7 +11,10 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from symgraph.kernels.run import machine
 from symgraph.kernels.run import threads as threads_module
 from symgraph.kernels.run.buffer import Buffer, contiguous_strides, launch
 from symgraph.kernels.run.jit import Kernel, numba_kernel
@@ -496,3 +499,32 @@ def test_the_machine_stops_after_every_gang_if_asked() -> None:
     ]  # fmt: skip
     lease.run()
     assert log[0] == 12
+
+
+def _gang(tiles: int, shares: int) -> tuple[np.ndarray, np.ndarray]:
+    """What threads see of a gang of which nothing is taken, and how much of each share is."""
+    region, taken = np.zeros(machine._SIZE, np.int64), np.zeros((shares, machine.TAKEN_WORDS), np.int64)
+    region[machine._TILES], region[machine._SHARES] = tiles, shares
+    region[machine._TAKEN] = taken.ctypes.data
+    return region, taken
+
+
+def test_threads_take_their_own_tiles_first() -> None:
+    region, _ = _gang(7, 2)
+    at = region.ctypes.data
+    assert [machine._next_tile(at, 1) for _ in range(3)] == [3, 4, 5]
+    assert machine._next_tile(at, 0) == 0
+    assert not machine._is_done(at)
+    # What is left of the other's share comes after one's own.
+    assert [machine._next_tile(at, 1) for _ in range(4)] == [6, 1, 2, -1]
+    assert machine._is_done(at) and machine._next_tile(at, 0) == -1
+
+
+@given(st.integers(1, 40), st.integers(1, 6), st.data())
+def test_each_tile_is_taken_once(tiles: int, shares: int, data: st.DataObject) -> None:
+    region, _ = _gang(tiles, shares)
+    found = []
+    # Helpers that are more than there are shares begin with one of these.
+    while (tile := machine._next_tile(region.ctypes.data, data.draw(st.integers(0, 8)))) >= 0:
+        found.append(tile)
+    assert sorted(found) == list(range(tiles))
