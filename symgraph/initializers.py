@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from symgraph.globals import floatx, random_source
+from symgraph.utils import draws
 from symgraph.utils.config_errors import config_errors, label_of
 from symgraph.utils.generic_utils import deserialize_keras_object, serialize_keras_object
 
@@ -94,8 +95,8 @@ class RandomNormal(Initializer):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
-        values = _generator(self.seed).normal(self.mean, self.stddev, _sizes(shape))
-        return np.asarray(values, dtype or floatx())
+        random = _generator(self.seed)
+        return draws.normal(random, self.mean, self.stddev, _sizes(shape), dtype or floatx())
 
     def get_config(self) -> dict[str, Any]:
         """mean, stddev, seed."""
@@ -118,8 +119,8 @@ class RandomUniform(Initializer):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
-        values = _generator(self.seed).uniform(self.minval, self.maxval, _sizes(shape))
-        return np.asarray(values, dtype or floatx())
+        random = _generator(self.seed)
+        return draws.uniform(random, self.minval, self.maxval, _sizes(shape), dtype or floatx())
 
     def get_config(self) -> dict[str, Any]:
         """minval, maxval, seed."""
@@ -138,8 +139,8 @@ class TruncatedNormal(RandomNormal):
     """
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
-        values = truncated_standard_normal(_generator(self.seed), _sizes(shape))
-        return np.asarray(self.mean + self.stddev * values, dtype or floatx())
+        random = _generator(self.seed)
+        return draws.truncated_normal(random, self.mean, self.stddev, _sizes(shape), dtype or floatx())
 
 
 class VarianceScaling(Initializer):
@@ -182,10 +183,9 @@ class VarianceScaling(Initializer):
         random = _generator(self.seed)
         if self.distribution == "uniform":
             limit = math.sqrt(3 * variance)
-            values = random.uniform(-limit, limit, sizes)
-        else:
-            values = truncated_standard_normal(random, sizes) * (math.sqrt(variance) / _TRUNCATED_STD)
-        return np.asarray(values, dtype or floatx())
+            return draws.uniform(random, -limit, limit, sizes, dtype or floatx())
+        deviation = math.sqrt(variance) / _TRUNCATED_STD
+        return draws.truncated_normal(random, 0.0, deviation, sizes, dtype or floatx())
 
     def get_config(self) -> dict[str, Any]:
         """scale, mode, distribution, seed."""
@@ -326,27 +326,6 @@ _OBJECTS: dict[str, Any] = {made.__name__: made for made in (*_CLASSES, *_FUNCTI
     "identity": Identity,
     "orthogonal": Orthogonal,
 }
-
-
-def truncated_standard_normal(random: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw from the unit normal distribution cut at ±2.
-
-    Parameters
-    ----------
-    random : numpy.random or numpy.random.RandomState
-    shape : tuple of int
-
-    Returns
-    -------
-    ndarray of float64
-    """
-    values = np.asarray(random.normal(size=shape))
-    flat = values.reshape(-1)
-    outside = np.flatnonzero(np.abs(flat) > 2)
-    while outside.size:
-        flat[outside] = random.normal(size=outside.size)
-        outside = outside[np.abs(flat[outside]) > 2]
-    return flat.reshape(shape)
 
 
 def _generator(seed: int | None) -> Any:

@@ -1,5 +1,7 @@
 """Initializers: limits and variance of what they draw, seeds, configurations, errors."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -159,3 +161,53 @@ def test_names_and_errors():
         initializers.Zeros()((None, 3))
     with pytest.raises(ValueError, match="at least 2 dimensions"):
         initializers.Orthogonal()((3,))
+
+
+# Slices
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (5, 7), (3, 50_000), (1 << 16, 2)])
+def test_slices_are_one_draw_of_all(shape, dtype):
+    """Bit for bit what numpy draws in one call and then converts, and the generator goes on as after it."""
+
+    def truncated(mean, stddev):
+        flat = np.random.normal(size=shape).reshape(-1)
+        outside = np.flatnonzero(np.abs(flat) > 2)
+        while outside.size:
+            flat[outside] = np.random.normal(size=outside.size)
+            outside = outside[np.abs(flat[outside]) > 2]
+        return mean + stddev * flat.reshape(shape)
+
+    cases = [
+        (initializers.RandomUniform(-1.5, 0.25), lambda: np.random.uniform(-1.5, 0.25, shape)),
+        (initializers.RandomNormal(0.5, 3.0), lambda: np.random.normal(0.5, 3.0, shape)),
+        (initializers.TruncatedNormal(0.5, 3.0), lambda: truncated(0.5, 3.0)),
+    ]
+    for initializer, whole in cases:
+        np.random.seed(11)
+        np.random.normal()  # the generator keeps a second number for later
+        expected, after = np.asarray(whole()).astype(dtype), np.random.normal(size=3)
+        np.random.seed(11)
+        np.random.normal()
+        found = initializer(shape, dtype)
+        assert found.shape == shape and found.dtype == dtype
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.random.normal(size=3), after)
+
+
+def test_drawing_takes_the_memory_of_the_result():
+    for initializer in (initializers.glorot_uniform(), initializers.he_normal(), initializers.RandomNormal()):
+        tracemalloc.start()
+        values = initializer((2048, 1024))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        # Places of what is drawn again, a twentieth, and a slice.
+        assert peak < 1.25 * values.nbytes + (2 << 20)
+
+
+def test_arrays_as_parameters_broadcast():
+    means = np.array([0.0, 100.0])
+    for initializer in (initializers.RandomNormal(means, 1.0), initializers.TruncatedNormal(means, 1.0)):
+        values = initializer((1000, 2))
+        assert np.abs(values.mean(0) - means).max() < 1
