@@ -7,12 +7,13 @@ from typing import Any
 from symgraph.initializers import RandomNormal
 from symgraph.layers import Conv2D, Dense, Dropout, Flatten, LocalResponseNormalization, MaxPooling2D
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor
+from symgraph.models.application import Arguments, Tensor, loads_weights
 from symgraph.models.imagenet_utils import decode_predictions, preprocess_input
 
 __all__ = ["AlexNet", "decode_predictions", "preprocess_input"]
 
 
+@loads_weights
 def AlexNet(
     include_top: bool = True,
     weights: Any = None,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 from symgraph import backend as K
+from symgraph import initializers
 from symgraph.layers import GlobalAveragePooling2D, GlobalMaxPooling2D, Input
 from symgraph.models import Model
 from symgraph.models.imagenet_utils import obtain_input_shape
@@ -15,8 +19,23 @@ from symgraph.utils import get_file, get_source_inputs
 
 # Symbolic tensors; their class is no part of the public interface.
 Tensor = Any
+Parameters = ParamSpec("Parameters")
 
 _IMAGENET_CLASSES = 1000
+
+
+def loads_weights(build: Callable[Parameters, Model]) -> Callable[Parameters, Model]:
+    """Let an architecture draw no first values for weights that it then takes from a file."""
+    default = inspect.signature(build).parameters["weights"]
+    place = list(inspect.signature(build).parameters).index("weights")
+
+    @wraps(build)
+    def built(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Model:
+        given = args[place] if len(args) > place else kwargs.get("weights", default.default)
+        with nullcontext() if given is None else initializers.deferred():
+            return build(*args, **kwargs)
+
+    return built
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,14 @@ from symgraph.layers import (
     ZeroPadding2D,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, channel_count, tf_kernels
+from symgraph.models.application import (
+    Arguments,
+    Tensor,
+    channel_axis,
+    channel_count,
+    loads_weights,
+    tf_kernels,
+)
 from symgraph.models.imagenet_utils import decode_predictions
 from symgraph.models.imagenet_utils import preprocess_torch as preprocess_input
 
@@ -43,6 +50,7 @@ FILES = {
 }
 
 
+@loads_weights
 def DenseNet121(
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -60,6 +68,7 @@ def DenseNet121(
     )
 
 
+@loads_weights
 def DenseNet169(
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -74,6 +83,7 @@ def DenseNet169(
     )
 
 
+@loads_weights
 def DenseNet201(
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -17,7 +17,7 @@ from symgraph.layers import (
     ZeroPadding2D,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis
+from symgraph.models.application import Arguments, Tensor, channel_axis, loads_weights
 from symgraph.models.imagenet_utils import decode_predictions, preprocess_input
 
 __all__ = ["GoogLeNet", "decode_predictions", "preprocess_input"]
@@ -38,6 +38,7 @@ INCEPTIONS = {
 HEADS = {"4a": "loss1", "4d": "loss2"}
 
 
+@loads_weights
 def GoogLeNet(
     include_top: bool = True,
     weights: Any = None,

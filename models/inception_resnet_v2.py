@@ -16,7 +16,14 @@ from symgraph.layers import (
     ScaledAdd,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, channel_count, tf_kernels
+from symgraph.models.application import (
+    Arguments,
+    Tensor,
+    channel_axis,
+    channel_count,
+    loads_weights,
+    tf_kernels,
+)
 from symgraph.models.imagenet_utils import decode_predictions
 from symgraph.models.imagenet_utils import preprocess_tf as preprocess_input
 
@@ -46,6 +53,7 @@ REDUCTIONS: dict[str, tuple[Branch, ...]] = {
 }
 
 
+@loads_weights
 def InceptionResNetV2(
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -15,7 +15,7 @@ from symgraph.layers import (
     concatenate,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, tf_kernels
+from symgraph.models.application import Arguments, Tensor, channel_axis, loads_weights, tf_kernels
 from symgraph.models.imagenet_utils import decode_predictions
 from symgraph.models.imagenet_utils import preprocess_tf as preprocess_input
 
@@ -32,6 +32,7 @@ FILES = tf_kernels(
 Step = tuple[int, int, int]
 
 
+@loads_weights
 def InceptionV3(
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -6,11 +6,12 @@ from typing import Any
 
 from symgraph.layers import AveragePooling2D, Conv2D, Dense, Flatten
 from symgraph.models import Model
-from symgraph.models.application import Arguments, picture
+from symgraph.models.application import Arguments, loads_weights, picture
 
 __all__ = ["LeNet5"]
 
 
+@loads_weights
 def LeNet5(
     include_top: bool = True,
     weights: Any = None,

@@ -16,7 +16,15 @@ from symgraph.layers import (
     ZeroPadding2D,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Published, Tensor, WeightFile, channel_axis, square_size
+from symgraph.models.application import (
+    Arguments,
+    Published,
+    Tensor,
+    WeightFile,
+    channel_axis,
+    loads_weights,
+    square_size,
+)
 from symgraph.models.imagenet_utils import decode_predictions
 from symgraph.models.imagenet_utils import preprocess_tf as preprocess_input
 from symgraph.utils.warn_user import warn_user
@@ -31,6 +39,7 @@ SIZES = (128, 160, 192, 224)
 BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 
 
+@loads_weights
 def MobileNet(
     input_shape: Any = None,
     alpha: float = 1.0,

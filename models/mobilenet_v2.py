@@ -23,6 +23,7 @@ from symgraph.models.application import (
     WeightFile,
     channel_axis,
     channel_count,
+    loads_weights,
     square_size,
     stride_padding,
 )
@@ -48,6 +49,7 @@ BOTTLENECKS = (
 )
 
 
+@loads_weights
 def MobileNetV2(
     input_shape: Any = None,
     alpha: float = 1.0,

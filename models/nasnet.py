@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from symgraph import backend as K
 from symgraph.layers import Activation, Conv2D, Dense, GlobalAveragePooling2D
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Published, WeightFile
+from symgraph.models.application import Arguments, Published, WeightFile, loads_weights
 from symgraph.models.imagenet_utils import decode_predictions, obtain_input_shape
 from symgraph.models.imagenet_utils import preprocess_tf as preprocess_input
 from symgraph.models.nasnet_cells import normal_cell, normalised, reduction_cell
@@ -64,6 +64,7 @@ MOBILE = _Form(
 )
 
 
+@loads_weights
 def NASNetLarge(
     input_shape: Any = None,
     include_top: bool = True,
@@ -79,6 +80,7 @@ def NASNetLarge(
     return _nasnet(LARGE, Arguments(include_top, weights, input_tensor, input_shape, pooling, classes))
 
 
+@loads_weights
 def NASNetMobile(
     input_shape: Any = None,
     include_top: bool = True,

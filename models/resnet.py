@@ -18,7 +18,7 @@ from symgraph.layers import (
     ZeroPadding2D,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, tf_kernels
+from symgraph.models.application import Arguments, Tensor, channel_axis, loads_weights, tf_kernels
 from symgraph.models.imagenet_utils import decode_predictions, preprocess_input
 
 __all__ = ["ResNet50", "ResNet101", "ResNet152", "decode_predictions", "preprocess_input"]
@@ -41,6 +41,7 @@ FILES = {
 }
 
 
+@loads_weights
 def ResNet50(
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -56,6 +57,7 @@ def ResNet50(
     return _resnet("resnet50", Arguments(include_top, weights, input_tensor, input_shape, pooling, classes))
 
 
+@loads_weights
 def ResNet101(
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -68,6 +70,7 @@ def ResNet101(
     return _resnet("resnet101", Arguments(include_top, weights, input_tensor, input_shape, pooling, classes))
 
 
+@loads_weights
 def ResNet152(
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -18,7 +18,7 @@ from symgraph.layers import (
     add,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, tf_kernels
+from symgraph.models.application import Arguments, Tensor, channel_axis, loads_weights, tf_kernels
 from symgraph.models.imagenet_utils import decode_predictions, preprocess_input
 
 __all__ = ["ResNet50", "decode_predictions", "preprocess_input"]
@@ -33,6 +33,7 @@ FILES = tf_kernels(
 )
 
 
+@loads_weights
 def ResNet50(
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -18,7 +18,7 @@ from symgraph.layers import (
     ZeroPadding2D,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, tf_kernels
+from symgraph.models.application import Arguments, Tensor, channel_axis, loads_weights, tf_kernels
 from symgraph.models.imagenet_utils import decode_predictions
 from symgraph.models.imagenet_utils import preprocess_tf as preprocess_input
 from symgraph.models.resnet import EPSILON, FILTERS, RELEASE
@@ -40,6 +40,7 @@ FILES = {
 }
 
 
+@loads_weights
 def ResNet50V2(
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -55,6 +56,7 @@ def ResNet50V2(
     return _resnet("resnet50v2", Arguments(include_top, weights, input_tensor, input_shape, pooling, classes))
 
 
+@loads_weights
 def ResNet101V2(
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -69,6 +71,7 @@ def ResNet101V2(
     )
 
 
+@loads_weights
 def ResNet152V2(
     include_top: bool = True,
     weights: Any = "imagenet",

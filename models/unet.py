@@ -16,7 +16,7 @@ from symgraph.layers import (
     Softmax,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, picture
+from symgraph.models.application import Arguments, Tensor, channel_axis, loads_weights, picture
 
 __all__ = ["UNet"]
 
@@ -24,6 +24,7 @@ LEVELS = 5
 _GRID = 2 ** (LEVELS - 1)
 
 
+@loads_weights
 def UNet(
     include_top: bool = True,
     weights: Any = None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from symgraph.layers import Conv2D, Dense, Flatten, MaxPooling2D
 from symgraph.models import Model
-from symgraph.models.application import Arguments, tf_kernels
+from symgraph.models.application import Arguments, loads_weights, tf_kernels
 from symgraph.models.imagenet_utils import decode_predictions, preprocess_input
 
 __all__ = ["VGG16", "VGG19", "decode_predictions", "preprocess_input"]
@@ -26,6 +26,7 @@ FILES = {
 }
 
 
+@loads_weights
 def VGG16(
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -41,6 +42,7 @@ def VGG16(
     return _vgg("vgg16", Arguments(include_top, weights, input_tensor, input_shape, pooling, classes))
 
 
+@loads_weights
 def VGG19(
     include_top: bool = True,
     weights: Any = "imagenet",

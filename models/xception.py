@@ -15,7 +15,7 @@ from symgraph.layers import (
     add,
 )
 from symgraph.models import Model
-from symgraph.models.application import Arguments, Tensor, channel_axis, tf_kernels
+from symgraph.models.application import Arguments, Tensor, channel_axis, loads_weights, tf_kernels
 from symgraph.models.imagenet_utils import decode_predictions
 from symgraph.models.imagenet_utils import preprocess_tf as preprocess_input
 
@@ -29,6 +29,7 @@ FILES = tf_kernels(
 )
 
 
+@loads_weights
 def Xception(
     include_top: bool = True,
     weights: Any = "imagenet",

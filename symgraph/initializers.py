@@ -8,7 +8,9 @@ graph is built. Without a seed of its own an initializer draws from numpy's glob
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +23,8 @@ from symgraph.utils.generic_utils import deserialize_keras_object, serialize_ker
 # Standard deviation of a unit normal distribution cut at two standard deviations
 # (scipy.stats.truncnorm.std(-2, 2)).
 _TRUNCATED_STD = 0.87962566103423978
+
+_deferred: ContextVar[bool] = ContextVar("symgraph_deferred_values", default=False)
 
 
 class Initializer:
@@ -326,6 +330,36 @@ _OBJECTS: dict[str, Any] = {made.__name__: made for made in (*_CLASSES, *_FUNCTI
     "identity": Identity,
     "orthogonal": Orthogonal,
 }
+
+
+def makes_new_arrays(initializer: Any) -> bool:
+    """Whether nobody else holds what an initializer makes, and it has the shape and dtype asked for."""
+    return type(initializer) in _CLASSES
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """In this block, weights are made without their first values.
+
+    These are drawn when they are first needed: never, where other values are stored before. That saves time
+    and memory for what is about to be loaded, and leaves numpy's generator alone:
+
+        with initializers.deferred():
+            model = VGG16(weights=None)
+        model.load_weights("vgg16.h5")
+
+    It is for the initializers of this module. Functions and classes of a script are called at once.
+    """
+    token = _deferred.set(True)
+    try:
+        yield
+    finally:
+        _deferred.reset(token)
+
+
+def are_deferred() -> bool:
+    """Whether a block of `deferred` is open."""
+    return _deferred.get()
 
 
 def _generator(seed: int | None) -> Any:

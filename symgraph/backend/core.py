@@ -25,7 +25,7 @@ from symgraph.globals import (
 )
 from symgraph.graph import leaves
 from symgraph.graph.dims import shape_text
-from symgraph.graph.leaves import Placeholder, Variable
+from symgraph.graph.leaves import Placeholder, Unmade, Variable
 from symgraph.graph.ops import barrier, create, csr, elementwise
 from symgraph.graph.ops import shape as shape_ops
 from symgraph.graph.ops.sizes import checked_shape
@@ -135,19 +135,31 @@ def variable(
     -------
     Variable, or SparseTensor for a sparse matrix
     """
-    label = None if name is None else "/".join((*_scopes.get(), name)) + ":0"
     if is_sparse_matrix(value):
-        return _noted(sparse_constant(value, dtype, label))
+        return _noted(sparse_constant(value, dtype, _label(name)))
     if isinstance(value, Tensor):
         value = eval(value)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"variable {name}: expected numbers, got dtype {array.dtype}")
-    made = Variable(array, dtype or floatx(), label, constraint)
+    made = Variable(array, dtype or floatx(), _label(name), constraint)
     note_variable(made)
     if array.size <= _KEPT:
         made.first_value = array.copy
     return _noted(made)
+
+
+def own_variable(value: np.ndarray | Unmade, dtype: str, name: str, constraint: Any = None) -> Variable:
+    """`variable` of an array that nobody else holds, which is not copied, or of one that is made later."""
+    made = Variable(value, dtype, _label(name), constraint, own=True)
+    note_variable(made)
+    _noted(made)
+    return made
+
+
+def _label(name: str | None) -> str | None:
+    """What a variable made here is called."""
+    return None if name is None else "/".join((*_scopes.get(), name)) + ":0"
 
 
 def _noted(made: Tensor) -> Tensor:
@@ -403,14 +415,9 @@ def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
     ValueError, TypeError
         If a shape differs, or an array is not made of numbers; all old values stay.
     """
-    before = [(_known_variable(x), x.get_value()) for x, _ in tuples]
-    try:
-        for x, value in tuples:
-            x.set_value(value)
-    except (ValueError, TypeError):
-        for x, value in before:
-            x.set_value(value)
-        raise
+    checked = [(x, _known_variable(x).checked(value)) for x, value in tuples]
+    for x, value in checked:
+        x.storage.store(value)
 
 
 class NewValue(NamedTuple):

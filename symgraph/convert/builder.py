@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.graph.tensor import Tensor
+from symgraph.initializers import deferred
 
 Size = int | None
 
@@ -49,7 +51,8 @@ class Builder:
             If the arguments, the input or the weights do not suit the layer.
         """
         layer = cls(name=name, **arguments)
-        output: Tensor = layer(x)
+        with deferred() if weights else nullcontext():
+            output: Tensor = layer(x)
         if weights:
             layer.set_weights(list(weights))
         return output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from contextlib import nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 from symgraph import backend as K
 from symgraph import initializers
 from symgraph.engine.layer.access import NodeAccess
+from symgraph.engine.layer.first_values import made_weight
 from symgraph.engine.layer.losses import InputsKey, LossesAndUpdates
 from symgraph.engine.layer.node import Node, keras_history, node_key, previous_mask
-from symgraph.engine.layer.old_names import OldNames, add_weight_arguments, value_of
+from symgraph.engine.layer.old_names import OldNames, add_weight_arguments
 from symgraph.engine.layer.rollback import NamedErrors, unchanged_on_error
 from symgraph.engine.layer.shapes import Shape, merged_shape, shape_tuple
 from symgraph.engine.layer.spec import InputSpec, check_inputs
@@ -196,18 +197,15 @@ class Layer(NodeAccess, LossesAndUpdates, OldNames):
             )
         spend(self.name, name, shape)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
-        draw = partial(_drawn, make, tuple(int(size) for size in shape))
         try:
-            value = draw()
+            weight = made_weight(
+                make, tuple(int(size) for size in shape), dtype, f"{self.name}/{name}", constraint
+            )
         except (MemoryError, OverflowError) as error:
             raise ValueError(
                 f"layer {self.name}: the weight {name} of shape {tuple(shape)} cannot be made: {error}"
             ) from error
-        weight: Variable = K.variable(
-            value, dtype=dtype or K.floatx(), name=f"{self.name}/{name}", constraint=constraint
-        )
         weight.trainable = trainable
-        weight.first_value = draw
         if regularizer is not None:
             self.add_loss(regularizer(weight))
         (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
@@ -343,7 +341,8 @@ class Layer(NodeAccess, LossesAndUpdates, OldNames):
             return
         self.assert_input_compatibility(inputs)
         shapes = [K.int_shape(x) for x in to_list(inputs)]
-        self.build(unpack_singleton(shapes))
+        with nullcontext() if self._initial_weights is None else initializers.deferred():
+            self.build(unpack_singleton(shapes))
         self._obey_lists()
         self.built = True
         if self._initial_weights is not None:
@@ -414,11 +413,6 @@ class Layer(NodeAccess, LossesAndUpdates, OldNames):
     @staticmethod
     def _node_key(layer: Layer, node_index: int) -> str:
         return node_key(layer.name, node_index)
-
-
-def _drawn(make: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Any:
-    """A weight's first value."""
-    return value_of(make(shape))
 
 
 def uses_learning_phase(tensor: Tensor) -> bool:

@@ -56,9 +56,11 @@ from symgraph.engine.files.layer_order import check_shapes, layers_in_file_order
 from symgraph.engine.files.optimizer_state import StoredState, restore_state, stored_state
 from symgraph.engine.files.tf_keras import translated
 from symgraph.engine.files.yaml_config import read_yaml
+from symgraph.engine.weights.assignment import hand_over
 from symgraph.engine.weights.budget import weight_budget
 from symgraph.engine.weights.conversion import preprocess_weights_for_loading
 from symgraph.engine.weights.order import as_reloaded
+from symgraph.initializers import deferred
 from symgraph.utils.config_errors import config_errors
 from symgraph.utils.hdf5_reader import GuardedGroup, open_hdf5
 from symgraph.utils.io_utils import ask_to_proceed_with_overwrite, atomic_path
@@ -202,7 +204,7 @@ def load_weights(
             assignments = load_by_name(group, model.layers, skip_mismatch, reshape)
         else:
             assignments = load_in_order(group, layers_in_file_order(group, model), reshape)
-    K.batch_set_value(assignments)
+    hand_over(assignments)
 
 
 @contextlib.contextmanager
@@ -258,9 +260,9 @@ def load_model(
                 "and call load_weights"
             )
         config, weights = _json(described, f"{file.label}: model_config"), file.subgroup("model_weights")
-        with weight_budget(most_numbers(weights)):
+        with weight_budget(most_numbers(weights)), deferred():
             model = _deserialized(config, custom_objects, safe_mode)
-        K.batch_set_value(load_in_order(weights, layers_in_file_order(weights, model)))
+        hand_over(load_in_order(weights, layers_in_file_order(weights, model)))
         if compile:
             text = file.text("training_config")
             training = None if text is None else _json(text, f"{file.label}: training_config")
@@ -275,10 +277,10 @@ def _load_archive(
     """The model of a `.keras` file of Keras 3."""
     with config_errors(archive.label):
         config = _json(archive.config, f"{archive.label}: {CONFIG}")
-        with weight_budget(SPARE_NUMBERS + len(archive.weights)):
+        with weight_budget(SPARE_NUMBERS + len(archive.weights)), deferred():
             model = _deserialized(config, custom_objects, safe_mode)
         with open_hdf5(io.BytesIO(archive.weights), f"{archive.label}, {WEIGHTS}") as file:
-            K.batch_set_value(load_in_order(file, model.layers))
+            hand_over(load_in_order(file, model.layers))
             training = training_config_of_keras_3(config) if compile else None
             if compile and _compile(model, archive.label, training, dict(custom_objects or {})):
                 _restore(model, stored_state(file, file), archive.label)

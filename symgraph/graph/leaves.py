@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,19 +46,84 @@ class Placeholder(Op):
         return self.type
 
 
-class Storage:
-    """The memory of a variable. The array never moves, so compiled programs may hold its address.
+@dataclass(frozen=True)
+class Unmade:
+    """A value that is made when it is first needed: never, where another one is stored before.
 
-    Every write increments `version`, which invalidates what was derived from the old value.
+    `make` gives a new array of this shape and dtype.
     """
 
-    __slots__ = ("array", "name", "version")
+    make: Callable[[], np.ndarray]
+    shape: tuple[int, ...]
+    dtype: str
 
-    def __init__(self, value: np.ndarray, name: str | None) -> None:
-        self.array = aligned_empty(value.shape, value.dtype)
-        self.array[...] = value
+
+class Storage:
+    """The memory of a variable.
+
+    Once `array` was asked for it never moves, so compiled programs may hold its address. Every write
+    increments `version`, which invalidates what was derived from the old value.
+    """
+
+    __slots__ = ("_array", "_lock", "_make", "_placed", "dtype", "name", "shape", "version")
+
+    def __init__(self, value: np.ndarray | Unmade, name: str | None, own: bool = False) -> None:
         self.name = name
+        self.shape = value.shape
+        self.dtype = np.dtype(value.dtype)
         self.version = 0
+        self._array: np.ndarray | None = None
+        self._make: Callable[[], np.ndarray] | None = None
+        self._placed = False
+        # Two threads may plan Programs that read the variable.
+        self._lock = RLock()
+        if isinstance(value, Unmade):
+            self._make = value.make
+        else:
+            self._put(value, own)
+
+    @property
+    def array(self) -> np.ndarray:
+        """The array, in its lasting place."""
+        with self._lock:
+            self._placed = True
+            return self._made()
+
+    def copy(self) -> np.ndarray:
+        """A copy of the value."""
+        with self._lock:
+            return self._made().copy()
+
+    def store(self, value: np.ndarray, own: bool = False) -> None:
+        """Replace the value by another one of the same shape.
+
+        `own`: nobody else holds `value`, which then becomes the memory itself if that was not asked for yet.
+        """
+        with self._lock:
+            self._put(value, own)
+            self.version += 1
+
+    def _made(self) -> np.ndarray:
+        if self._array is None:
+            assert self._make is not None
+            self._put(self._make(), own=True)
+        assert self._array is not None
+        return self._array
+
+    def _put(self, value: np.ndarray, own: bool) -> None:
+        placed = self._placed and self._array is not None
+        if own and not placed and self._suits(value):
+            self._array = value
+        else:
+            if self._array is None:
+                self._array = aligned_empty(self.shape, self.dtype)
+            self._array[...] = value
+        self._make = None
+
+    def _suits(self, value: np.ndarray) -> bool:
+        """Whether `value` can be the memory as it is."""
+        usable = value.dtype == self.dtype and value.flags.c_contiguous and value.flags.writeable
+        return usable and value.ctypes.data % _ALIGNMENT == 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +139,11 @@ class VariableRead(Op):
 
     def infer(self, *types: Any) -> Type:
         """The type of the stored array."""
-        return TensorType(self.storage.array.dtype.name, self.storage.array.shape)
+        return TensorType(self.storage.dtype.name, self.storage.shape)
 
     def reference(self, *arrays: Any) -> Any:
         """A copy of the stored array."""
-        return self.storage.array.copy()
+        return self.storage.copy()
 
 
 class Variable(Tensor):
@@ -91,15 +157,28 @@ class Variable(Tensor):
         Keras' projection, applied by optimizers after an update.
     first_value : callable or None
         Makes a value such as the variable began with; None where that is not kept.
+
+    Parameters
+    ----------
+    value : array-like or Unmade
+    own : bool
+        Whether nobody else holds the array, which need not be copied then.
     """
 
     __slots__ = ("constraint", "default_update", "first_value", "trainable")
 
     def __init__(
-        self, value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None
+        self,
+        value: Any,
+        dtype: str | None = None,
+        name: str | None = None,
+        constraint: Any = None,
+        own: bool = False,
     ) -> None:
-        array = np.asarray(value)
-        op = VariableRead(Storage(_held(array, dtype_name(dtype or array.dtype), "variable"), name))
+        if not isinstance(value, Unmade):
+            array = np.asarray(value)
+            value = _held(array, dtype_name(dtype or array.dtype), "variable")
+        op = VariableRead(Storage(value, name, own))
         super().__init__(op, (), op.infer(), current(), name)
         self.default_update: Tensor | None = None
         self.constraint = constraint
@@ -119,31 +198,34 @@ class Variable(Tensor):
 
     def get_value(self) -> np.ndarray:
         """A copy of the value."""
-        return self.storage.array.copy()
+        return self.storage.copy()
 
     def set_value(self, value: Any) -> None:
-        """Replace the value.
+        """Replace the value; see `checked`, nothing is stored where that raises."""
+        self.storage.store(self.checked(value))
+
+    def checked(self, value: Any) -> np.ndarray:
+        """`value` as an array that can be stored.
 
         ValueError where the shape differs, or where an integer or bool variable cannot hold the numbers as
-        they are; nothing is stored then.
+        they are; TypeError where it is not made of numbers.
         """
         array = np.asarray(value)
-        target = self.storage.array
-        if array.shape != target.shape:
+        if array.shape != self.storage.shape:
             raise ValueError(
-                f"variable {self.name}: expected a value of shape {target.shape}, got {array.shape}"
+                f"variable {self.name}: expected a value of shape {self.storage.shape}, got {array.shape}"
             )
         if array.dtype.kind not in "biuf":
             raise TypeError(f"variable {self.name}: expected numbers, got dtype {array.dtype}")
-        if not is_float(self.dtype):
-            with np.errstate(invalid="ignore"):
-                converted = array.astype(target.dtype)
-            if not np.array_equal(converted, array):
-                raise ValueError(
-                    f"variable {self.name}: values of dtype {array.dtype} do not fit into {self.dtype}"
-                )
-        target[...] = array
-        self.storage.version += 1
+        if is_float(self.dtype):
+            return array
+        with np.errstate(invalid="ignore"):
+            converted = array.astype(self.storage.dtype)
+        if not np.array_equal(converted, array):
+            raise ValueError(
+                f"variable {self.name}: values of dtype {array.dtype} do not fit into {self.dtype}"
+            )
+        return converted
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from symgraph.graph.leaves import aligned_empty
+
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 _PLAIN_FILTERS = (_DEFLATE, _SHUFFLE, _FLETCHER32)
 _CHECKSUM_BYTES = 4
@@ -267,7 +269,14 @@ class GuardedDataset:
         """The array. Call this once the shape is known to be the expected one."""
         filters = self.check_stored()
         with _damage_named(self.label):
-            return self._read_chunks(filters) if filters else np.asarray(self.data[()])
+            if filters:
+                return self._read_chunks(filters)
+            if not self.size or not self.shape:
+                return np.asarray(self.data[()])
+            # Where a weight may take them over without a copy.
+            values = aligned_empty(self.shape, self.data.dtype)
+            self.data.read_direct(values)
+            return values
 
     def _read_chunks(self, filters: list[int]) -> np.ndarray:
         """Unpack chunk by chunk: the library itself would unpack without any limit."""
@@ -276,7 +285,7 @@ class GuardedDataset:
         count = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks, strict=True))
         if data.id.get_num_chunks() != count:
             raise ValueError(f"{self.label}: {data.id.get_num_chunks()} of {count} chunks are stored")
-        out = np.empty(data.shape, data.dtype)
+        out = aligned_empty(data.shape, data.dtype)
         for index in range(count):
             offset = data.id.get_chunk_info(index).chunk_offset
             mask, raw = self._stored_chunk(offset)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import h5py
 
-from symgraph import backend as K
 from symgraph.engine.base_layer import Layer
 from symgraph.engine.files.hdf5 import load_by_name, load_in_order, write_layers, write_texts
+from symgraph.engine.weights.assignment import hand_over
 from symgraph.utils.hdf5_reader import open_hdf5
 
 
@@ -53,7 +53,7 @@ def load_weights_from_hdf5_group(f: h5py.Group, layers: Sequence[Layer], reshape
     """
     with open_hdf5(f) as file:
         assignments = load_in_order(file, layers, reshape)
-    K.batch_set_value(assignments)
+    hand_over(assignments)
 
 
 def load_weights_from_hdf5_group_by_name(
@@ -70,4 +70,4 @@ def load_weights_from_hdf5_group_by_name(
     """
     with open_hdf5(f) as file:
         assignments = load_by_name(file, layers, skip_mismatch, reshape)
-    K.batch_set_value(assignments)
+    hand_over(assignments)
