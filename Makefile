@@ -36,6 +36,7 @@ lint: $(VENV)/lint.stamp
 bench: $(VENV)/test.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
 	$(PY) -m benchmarks.call_overhead
 	$(PY) -m benchmarks.model_memory
+	$(PY) -m benchmarks.network_memory
 	$(PY) -m benchmarks.growth
 	$(PY) -m benchmarks.augmentation
 	$(PY) -m benchmarks.resnet50

@@ -10,6 +10,12 @@ from benchmarks.harness import Engine
 _FOLDER = Path(os.environ.get("SYMGRAPH_PEERS", ".venv/peers"))
 
 
+def torch_python() -> str | None:
+    """The interpreter of PyTorch's environment, if that exists."""
+    python = _FOLDER / "torch" / "bin" / "python"
+    return str(python) if python.exists() else None
+
+
 def ours() -> Engine:
     """symgraph, in the environment that runs the benchmark."""
     return Engine("symgraph", "benchmarks.engines.symgraph_engine")
