@@ -17,6 +17,7 @@ import numpy as np
 
 from symgraph.compiler.lower import Lowered
 from symgraph.compiler.plan.depth_first import Home, SlicedRun, Spare, arrange
+from symgraph.compiler.plan.kept import KeptWeights
 from symgraph.compiler.plan.loops import LoopBuffers
 from symgraph.compiler.plan.memory import Memory
 from symgraph.compiler.plan.turns import plan_turns
@@ -81,6 +82,7 @@ class _Planner:
         self.results: list[Buffer] = []
         self.changed = {id(variable.storage): variable.storage for variable, _ in lowered.updates}
         self.read: dict[int, Storage] = {}
+        self.kept = KeptWeights(lowered.nodes)
         for index, (tensor, shape) in enumerate(zip(lowered.inputs, shapes, strict=True)):
             self.buffers[id(tensor)] = self.memory.external(Base("feed", index), shape, tensor.dtype)
         self.outputs = [(concrete_shape(t.type, sizes), t.dtype) for t in lowered.outputs]
@@ -138,7 +140,8 @@ class _Planner:
                 self._release(node.inputs)
                 return
         outputs = self._results(node, op, inputs, into)
-        rows = op.rows(inputs, outputs, threads=self.threads, scratch=self.memory.temporary)
+        offered = self.kept.offered(inputs, outputs[0])
+        rows = op.rows(offered, outputs, threads=self.threads, scratch=self.memory.temporary)
         work = op.flops([b.shape for b in inputs], [b.shape for b in outputs])
         self.memory.append(rows, node, inputs, outputs, work)
         self._place(node, outputs[0] if isinstance(node.type, TensorType) else tuple(outputs))
