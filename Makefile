@@ -39,8 +39,8 @@ bench: $(VENV)/test.stamp $(PEERS:%=$(VENV)/peers/%.stamp)
 	$(PY) -m benchmarks.network_memory
 	$(PY) -m benchmarks.growth
 	$(PY) -m benchmarks.augmentation
-	$(PY) -m benchmarks.resnet50
 	$(PY) -m benchmarks --out benchmarks/RESULTS.md
+	$(PY) -m benchmarks.networks --out benchmarks/NETWORKS.md
 	$(PY) -m benchmarks.products
 	$(PY) -m benchmarks.kernels --out benchmarks/KERNELS.md
 

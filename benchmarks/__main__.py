@@ -11,16 +11,13 @@ figures are medians; data are real-valued random numbers; every Keras-like engin
 from __future__ import annotations
 
 import argparse
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.harness import Engine, run
 from benchmarks.peers import ours, peers
+from benchmarks.report import machine, row, rule
 from benchmarks.workloads import WORKLOADS
-from symgraph.kernels.ceilings import measure_ceilings
 
 
 def main() -> None:
@@ -34,7 +31,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    lines = [*_head(options.threads)]
+    lines = [*_HEAD, *machine(options.threads, "python -m benchmarks --out benchmarks/RESULTS.md")]
     for mode in options.modes.split(","):
         lines += _mode(mode, options)
     text = "\n".join(lines) + "\n"
@@ -43,31 +40,14 @@ def main() -> None:
         options.out.write_text(text)
 
 
-def _head(threads: int) -> list[str]:
-    ceiling = measure_ceilings(threads)
-    return [
-        "# Results",
-        "",
-        "Milliseconds a step (median), the ratio to the best peer, peak resident memory, and seconds from",
-        "the start of the process to the end of its first call (imports, building, compiling; our kernels",
-        "come from its cache).",
-        "",
-        f"- machine: {platform.processor() or platform.machine()}, {_cpu_name()}, {threads} threads",
-        f"- measured ceilings: {ceiling.gflops:.0f} GFLOP/s multiply-adds (float32), "
-        f"{ceiling.gbytes:.1f} GB/s copy",
-        f"- Python {platform.python_version()}, numpy {np.__version__}",
-        "- command: `make bench` (`python -m benchmarks --out benchmarks/RESULTS.md`)",
-    ]
-
-
-def _cpu_name() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.machine()
-    return next(
-        (line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "?"
-    )
+_HEAD = (
+    "# Results",
+    "",
+    "Milliseconds a step (median), the ratio to the best peer, peak resident memory, and seconds from",
+    "the start of the process to the end of its first call (imports, building, compiling; our kernels",
+    "come from its cache).",
+    "",
+)
 
 
 def _mode(mode: str, options: argparse.Namespace) -> list[str]:
@@ -85,8 +65,8 @@ def _mode(mode: str, options: argparse.Namespace) -> list[str]:
                 "peak MiB (best peer)",
                 "first call s",
             ]
-            lines += [_row(head), _row(["---"] * len(head))]
-        lines.append(_row(_cells(name, engines)))
+            lines += [row(head), rule(len(head))]
+        lines.append(row(_cells(name, engines)))
         print(lines[-1], flush=True)
     return lines
 
@@ -104,10 +84,6 @@ def _cells(name: str, engines: Sequence[Engine]) -> list[str]:
         f"{engines[0].peak_mib:.0f} ({best.peak_mib:.0f})",
         f"{engines[0].start_seconds:.1f} ({best.start_seconds:.1f})",
     ]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+"""Ready networks by symgraph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.network_files import leave, read
+from benchmarks.network_zoo import NETWORKS
+from symgraph.optimizers import SGD
+
+
+def make(folder: str, task: str, batch: str, threads: int) -> Callable[[], object]:
+    """Prediction of one batch, or a training step on it, as a call."""
+    network = read(folder)
+    model = NETWORKS[network.name]()
+    for name, weights in network.weights():
+        model.get_layer(name).set_weights(weights)
+    x = network.pictures(int(batch))
+    if task == "predict":
+        leave(folder, "symgraph", model.predict(x, batch_size=len(x)), model.count_params())
+        return lambda: model.predict(x, batch_size=len(x))
+    y = network.targets(int(batch))
+    model.compile(SGD(lr=1e-3, momentum=0.9), "categorical_crossentropy")
+    losses = [model.train_on_batch(x, y) for _ in range(2)]
+    leave(folder, "symgraph", losses, model.count_params())
+    return lambda: model.train_on_batch(x, y)
