@@ -42,11 +42,14 @@ class Network:
     layers: tuple[Layer, ...]
     onnx_parameters: int
 
-    def weights(self) -> Iterator[tuple[str, list[np.ndarray]]]:
-        """Layer after layer, the name and weights of each that has some: never all of them in memory."""
+    def walk(self) -> Iterator[tuple[Layer, list[np.ndarray]]]:
+        """Layers with their weights, read as they are needed: all at once may be half a gigabyte."""
         with np.load(self.folder / WEIGHTS) as arrays:
-            for name, keys in groupby(arrays.files, lambda key: key.rpartition("/")[0]):
-                yield name, [arrays[key] for key in keys]
+            keys = {
+                name: list(own) for name, own in groupby(arrays.files, lambda key: key.rpartition("/")[0])
+            }
+            for layer in self.layers:
+                yield layer, [arrays[key] for key in keys.get(layer.name, ())]
 
     def pictures(self, batch: int) -> np.ndarray:
         """Random inputs [batch, rows, columns, channels]."""

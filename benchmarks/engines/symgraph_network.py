@@ -13,8 +13,8 @@ def make(folder: str, task: str, batch: str, threads: int) -> Callable[[], objec
     """Prediction of one batch, or a training step on it, as a call."""
     network = read(folder)
     model = NETWORKS[network.name]()
-    for name, weights in network.weights():
-        model.get_layer(name).set_weights(weights)
+    for layer, weights in network.walk():
+        model.get_layer(layer.name).set_weights(weights)
     x = network.pictures(int(batch))
     if task == "predict":
         leave(folder, "symgraph", model.predict(x, batch_size=len(x)), model.count_params())
