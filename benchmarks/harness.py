@@ -41,8 +41,19 @@ class Engine:
         return statistics.median(self.milliseconds) if self.milliseconds else float("inf")
 
 
-def run(engines: Sequence[Engine], arguments: Sequence[str], rounds: int, calls: int, threads: int) -> None:
-    """Let the engines take turns: `rounds` times `calls` calls each, on `threads` threads."""
+def run(
+    engines: Sequence[Engine],
+    arguments: Sequence[str],
+    rounds: int,
+    calls: int,
+    threads: int,
+    hopeless: float = float("inf"),
+) -> None:
+    """Let the engines take turns: `rounds` times `calls` calls each, on `threads` threads.
+
+    Peers (all but the first engine) that take more than `hopeless` times as long as the fastest one have no
+    second turn.
+    """
     processes = {}
     try:
         for engine in engines:
@@ -52,13 +63,20 @@ def run(engines: Sequence[Engine], arguments: Sequence[str], rounds: int, calls:
                 engine.start_seconds = ready["start_seconds"]
                 processes[engine.name] = process
         for _ in range(rounds):
-            for engine in engines:
+            for engine in promising(engines, hopeless):
                 if engine.name in processes:
                     _turn(engine, processes[engine.name], calls)
     finally:
         for process in processes.values():
             process.kill()
-            process.wait()
+            process.communicate()
+
+
+def promising(engines: Sequence[Engine], hopeless: float) -> list[Engine]:
+    """The first engine, and its peers but those that were `hopeless` times slower than another."""
+    ours, *peers = engines
+    fastest = min((e.median for e in peers), default=0.0)
+    return [ours, *(e for e in peers if not e.milliseconds or e.median <= hopeless * fastest)]
 
 
 # Threads of the engine before may look for work for some 200 ms before they sleep.
@@ -101,14 +119,21 @@ def _start(engine: Engine, arguments: Sequence[str], threads: int) -> subprocess
     )
 
 
+# Seconds after which a call has warmed up whatever there is.
+_LONG_CALL = 2.0
+
+
 def _serve(module: str, arguments: Sequence[str], threads: int) -> None:
     """The other side: make the call, then run it as often as each line of standard input asks for."""
     begin = time.perf_counter()
     make: Callable[..., Callable[[], object]] = importlib.import_module(module).make
     call = make(*arguments, threads)
+    first = time.perf_counter()
     call()
-    print(json.dumps({"start_seconds": time.perf_counter() - begin}), flush=True)
-    call()
+    end = time.perf_counter()
+    print(json.dumps({"start_seconds": end - begin}), flush=True)
+    if end - first < _LONG_CALL:
+        call()
     for line in sys.stdin:
         times = []
         for _ in range(int(line)):

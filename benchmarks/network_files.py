@@ -7,7 +7,7 @@ from it. numpy is all that is needed here: peers have nothing of symgraph.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -81,6 +81,24 @@ def _layer(class_name: str, name: str, config: dict[str, Any], inbound_nodes: li
 def leave(folder: str | Path, engine: str, result: Any, parameters: int) -> None:
     """Keep what an engine computed, to be compared, and how many weights it computed it with."""
     np.savez(Path(folder, f"{engine}.result.npz"), result=np.asarray(result), parameters=parameters)
+
+
+class Steps:
+    """A training step as a call, whose first two losses are left: the second tells how weights changed.
+
+    `step` gives the loss.
+    """
+
+    def __init__(self, folder: str | Path, engine: str, step: Callable[[], Any], parameters: int) -> None:
+        self.folder, self.engine, self.step, self.parameters = folder, engine, step, parameters
+        self.losses: list[float] = []
+
+    def __call__(self) -> None:
+        """Another step."""
+        loss = float(self.step())
+        if len(self.losses) < 2:
+            self.losses.append(loss)
+            leave(self.folder, self.engine, self.losses, self.parameters)
 
 
 def results(folder: str | Path) -> dict[str, tuple[np.ndarray, int]]:

@@ -29,19 +29,26 @@ from benchmarks.report import machine, row, rule
 class Task:
     """What is measured unless the command says otherwise.
 
-    `at_once` is how many peers live beside ours at a time: training takes gigabytes in each.
+    `calls` are those of a turn, and `at_once` is how many peers live beside ours at a time: training takes
+    gigabytes in each.
     """
 
     title: str
     networks: tuple[str, ...]
     batches: tuple[int, ...]
+    rounds: int
+    calls: int
     at_once: int
 
 
 TASKS = {
-    "predict": Task("Prediction", ("VGG16", "ResNet50", "MobileNetV2", "InceptionV3"), (1, 8), 6),
-    "train": Task("Training", ("VGG16", "ResNet50", "UNet"), (8,), 2),
+    "predict": Task("Prediction", ("VGG16", "ResNet50", "MobileNetV2", "InceptionV3"), (1, 8), 3, 2, 6),
+    "train": Task("Training", ("VGG16", "ResNet50", "UNet"), (8,), 2, 1, 3),
 }
+
+
+# Peers so many times slower than the fastest one have one turn: all tables take a quarter of an hour.
+HOPELESS = 2.0
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,8 @@ def main() -> None:
     parser.add_argument("--networks", help=f"of {', '.join(NETWORKS)}")
     parser.add_argument("--batches", help="default: 1,8 for prediction, 8 for training")
     parser.add_argument("--peers", default="all", help="beginnings of their names, none for symgraph alone")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=2)
+    parser.add_argument("--rounds", type=int, help="default: 3 for prediction, 2 for training")
+    parser.add_argument("--calls", type=int, help="in a turn; default: 2 for prediction, 1 for training")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -110,7 +117,7 @@ def _table(name: str, options: argparse.Namespace) -> list[str]:
             write(network, Path(folder), onnx="onnxruntime" in names)
             for batch in batches:
                 pairs = _measure(name, batch, folder, options)
-                lines.append(row([f"{network} ({batch})", *_cells(pairs, folder)]))
+                lines.append(row([f"{network} ({batch})", *cells(pairs, comparison(folder))]))
                 print(lines[-1], flush=True)
     return lines
 
@@ -124,17 +131,18 @@ def _measure(task: str, batch: int, folder: str, options: argparse.Namespace) ->
     """Each peer in turns with symgraph."""
     found = _peers(task, options.peers)
     forget(folder)
-    pairs = []
+    rounds, calls = options.rounds or TASKS[task].rounds, options.calls or TASKS[task].calls
     size = TASKS[task].at_once
+    pairs = []
     for start in range(0, max(1, len(found)), size):
         symgraph, group = ours("network"), found[start : start + size]
-        run([symgraph, *group], [folder, task, str(batch)], options.rounds, options.calls, options.threads)
+        run([symgraph, *group], [folder, task, str(batch)], rounds, calls, options.threads, HOPELESS)
         pairs += [Pair(peer, symgraph) for peer in group]
     return pairs or [Pair(symgraph, symgraph)]
 
 
-def _cells(pairs: Sequence[Pair], folder: str) -> list[str]:
-    """All but the first cell of a row."""
+def cells(pairs: Sequence[Pair], compared: Sequence[str]) -> list[str]:
+    """All but the first cell of a row; the last ones are what `comparison` tells."""
     best = max(pairs, key=lambda pair: pair.ratio)
     symgraph, peer = best.ours, best.peer
     alone = peer is symgraph
@@ -145,11 +153,11 @@ def _cells(pairs: Sequence[Pair], folder: str) -> list[str]:
         *(f"{p.ratio:.2f}" if p.peer.milliseconds else p.peer.failure for p in pairs if not alone),
         f"{symgraph.peak_mib:.0f} ({peer.peak_mib:.0f})",
         f"{symgraph.start_seconds:.1f} ({peer.start_seconds:.1f})",
-        *_comparison(folder),
+        *compared,
     ]
 
 
-def _comparison(folder: str) -> list[str]:
+def comparison(folder: str | Path) -> list[str]:
     """Numbers of parameters, and the largest difference of a peer's result from ours."""
     found = results(folder)
     if "symgraph" not in found:

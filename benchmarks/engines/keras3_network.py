@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks.network_files import Layer, Network, leave, read
+from benchmarks.network_files import Layer, Network, Steps, leave, read
 
 # What both versions of Keras call by the same name.
 _ARGUMENTS = {
@@ -31,15 +31,12 @@ def make(folder: str, task: str, batch: str, threads: int) -> Callable[[], objec
     network = read(folder)
     model = _build(keras, network)
     x = network.pictures(int(batch))
-    if task == "predict":
-        call: Callable[[], Any] = partial(model.predict_on_batch, x)
-        result = call()
-    else:
+    if task == "train":
         model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), "categorical_crossentropy")
-        call = partial(model.train_on_batch, x, network.targets(int(batch)))
-        result = [float(call()) for _ in range(2)]
-    leave(folder, f"keras {backend}", result, model.count_params())
-    return call
+        step = partial(model.train_on_batch, x, network.targets(int(batch)))
+        return Steps(folder, f"keras {backend}", step, model.count_params())
+    leave(folder, f"keras {backend}", model.predict_on_batch(x), model.count_params())
+    return partial(model.predict_on_batch, x)
 
 
 def _build(keras: Any, network: Network) -> Any:

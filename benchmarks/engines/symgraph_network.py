@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.network_files import leave, read
+from benchmarks.network_files import Steps, leave, read
 from benchmarks.network_zoo import NETWORKS
 from symgraph.optimizers import SGD
 
@@ -21,6 +21,4 @@ def make(folder: str, task: str, batch: str, threads: int) -> Callable[[], objec
         return lambda: model.predict(x, batch_size=len(x))
     y = network.targets(int(batch))
     model.compile(SGD(lr=1e-3, momentum=0.9), "categorical_crossentropy")
-    losses = [model.train_on_batch(x, y) for _ in range(2)]
-    leave(folder, "symgraph", losses, model.count_params())
-    return lambda: model.train_on_batch(x, y)
+    return Steps(folder, "symgraph", lambda: model.train_on_batch(x, y), model.count_params())

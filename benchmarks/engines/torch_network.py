@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.engines.torch_layers import PaddedConv, module, parameters
-from benchmarks.network_files import leave, read
+from benchmarks.network_files import Steps, leave, read
 
 
 def make(folder: str, task: str, batch: str, threads: int) -> Callable[[], object]:
@@ -23,18 +23,16 @@ def make(folder: str, task: str, batch: str, threads: int) -> Callable[[], objec
     model = module(network, probabilities=task == "predict").to(memory_format=layout)  # type: ignore[call-overload]
     x = torch.from_numpy(network.pictures(int(batch))).permute(0, 3, 1, 2).contiguous(memory_format=layout)
     called: Any = torch.compile(model) if variant == "compile" else model
-    if task == "predict":
-        model.eval()
-        call = _prediction(called, x)
-        result = np.moveaxis(call().numpy(), 1, -1)
-    else:
-        call = _step(model.train(), called, x, torch.from_numpy(network.classes(int(batch))))
-        result = np.array([float(call().detach()) for _ in range(2)])
-    leave(folder, f"torch {variant}", result, parameters(model))
+    if task == "train":
+        step = _step(model.train(), called, x, torch.from_numpy(network.classes(int(batch))))
+        return Steps(folder, f"torch {variant}", step, parameters(model))
+    model.eval()
+    predict = _prediction(called, x)
+    leave(folder, f"torch {variant}", np.moveaxis(predict().numpy(), 1, -1), parameters(model))
     for part in model.modules():
         if isinstance(part, PaddedConv):
             part.exact = False
-    return call
+    return predict
 
 
 def _prediction(called: Any, x: torch.Tensor) -> Callable[[], torch.Tensor]:
@@ -59,6 +57,6 @@ def _step(
         loss = loss_function(called(x), classes)
         loss.backward()
         optimizer.step()
-        return loss
+        return loss.detach()
 
     return step
