@@ -59,9 +59,11 @@ def run(
         for engine in engines:
             process = _start(engine, arguments, threads)
             ready = _read(engine, process)
-            if ready is not None:
-                engine.start_seconds = ready["start_seconds"]
-                processes[engine.name] = process
+            if ready is None:
+                process.communicate()
+                continue
+            engine.start_seconds = ready["start_seconds"]
+            processes[engine.name] = process
         for _ in range(rounds):
             for engine in promising(engines, hopeless):
                 if engine.name in processes:
@@ -99,8 +101,12 @@ def _read(engine: Engine, process: subprocess.Popen[str]) -> dict | None:
     assert process.stdout
     for line in process.stdout:
         if line.startswith("{"):
-            return dict(json.loads(line))
-    engine.failure = f"ended with exit code {process.wait()}"
+            answer = dict(json.loads(line))
+            if "failure" not in answer:
+                return answer
+            engine.failure = answer["failure"]
+    code = process.wait()
+    engine.failure = engine.failure or f"ended with exit code {code}"
     return None
 
 
@@ -149,5 +155,15 @@ def _peak_mib() -> float:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
 
+def main() -> None:
+    """Serve, and say why where that ends, such as that there is no compiler for torch.compile."""
+    try:
+        _serve(sys.argv[1], sys.argv[2:-1], int(sys.argv[-1]))
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0].replace("|", "/")
+        print(json.dumps({"failure": text}), flush=True)
+        raise
+
+
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2:-1], int(sys.argv[-1]))
+    main()

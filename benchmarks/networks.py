@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.harness import Engine, run
 from benchmarks.network_files import forget, results
-from benchmarks.network_zoo import NETWORKS, write
+from benchmarks.network_zoo import NETWORKS, UNET_SIDE, write
 from benchmarks.peers import ours, peers, predicting_peers
 from benchmarks.report import machine, row, rule
 
@@ -78,6 +78,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    for name in options.networks.split(",") if options.networks else ():
+        if name not in NETWORKS:
+            parser.error(f"there is no network {name!r}; there are {', '.join(NETWORKS)}")
     lines = []
     for name in [options.task] if options.task else TASKS:
         lines += _table(name, options)
@@ -96,6 +99,10 @@ _HEAD = (
     "the start of the process to the end of its first call (imports, reading weights, compiling; our",
     "kernels come from its cache); the largest difference from our results, as a part of the largest of",
     "them. In brackets: the fastest peer. All engines have the same layers and weights.",
+    "",
+    "Results of prediction are probabilities, those of training the losses of the first two steps (SGD",
+    "with momentum): the second differs by what rounding, and U-Net's dropout, make of the weights.",
+    f"U-Net has padding and pictures of {UNET_SIDE} x {UNET_SIDE}.",
     "",
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import network_zoo, networks
 from benchmarks.engines import onnxruntime_network, symgraph_network
-from benchmarks.harness import Engine, promising
+from benchmarks.harness import Engine, promising, run
 from benchmarks.network_files import WEIGHTS, forget, read, results
 from symgraph import backend as K
 from symgraph import layers
@@ -112,3 +112,18 @@ def test_rows_tell_the_best_peer_of_its_own_group() -> None:
     ]
     cells = networks.cells(pairs, ["5", "-"])
     assert cells[:6] == ["12.0", "12.5 b", "**0.96**", "0.91", "0.96", "ended with exit code 1"]
+
+
+def test_failures_are_told() -> None:
+    engine = Engine("onnxruntime", "benchmarks.engines.onnxruntime_network")
+    run([engine], ["nowhere", "train", "8"], 1, 1, 1)
+    assert engine.failure == "ValueError: onnxruntime predicts only" and engine.median == float("inf")
+
+
+def test_unknown_networks_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["networks", "--networks", "VGG"])
+    with pytest.raises(SystemExit):
+        networks.main()
+    assert "there is no network 'VGG'; there are VGG16, ResNet50" in capsys.readouterr().err
