@@ -35,19 +35,28 @@ def check_contact_sheet(path: Path, pictures: int) -> None:
 
 
 def write_contact_sheet(
-    path: Path, pictures: Sequence[Path], captions: Sequence[str], marked: Sequence[bool]
+    path: Path,
+    pictures: Sequence[Path | Image.Image],
+    captions: Sequence[str],
+    marked: Sequence[bool],
+    cell: int = CELL,
+    columns: int = COLUMNS,
 ) -> None:
     """Draw pictures in rows, in order, and write the sheet in the format that the suffix of `path` names.
 
     Parameters
     ----------
     path : Path
-    pictures : sequence of Path
-        One that cannot be read leaves an empty frame.
+    pictures : sequence of (Path or PIL.Image.Image)
+        A file that cannot be read leaves an empty frame.
     captions : sequence of str
         A line for each picture.
     marked : sequence of bool
         Which of them get a red frame and caption.
+    cell : int
+        Side of a picture, pixels: larger ones are made smaller.
+    columns : int
+        Pictures in a row.
 
     Raises
     ------
@@ -55,27 +64,27 @@ def write_contact_sheet(
         As `check_contact_sheet`, and if the file cannot be written.
     """
     check_contact_sheet(path, len(pictures))
-    columns = min(COLUMNS, len(pictures))
+    columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    width, height = CELL + MARGIN, CELL + CAPTION + MARGIN
+    width, height = cell + MARGIN, cell + CAPTION + MARGIN
     sheet = Image.new("RGB", (MARGIN + columns * width, MARGIN + rows * height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for number, (picture, caption, mark) in enumerate(zip(pictures, captions, marked, strict=True)):
         left, top = MARGIN + number % columns * width, MARGIN + number // columns * height
-        _paste(sheet, picture, left, top)
+        _paste(sheet, picture, left, top, cell)
         if mark:
-            draw.rectangle((left - 2, top - 2, left + CELL + 1, top + CELL + 1), outline=MARK, width=3)
-        middle = left + CELL // 2
-        draw.text((middle, top + CELL + 3), caption, fill=MARK if mark else INK, font=font, anchor="ma")
+            draw.rectangle((left - 2, top - 2, left + cell + 1, top + cell + 1), outline=MARK, width=3)
+        middle = left + cell // 2
+        draw.text((middle, top + cell + 3), caption, fill=MARK if mark else INK, font=font, anchor="ma")
     sheet.save(path)
 
 
-def _paste(sheet: Image.Image, path: Path, left: int, top: int) -> None:
+def _paste(sheet: Image.Image, source: Path | Image.Image, left: int, top: int, cell: int) -> None:
     """Put a picture into the middle of its cell, no larger than the cell."""
     try:
-        picture = load_img(str(path))
+        picture = source.copy() if isinstance(source, Image.Image) else load_img(str(source))
     except (OSError, ValueError):
-        ImageDraw.Draw(sheet).rectangle((left, top, left + CELL - 1, top + CELL - 1), outline=INK)
+        ImageDraw.Draw(sheet).rectangle((left, top, left + cell - 1, top + cell - 1), outline=INK)
         return
-    picture.thumbnail((CELL, CELL))
-    sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
+    picture.thumbnail((cell, cell))
+    sheet.paste(picture, (left + (cell - picture.width) // 2, top + (cell - picture.height) // 2))
