@@ -14,7 +14,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --config-set
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo   train a small network on the bundled digits; results in ./demo/"
+	@echo "make demo   train a small network on the bundled digits, show what it misreads; results in ./demo/"
 	@echo "make test   run the tests"
 	@echo "make lint   check style, types and the direction of imports"
 	@echo "make bench  compare speed with PyTorch, TensorFlow, JAX and onnxruntime (downloads them)"
