@@ -81,6 +81,7 @@ def check_wheel(path):
         for module in folder.glob("*.py")
     }
     expected |= {"symgraph/py.typed", "symgraph/datasets/digits.npz", "symgraph/datasets/digits.md"}
+    expected |= {"symgraph/datasets/sonnets.txt", "symgraph/datasets/sonnets.md"}
     expected |= {"symgraph/inspection/report/style.css", "symgraph/inspection/report/script.js"}
     assert {name for name in names if name.startswith("symgraph/")} == expected
     assert sum(name.endswith("licenses/LICENSE") for name in names) == 1
