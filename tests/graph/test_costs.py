@@ -125,7 +125,7 @@ def _csr_dot(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[Non
 def _epilogue(op: Any, inputs: list[Shape]) -> Iterator[None]:
     for _ in op.steps or inputs[2:]:
         yield
-    if op.activation != "linear":
+    for _ in {"linear": (), "relu": ("held at 0",), "relu6": ("held at 0", "held at 6")}[op.activation]:
         yield
 
 
