@@ -70,6 +70,9 @@ def pad_in_maximum(node: Tensor) -> Tensor | None:
     assert isinstance(op, MaxPool2D)
     if not isinstance(source.op, Place) or not _is_rectified(source.inputs[0]):
         return None
+    # Of a picture without pixels, windows hold the zeros alone.
+    if not all(isinstance(size, int) and size > 0 for size in source.inputs[0].shape[1:3]):
+        return None
     padding = _around(op, source, op.pool)
     return None if padding is None else replace(op, padding=padding)(source.inputs[0])
 
@@ -125,7 +128,6 @@ def _together(
 
 
 _BEFORE = (pad_in_convolution, pad_in_weight_gradient, pad_in_input_gradient)
-RULES = (*_BEFORE, pad_in_maximum)
 
 
 def pads(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:

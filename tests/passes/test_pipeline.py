@@ -236,6 +236,15 @@ def test_zeros_around_pictures_become_padding() -> None:
     np.testing.assert_allclose(got, _tapped(expected, kernel, third[1]), rtol=1e-4, atol=1e-5)
 
 
+def test_zeros_are_the_maximum_of_a_picture_without_pixels() -> None:
+    x = placeholder((None, None, None, 2))
+    samples, height, width, channels = x.shape
+    place = slicing.Place((samples, height + 2, width + 2, channels), (0, 1, 1, 0), (1, 1, 1, 1))
+    y = pool.MaxPool2D((2, 2), (1, 1))(place(math.relu(x)))
+    (got,) = Function([x], [y])(np.zeros((3, 0, 4, 2), "float32"))
+    np.testing.assert_array_equal(got, np.zeros((3, 1, 5, 2), "float32"))
+
+
 def test_zeros_wider_than_windows_stay() -> None:
     x, w = placeholder((2, 5, 5, 3)), placeholder((3, 3, 3, 4))
     feeds = {x: RNG.standard_normal((2, 5, 5, 3)), w: RNG.standard_normal((3, 3, 3, 4))}
