@@ -7,6 +7,7 @@ what the forms are used for in `stable.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -16,7 +17,9 @@ import numpy as np
 from symgraph.graph.dims import product
 from symgraph.graph.leaves import DimValue, constant, constant_value
 from symgraph.graph.logs import (
+    balanced,
     largest,
+    largest_exponent,
     log_sum,
     number,
     power_of_gap,
@@ -24,9 +27,9 @@ from symgraph.graph.logs import (
     unless_zero,
 )
 from symgraph.graph.op import Op
-from symgraph.graph.ops.barrier import Bounded, stop_gradient
-from symgraph.graph.ops.compare import equal, less_equal
-from symgraph.graph.ops.elementwise import Add, power, where
+from symgraph.graph.ops.barrier import Bounded, bounded, stop_gradient
+from symgraph.graph.ops.compare import equal, greater, less, less_equal, logical_and
+from symgraph.graph.ops.elementwise import Add, minimum, power, where
 from symgraph.graph.ops.math import (
     Negative,
     Reciprocal,
@@ -35,7 +38,6 @@ from symgraph.graph.ops.math import (
     Square,
     absolute,
     exp,
-    expm1,
     log,
     log1p,
     softplus,
@@ -58,7 +60,8 @@ class Form:
 
     `rest` is 1 where it is not given; `signed` tells that it may be 0 or less. `log_rest` makes a better
     logarithm of it than ``log(rest)``. `wild` tells that the plain expression may overflow, `calm` that it is
-    as good as this form where a positive constant is added to it.
+    as good as this form where a positive constant is added to it. `free` counts the factors of `rest` that
+    can be any number: from two on it may overflow where the whole number does not.
     """
 
     log: Tensor
@@ -67,6 +70,7 @@ class Form:
     signed: bool = False
     wild: bool = False
     calm: bool = False
+    free: int = 0
 
     def total(self) -> Tensor:
         """The logarithm of the number."""
@@ -163,6 +167,10 @@ class Forms:
                 answer, asked = _fitted(end.value, _node(done)), None
                 self._known[_key(done)] = _node(done), answer
         return answer
+
+    def remember(self, node: Tensor, form: Form | None) -> None:
+        """Let a node that was made of a form have it."""
+        self._known[_key(node)] = node, _fitted(form, node)
 
     def _search(self, question: Question) -> Search:
         node = _node(question)
@@ -273,30 +281,66 @@ def summands(node: Tensor, opaque: Collection[int]) -> list[tuple[Tensor, bool]]
 def times(a: Form, b: Form) -> Form:
     """The form of a product."""
     total = b.log if is_number(a.log, 0) else a.log if is_number(b.log, 0) else a.log + b.log
+    return _joined(a, b, total, 1)
+
+
+def divided(a: Form, b: Form) -> Form:
+    """The form of a quotient."""
+    total = negated(b.log) if is_number(a.log, 0) else a.log - b.log
+    return _joined(a, b, total, -1)
+
+
+def _joined(a: Form, b: Form, total: Tensor, sign: int) -> Form:
+    """The form with the logarithm `total` of a product (`sign` 1) or quotient (-1)."""
     signed, wild = a.signed or b.signed, a.wild or b.wild
-    if a.rest is None or b.rest is None:
-        other = b if a.rest is None else a
-        return Form(total, other.rest, other.log_rest, signed, wild)
-    better = None if signed else lambda: a.logarithm_of_rest() + b.logarithm_of_rest()
-    return Form(total, a.rest * b.rest, better, signed, wild)
+    if b.rest is None:
+        return replace(a, log=total, signed=signed, wild=wild, calm=False)
+    if a.rest is None:
+        return replace(to_the(b, sign), log=total, signed=signed, wild=wild, calm=False)
+    first, second = a, b
+    rest = a.rest * b.rest if sign > 0 else a.rest / b.rest
+    better = None if signed else lambda: first.logarithm_of_rest() + sign * second.logarithm_of_rest()
+    return Form(total, rest, better, signed, wild, free=a.free + b.free)
+
+
+def product_value(a: Form, b: Form) -> Tensor:
+    """The product of two numbers."""
+    return _joined_value(a, b, times(a, b), 1)
+
+
+def quotient_value(a: Form, b: Form) -> Tensor:
+    """The quotient of two numbers; 1 where they are the same."""
+    return _joined_value(a, b, divided(a, b), -1)
+
+
+def _joined_value(a: Form, b: Form, joined: Form, sign: int) -> Tensor:
+    if joined.rest is None:
+        return exp(joined.log)
+    first, second = balanced(a.log, b.log, sign, by_sums=not joined.free)
+    left = replace(a, log=bounded(first)).value()
+    right = replace(b, log=bounded(second)).value()
+    return left * right if sign > 0 else left / right
 
 
 def to_the(form: Form, exponent: float) -> Form:
     """The form of a power."""
+    if exponent == 1:
+        return form
     rest = None if form.rest is None else power(form.rest, exponent)
     better = None if form.signed or rest is None else lambda: form.logarithm_of_rest() * exponent
-    return Form(form.log * exponent, rest, better, form.signed, form.wild)
+    free = form.free * max(1, math.ceil(abs(exponent)))
+    return Form(form.log * exponent, rest, better, form.signed, form.wild, free=free)
 
 
 def plain(node: Tensor) -> Form:
     """A number that has no better form."""
-    return positive_constant(node) or Form(number(0, node), node, signed=True)
+    return positive_constant(node) or Form(number(0, node), node, signed=True, free=1)
 
 
 def with_sign(form: Form) -> Form:
     """The form of -x."""
     rest = number(-1, form.log) if form.rest is None else -form.rest
-    return Form(form.log, rest, None, True, form.wild)
+    return replace(form, rest=rest, log_rest=None, signed=True, calm=False)
 
 
 def within(node: Tensor, low: float = -np.inf, high: float = np.inf) -> bool:
@@ -319,17 +363,33 @@ def added(forms: Sequence[Form]) -> Form:
         part = power_of_gap(gap) if form.rest is None else form.rest * power_of_gap(gap)
         total = part if total is None else total + part
     better = (lambda: log_sum(gaps)) if all(f.rest is None for f in forms) else None
-    return Form(top, total, better, any(f.signed for f in forms), wild)
+    signed, free = any(f.signed for f in forms), max(f.free for f in forms)
+    return Form(top, total, better, signed, wild, free=free)
 
 
 def log_one_plus(form: Form) -> Tensor:
     """log(1 + a number), of which nothing is lost where it is small."""
     zero, one = number(0, form.log), number(1, form.log)
     rest = one if form.rest is None else form.rest
-    small = less_equal(absolute(stop_gradient(form.value())), one)
-    top = where(small, zero, top_of([zero, unless_zero(form.log, rest)]))
-    # 1 + x = exp(top) · (exp(-top) + x / exp(top)); the brackets' logarithm by what they have above 1.
-    return top + log1p(rest * power_of_gap(form.log - top) + expm1(negated(top)))
+    # Each half of the exponent alone is in range wherever the number is not above 1.
+    half = exp(bounded(minimum(form.log * 0.5, largest_exponent(form.log))))
+    value = rest * half * half
+    small = less_equal(absolute(stop_gradient(value)), one)
+    logarithm = where(small, zero, form.log) + log(where(small, one, rest))
+    return where(small, log1p(where(small, value, zero)), softplus(logarithm))
+
+
+def within_range(form: Form, function: Callable[[Form], Tensor], node: Tensor) -> Tensor:
+    """A function of a form with several free factors; the plain node where their product is out of range."""
+    assert form.rest is not None
+    (x,) = node.inputs
+    size = stop_gradient(absolute(form.rest))
+    inside = logical_and(
+        greater(size, number(float(np.finfo(size.dtype).tiny), size)), less(size, number(np.inf, size))
+    )
+    one = number(1, size)
+    found = function(replace(form, rest=where(inside, form.rest, one)))
+    return where(inside, found, node.op(where(inside, one, bounded(x))))
 
 
 def summed(node: Tensor, axes: tuple[int, ...], form: Form) -> Form:
@@ -343,7 +403,7 @@ def summed(node: Tensor, axes: tuple[int, ...], form: Form) -> Form:
         return value if value.ndim == node.ndim else Reshape(node.shape)(value)
 
     better = (lambda: shaped(log_sum([gap], axes))) if form.rest is None else None
-    return Form(shaped(top), shaped(Sum(axes, True)(value)), better, form.signed, form.wild)
+    return Form(shaped(top), shaped(Sum(axes, True)(value)), better, form.signed, form.wild, free=form.free)
 
 
 def averaged(node: Tensor, axes: tuple[int, ...], form: Form) -> Form:

@@ -10,7 +10,7 @@ from symgraph.graph.leaves import constant
 from symgraph.graph.ops.barrier import bounded, stop_gradient
 from symgraph.graph.ops.compare import equal, greater, greater_equal, less, logical_or
 from symgraph.graph.ops.elementwise import cast, maximum, minimum, where
-from symgraph.graph.ops.math import exp, expm1, isinf, isnan, log, log1p, softplus
+from symgraph.graph.ops.math import exp, expm1, isinf, isnan, log, log1p, round, softplus
 from symgraph.graph.ops.nn import Softmax
 from symgraph.graph.ops.reduce import MaxOrLowest, Sum
 from symgraph.graph.tensor import Tensor
@@ -20,6 +20,9 @@ from symgraph.graph.tensor import Tensor
 _SMALL = {"float32": -20.0, "float64": -40.0}
 _ALMOST_ZERO = {"float32": -1e-20, "float64": -1e-150}
 _MOST = {"float32": 80.0, "float64": 700.0}
+
+# How large exponents may be beside sums of exponentials, each divided by the largest one.
+_MOST_BESIDE_SUMS = {"float32": 40.0, "float64": 350.0}
 
 
 def number(value: float, like: Tensor) -> Tensor:
@@ -105,8 +108,33 @@ def log_sum(gaps: Sequence[Tensor], axes: tuple[int, ...] = ()) -> Tensor:
 
 def power_of_gap(gap: Tensor) -> Tensor:
     """exp(gap), of a gap that is above 0 only where it is infinite, or will be multiplied by 0."""
-    held = minimum(gap, number(_MOST[gap.dtype], gap))
+    held = minimum(gap, largest_exponent(gap))
     return exp(bounded(where(isinf(gap), gap, held)))
+
+
+def largest_exponent(like: Tensor) -> Tensor:
+    """The largest number of which the exponential is safe."""
+    return number(_MOST[like.dtype], like)
+
+
+def balanced(a: Tensor, b: Tensor, sign: int, by_sums: bool) -> tuple[Tensor, Tensor]:
+    """Two exponents whose sum (`sign` 1) or difference (-1) counts, moved so far that none overflows alone.
+
+    Whole numbers are moved, which costs no digit. `by_sums` tells that the numbers that the exponentials will
+    be multiplied by are no smaller or larger than the sums of a few million exponentials. Other numbers can
+    be anything: exponents below what exp overflows at then stay as they are, and so does every result.
+    """
+    most = (_MOST_BESIDE_SUMS if by_sums else _MOST)[a.dtype]
+    moved = _excess(a, most)
+    a, b = a - moved, b + moved if sign > 0 else b - moved
+    moved = _excess(b, most)
+    return a + moved if sign > 0 else a - moved, b - moved
+
+
+def _excess(x: Tensor, most: float) -> Tensor:
+    """What x has above `most`, or below -`most`, as a whole number that is a constant."""
+    held = minimum(maximum(x, number(-most, x)), number(most, x))
+    return round(finite(x - held))
 
 
 def unless_zero(log_part: Tensor, rest: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from symgraph.graph.forms import (
     Table,
     added,
     averaged,
+    divided,
     fitted,
     is_number,
     negated,
@@ -126,7 +127,7 @@ def _divide(node: Tensor, opaque: Collection[int]) -> Search:
     below = yield b
     if above is None and below is None:
         return None
-    return times(above or plain(a), to_the(below or plain(b), -1))
+    return divided(above or plain(a), below or plain(b))
 
 
 @FORMS.of(Negative)
@@ -146,7 +147,7 @@ def _magnitude(node: Tensor, opaque: Collection[int]) -> Search:
         return form
     if isinstance(node.op, Relu) or form.rest is None:
         return None
-    return Form(form.log, absolute(form.rest), None, True, form.wild)
+    return replace(form, rest=absolute(form.rest), log_rest=None, calm=False)
 
 
 @FORMS.of(Square, Sqrt, Rsqrt, Reciprocal)
@@ -249,7 +250,7 @@ def _inverse_less_one(node: Tensor) -> Search:
         return None
     complement = yield Not(p)
     form = yield p
-    return None if complement is None or form is None else times(complement, to_the(form, -1))
+    return None if complement is None or form is None else divided(complement, form)
 
 
 def _difference(a: Form, b: Form) -> Form:
@@ -351,7 +352,7 @@ def _where(node: Tensor, opaque: Collection[int]) -> Search:
     if not (left.signed or right.signed):
         return Form(logs, wild=wild)
     first, second = _sign_part(left), _sign_part(right)
-    return Form(logs, where(condition, first, second), None, True, wild)
+    return Form(logs, where(condition, first, second), None, True, wild, free=max(left.free, right.free))
 
 
 def _positive_log(form: Form) -> Tensor:
@@ -381,7 +382,7 @@ def _moved(node: Tensor, opaque: Collection[int]) -> Search:
 
     rest = None if form.rest is None else move(form.rest)
     better = None if form.log_rest is None else lambda: move(form.logarithm_of_rest())
-    return Form(move(form.log), rest, better, form.signed, form.wild, form.calm)
+    return replace(form, log=move(form.log), rest=rest, log_rest=better)
 
 
 @FORMS.of(Place)
@@ -392,7 +393,8 @@ def _placed(node: Tensor, opaque: Collection[int]) -> Search:
     if form is None:
         return None
     rest = ones_like(x) if form.rest is None else form.rest
-    return Form(replace(node.op, value=0.0)(form.log), node.op(rest), None, True, form.wild)
+    logs = replace(node.op, value=0.0)(form.log)
+    return replace(form, log=logs, rest=node.op(rest), log_rest=None, signed=True, calm=False)
 
 
 @FORMS.of(Concatenate)
@@ -408,4 +410,4 @@ def _concatenated(node: Tensor, opaque: Collection[int]) -> Search:
     if not any(f.signed for f in forms):
         return Form(logs, wild=wild)
     rests = [fitted(_sign_part(f), p) for f, p in zip(forms, node.inputs, strict=True)]
-    return Form(logs, node.op(*rests), None, True, wild)
+    return Form(logs, node.op(*rests), None, True, wild, free=max(f.free for f in forms))

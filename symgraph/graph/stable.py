@@ -18,14 +18,19 @@ from symgraph.graph.dims import Dim
 from symgraph.graph.forms import (
     Form,
     Forms,
+    divided,
     fitted,
     is_number,
     log_one_plus,
     negated,
+    plain,
     positive_constant,
+    product_value,
+    quotient_value,
     same,
     times,
     to_the,
+    within_range,
 )
 from symgraph.graph.leaves import constant, constant_value
 from symgraph.graph.op import Op
@@ -92,7 +97,7 @@ class Stable:
                     better = rule(self, new)
             if better is not None and rule is not None:
                 self.hits[rule.__name__] += 1
-                new = _named(fitted(better, new), new)
+                new = self._named(fitted(better, new), new)
             done[id(node)] = new
             if id(node) in self.opaque:
                 self.opaque.add(id(new))
@@ -106,8 +111,10 @@ class Stable:
             for one, other in (x.inputs, x.inputs[::-1]):
                 part = self._forms.of(other) if is_number(one, 1) else None
                 if part is not None:
-                    return log_one_plus(part)
-        return None if form is None else form.total()
+                    return log_one_plus(part) if part.free < 2 else within_range(part, log_one_plus, node)
+        if form is None or form.free < 2:
+            return None if form is None else form.total()
+        return within_range(form, Form.total, node)
 
     def log_one_plus_exponential(self, node: Tensor) -> Tensor | None:
         """log1p(exp(x)) -> softplus(x), and its kin"""
@@ -118,16 +125,17 @@ class Stable:
         form = self._forms.of(Add()(constant(1, x.dtype), x))
         if form is None:
             return None
-        lost = form.rest is not None and form.log_rest is None
-        return log_one_plus(part) if lost else form.total()
+        if form.rest is None or form.log_rest is not None:
+            return form.total()
+        return log_one_plus(part) if part.free < 2 else within_range(part, log_one_plus, node)
 
     def product_of_exponentials(self, node: Tensor) -> Tensor | None:
         """exp(x) * exp(y) -> exp(x + y), and its kin"""
         form = self._forms.of(node.inputs[0]) if self._wild else None
         other = None if form is None else self._forms.of(node.inputs[1])
-        if form is None or other is None or not (form.wild or other.wild):
+        if form is None or other is None or not (form.wild or other.wild) or max(form.free, other.free) > 1:
             return None
-        return times(form, other).value()
+        return self._made_of(times(form, other), product_value(form, other))
 
     def root_of_exponential(self, node: Tensor) -> Tensor | None:
         """sqrt(exp(x)) -> exp(x / 2), and its kin"""
@@ -152,10 +160,22 @@ class Stable:
         named = (self._softmax(above, below), self._ratio(above, below)) if over is not None else ()
         found = next((x for x in (*named, self._share(above, known, below)) if x is not None), None)
         tame = not under.wild and (over is None or over.signed or _normalised(above, below))
-        if found is not None or tame:
+        over = over or plain(above)
+        if found is not None or tame or max(over.free, under.free) > 1:
             return found
-        inverse = to_the(under, -1)
-        return above * inverse.value() if over is None else times(over, inverse).value()
+        return self._made_of(divided(over, under), quotient_value(over, under))
+
+    def _made_of(self, form: Form, value: Tensor) -> Tensor:
+        self._forms.remember(value, form)
+        return value
+
+    def _named(self, new: Tensor, old: Tensor) -> Tensor:
+        """`new` under the name of what it takes the place of."""
+        if new.name is not None or old.name is None or not new.inputs:
+            return new
+        named = Tensor(new.op, new.inputs, new.type, new.origins, old.name)
+        self._forms.remember(named, self._forms.of(new))
+        return named
 
     def _softmax(self, above: Tensor, below: Tensor) -> Tensor | None:
         """exp(x) / Σ exp(x), with or without the largest x taken off before."""
@@ -251,13 +271,6 @@ def _reduction(
 def _normalised(above: Tensor, below: Tensor) -> bool:
     """Whether numbers are divided by their sum, which is no smaller than any of them."""
     return isinstance(below.op, Sum) and same(below.inputs[0], above)
-
-
-def _named(new: Tensor, old: Tensor) -> Tensor:
-    """`new` under the name of what it takes the place of."""
-    if new.name is not None or old.name is None or not new.inputs:
-        return new
-    return Tensor(new.op, new.inputs, new.type, new.origins, old.name)
 
 
 RULES: dict[type[Op], Callable[[Stable, Tensor], Tensor | None]] = {
