@@ -21,8 +21,8 @@ from PIL import Image
 from symgraph.callbacks import History, LearningRateScheduler, ModelCheckpoint
 from symgraph.datasets import cifar10, digits
 from symgraph.models import Model
+from symgraph.models.commands import CommandLine
 from symgraph.models.contact_sheet import COLUMNS, write_contact_sheet
-from symgraph.models.program import check_counts, run
 from symgraph.models.resnet_small import resnet_v1, resnet_v2
 from symgraph.optimizers import Adam
 from symgraph.preprocessing.image import ImageDataGenerator, array_to_img
@@ -136,24 +136,11 @@ def _run(options: argparse.Namespace) -> float:
 
 def main(arguments: list[str] | None = None) -> float:
     """Train, evaluate, save. Returns the accuracy on the test pictures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m symgraph.models.cifar10_resnet", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument(
-        "--data", metavar="FOLDER", help="cifar-10-batches-py, or cifar10 (default: bundled digits)"
-    )
-    parser.add_argument("--version", type=int, choices=(1, 2), default=1, help="default: 1")
-    parser.add_argument("--depth", type=int, help="6n+2 for version 1, 9n+2 for version 2; default: 20 or 29")
-    parser.add_argument("--epochs", type=int, help="default: 200 for CIFAR-10, 30 for the bundled digits")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument(
-        "--out", type=Path, default=Path("demo/cifar10_resnet"), metavar="FOLDER", help="default: %(default)s"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    options.epochs = (200 if options.data else 30) if options.epochs is None else options.epochs
-    check_counts(parser, options, "epochs", "batch_size")
-    return run(parser, _run, options)
+    line = CommandLine("cifar10_resnet", __doc__)
+    line.add_data("cifar-10-batches-py, or cifar10 (default: bundled digits)", (30, 200), (32, 32))
+    line.add_argument("--version", type=int, choices=(1, 2), default=1, help="default: 1")
+    line.add_argument("--depth", type=int, help="6n+2 for version 1, 9n+2 for version 2; default: 20 or 29")
+    return line.run(_run, line.options(arguments))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import NoReturn, TypeVar
 
 import numpy as np
 
+from symgraph import backend as K
 from symgraph.datasets import digits, mnist
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -27,38 +28,45 @@ class CommandLine(argparse.ArgumentParser):
         Name of the program's file in `models/`.
     purpose : str
         The program's docstring, whose first line `--help` shows.
-    data : str
-        What `--data` names.
-    epochs, batch_size : pair of int
-        Defaults: for the bundled data, and for those of `--data`.
     """
 
-    def __init__(
-        self,
-        program: str,
-        purpose: str | None,
-        data: str,
-        epochs: tuple[int, int],
-        batch_size: tuple[int, int] = (32, 128),
-    ) -> None:
+    def __init__(self, program: str, purpose: str | None) -> None:
         super().__init__(
             prog=f"python -m symgraph.models.{program}", description=(purpose or "").split("\n")[0]
         )
-        self.usual = {"epochs": epochs, "batch_size": batch_size}
-        out = Path("demo") / program
-        self.add_argument("--data", metavar="PATH", help=data)
-        for name, (bundled, real) in self.usual.items():
-            text = f"default: {bundled}; with --data {real}"
-            self.add_argument(f"--{name.replace('_', '-')}", type=whole(1), metavar="N", help=text)
+        self.usual: dict[str, tuple[int, int]] = {}
         self.add_argument(
             "--out",
             type=Path,
-            default=out,
+            default=Path("demo") / program,
             metavar="FOLDER",
             help="for its results (default: %(default)s)",
         )
         self.add_argument(
             "--seed", type=whole(0, LARGEST_SEED), metavar="N", default=0, help="default: %(default)s"
+        )
+
+    def add_data(self, what: str, epochs: tuple[int, int], batch_size: tuple[int, int] = (32, 128)) -> None:
+        """Add `--data`, which names `what`, and options whose defaults depend on it.
+
+        The pairs are those defaults: for the bundled data, and for those of `--data`.
+        """
+        self.add_argument("--data", metavar="PATH", help=what)
+        self.add_count("--epochs", epochs)
+        self.add_count("--batch-size", batch_size)
+
+    def add_count(self, option: str, usual: int | tuple[int, int], text: str = "") -> None:
+        """Add an option for a number from 1 up, with its default or those without and with `--data`."""
+        text = f"{text}; " if text else ""
+        if isinstance(usual, int):
+            self.add_argument(
+                option, type=whole(1), metavar="N", default=usual, help=f"{text}default: {usual}"
+            )
+            return
+        bundled, real = usual
+        self.usual[option.lstrip("-").replace("-", "_")] = usual
+        self.add_argument(
+            option, type=whole(1), metavar="N", help=f"{text}default: {bundled}; with --data {real}"
         )
 
     def options(self, arguments: list[str] | None) -> argparse.Namespace:
@@ -71,7 +79,7 @@ class CommandLine(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and end the program."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
 
     def read(self, load: Callable[[], Read]) -> Read:
         """What `load` returns; what it complains about ends the program, as does a bad file or none."""
@@ -79,6 +87,16 @@ class CommandLine(argparse.ArgumentParser):
             return load()
         except (OSError, ValueError) as error:
             self.error(f"--data: {error}")
+
+    def run(self, program: Callable[[argparse.Namespace], Read], options: argparse.Namespace) -> Read:
+        """What `program` returns; what it says of files and values that are not as they should be ends it."""
+        if K.image_data_format() != "channels_last":
+            self.error(f"expected the image_data_format channels_last, got {K.image_data_format()}")
+        self.make_folder(options.out)
+        try:
+            return program(options)
+        except (OSError, ValueError) as error:
+            self.error(str(error))
 
     def make_folder(self, folder: Path) -> None:
         """Make the folder of `--out` before the work that fills it."""

@@ -24,10 +24,10 @@ from symgraph import backend as K
 from symgraph.datasets import digits
 from symgraph.layers import Activation, AveragePooling2D, Conv2D, Dense, Dropout, GlobalMaxPooling2D, Input
 from symgraph.models import Model
+from symgraph.models.commands import CommandLine, whole
 from symgraph.models.contact_sheet import write_contact_sheet
 from symgraph.models.gradient_ascent import climber, dream, resize
 from symgraph.models.pretrained import NETWORKS, load_base
-from symgraph.models.program import check_counts, fail, run
 from symgraph.preprocessing.image import ImageDataGenerator, array_to_img, img_to_array, load_img
 from symgraph.utils import to_categorical
 
@@ -123,39 +123,26 @@ def _run(options: argparse.Namespace) -> Any:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Dream, and draw it; see the head of this file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m symgraph.models.deep_dream", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="to dream into (default: bundled digits)"
-    )
-    parser.add_argument(
+    line = CommandLine("deep_dream", __doc__)
+    line.add_argument("--picture", type=Path, metavar="FILE", help="to dream into (default: bundled digits)")
+    line.add_argument(
         "--base", choices=NETWORKS, default="InceptionV3", help="that dreams; default: InceptionV3"
     )
-    parser.add_argument(
-        "--weights", default="imagenet", metavar="FILE", help="of the base; default: imagenet"
-    )
-    parser.add_argument("--layer", action="append", metavar="NAME", help="to dream of; may be repeated")
-    parser.add_argument("--size", type=int, default=400, help="longest side of the picture; default: 400")
-    parser.add_argument(
-        "--digit", type=int, choices=range(10), default=3, help="without --picture; default: 3"
-    )
-    parser.add_argument("--epochs", type=int, default=8, help="of the reader of digits; default: 8")
-    parser.add_argument("--octaves", type=int, help="sizes; default: 4, for digits 3")
-    parser.add_argument("--scale", type=float, default=1.4, help="between sizes; default: 1.4")
-    parser.add_argument("--steps", type=int, help="at each size; default: 20, for digits 40")
-    parser.add_argument(
+    line.add_argument("--weights", default="imagenet", metavar="FILE", help="of the base; default: imagenet")
+    line.add_argument("--layer", action="append", metavar="NAME", help="to dream of; may be repeated")
+    line.add_count("--size", 400, "longest side of the picture")
+    line.add_argument("--digit", type=int, choices=range(10), default=3, help="without --picture; default: 3")
+    line.add_count("--epochs", 8, "of the reader of digits")
+    line.add_argument("--octaves", type=whole(1), metavar="N", help="sizes; default: 4, for digits 3")
+    line.add_argument("--scale", type=float, default=1.4, help="between sizes; default: 1.4")
+    line.add_argument("--steps", type=whole(1), metavar="N", help="at each size; default: 20, for digits 40")
+    line.add_argument(
         "--rate", type=float, help="change of a pixel in a step; default: 0.01, for digits 0.02"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("demo/deep_dream"), metavar="FOLDER", help="default: %(default)s"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    check_counts(parser, options, "size", "epochs", "octaves", "steps")
-    if options.scale < 1 or (options.rate is not None and options.rate <= 0):
-        fail(parser, "--scale should be at least 1, and --rate more than 0")
-    return run(parser, _run, options)
+    options = line.options(arguments)
+    if not options.scale >= 1 or not (options.rate is None or options.rate > 0):
+        line.error("--scale should be at least 1, and --rate more than 0")
+    return line.run(_run, options)
 
 
 if __name__ == "__main__":

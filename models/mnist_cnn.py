@@ -108,7 +108,8 @@ def save(model: Sequential, history: History, folder: Path) -> list[Path]:
 
 def parse(arguments: list[str] | None) -> tuple[CommandLine, argparse.Namespace]:
     """The command line, and what it asks for."""
-    line = CommandLine("mnist_cnn", __doc__, "an mnist.npz file (default: the bundled digits)", (40, 12))
+    line = CommandLine("mnist_cnn", __doc__)
+    line.add_data("an mnist.npz file (default: the bundled digits)", (40, 12))
     line.set_defaults(out=Path("demo"))
     line.add_argument("--split", choices=sorted(SPLITS), help="of the bundled digits (default: writers)")
     line.add_argument(

@@ -37,7 +37,8 @@ def build(pixels: int) -> Sequential:
 def main(arguments: list[str] | None = None) -> History:
     """Train, print one line an epoch and the last accuracy, draw."""
     what = "an mnist.npz file (default: the bundled digits)"
-    line = CommandLine("mnist_mlp", __doc__, what, (200, 10), (32, 32))
+    line = CommandLine("mnist_mlp", __doc__)
+    line.add_data(what, (200, 10), (32, 32))
     options = line.options(arguments)
     x, y = line.read(lambda: load(options.data))
     line.make_folder(options.out)

@@ -119,7 +119,8 @@ def draw(pairs: Pairs, distances: np.ndarray, path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> float:
     """Train, evaluate, draw. Returns the accuracy on pairs of test pictures."""
-    line = CommandLine("siamese", __doc__, "an mnist.npz file (default: the bundled digits)", (20, 20))
+    line = CommandLine("siamese", __doc__)
+    line.add_data("an mnist.npz file (default: the bundled digits)", (20, 20))
     options = line.options(arguments)
 
     def load() -> tuple[Pairs, Pairs]:

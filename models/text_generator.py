@@ -152,7 +152,8 @@ def draw(history: History, tables: dict[str, float], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> float:
     """Train, sample, evaluate, write. Returns the perplexity of the held-out text."""
     what = "a text file, UTF-8 (default: the bundled sonnets)"
-    line = CommandLine("text_generator", __doc__, what, (12, 12), (128, 128))
+    line = CommandLine("text_generator", __doc__)
+    line.add_data(what, (12, 12), (128, 128))
     usual, of_what = [0.2, 0.5, 1.0], "of the samples (default: 0.2 0.5 1)"
     line.add_argument("--temperatures", type=float, nargs="+", metavar="T", default=usual, help=of_what)
     options = line.options(arguments)

@@ -22,9 +22,9 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.layers import BatchNormalization, Dense, Dropout
 from symgraph.models import Model, Sequential, clone_model
+from symgraph.models.commands import CommandLine
 from symgraph.models.contact_sheet import write_contact_sheet
 from symgraph.models.pretrained import NETWORKS, load_base
-from symgraph.models.program import check_counts, run
 from symgraph.models.transfer_tasks import (
     Batches,
     Task,
@@ -147,13 +147,11 @@ def _run(options: argparse.Namespace) -> tuple[float, float]:
     base, last_block, task = (_photographs if options.data else _digits)(options)
     base = with_fixed_statistics(base)
     unfreeze(base, None)
-    head, first = train_head(base, task, options.epochs or (20 if options.data else 100))
+    head, first = train_head(base, task, options.epochs)
     print(f"New head on the frozen base, {head.count_params():,} weights: accuracy {first:.4f}")
     unfreeze(base, last_block)
     model = joined(base, head)
-    second = learn(
-        model, SLOW, task, options.tune_epochs or (5 if options.data else 60), 2 * bool(options.data)
-    )
+    second = learn(model, SLOW, task, options.tune_epochs, 2 * bool(options.data))
     print(f"The last block has learned too, from {last_block} on: accuracy {second:.4f}")
     model.save(str(options.out / "model.h5"))
     write_sheet(model, task, options.out / "answers.png")
@@ -164,35 +162,15 @@ def _run(options: argparse.Namespace) -> tuple[float, float]:
 
 def main(arguments: list[str] | None = None) -> tuple[float, float]:
     """Train in two steps and save; see the head of this file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m symgraph.models.transfer_learning", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="photographs (default: the bundled digits)"
-    )
-    parser.add_argument(
-        "--base", choices=NETWORKS, default="MobileNet", help="with --data; default: MobileNet"
-    )
-    parser.add_argument(
-        "--weights", default="imagenet", metavar="FILE", help="of the base; default: imagenet"
-    )
-    parser.add_argument("--size", default=160, type=int, help="side of the photographs; default: 160")
-    parser.add_argument(
-        "--few", default=1, type=int, help="without --data: pictures of each digit; default: 1"
-    )
-    parser.add_argument("--epochs", type=int, help="of the head; default: 20, for digits 100")
-    parser.add_argument("--tune-epochs", type=int, help="of head and last block; default: 5, for digits 60")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("demo/transfer_learning"),
-        metavar="FOLDER",
-        help="default: %(default)s",
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    check_counts(parser, options, "size", "few", "epochs", "tune_epochs")
-    return run(parser, _run, options)
+    line = CommandLine("transfer_learning", __doc__)
+    line.add_argument("--data", type=Path, metavar="FOLDER", help="photographs (default: the bundled digits)")
+    line.add_argument("--base", choices=NETWORKS, default="MobileNet", help="with --data; default: MobileNet")
+    line.add_argument("--weights", default="imagenet", metavar="FILE", help="of the base; default: imagenet")
+    line.add_count("--size", 160, "side of the photographs")
+    line.add_count("--few", 1, "without --data: pictures of each digit")
+    line.add_count("--epochs", (100, 20), "of the head")
+    line.add_count("--tune-epochs", (60, 5), "of head and last block")
+    return line.run(_run, line.options(arguments))
 
 
 if __name__ == "__main__":

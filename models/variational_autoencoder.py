@@ -121,9 +121,8 @@ def draw(model: Autoencoder, x: np.ndarray, y: np.ndarray, side: int, path: Path
 
 def main(arguments: list[str] | None = None) -> float:
     """Train, evaluate, draw. Returns the negative ELBO of the test pictures, in nats a picture."""
-    line = CommandLine(
-        "variational_autoencoder", __doc__, "an mnist.npz file (default: the bundled digits)", (100, 50)
-    )
+    line = CommandLine("variational_autoencoder", __doc__)
+    line.add_data("an mnist.npz file (default: the bundled digits)", (100, 50))
     options = line.options(arguments)
     (x_train, _), (x_test, y_test) = line.read(lambda: load_digits(options.data))
     line.make_folder(options.out)

@@ -211,7 +211,7 @@ def test_counts_are_at_least_one(option: str, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as error:
         transfer_learning.main([option, "0"])
     assert error.value.code == 2
-    assert f"{option} should be at least 1, got 0" in capsys.readouterr().err
+    assert f"{option}: expected a whole number, at least 1, got '0'" in capsys.readouterr().err
 
 
 def test_weights_of_a_base_with_its_classifier_and_without(photographs: Path, tmp_path: Path) -> None:

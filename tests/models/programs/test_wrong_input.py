@@ -9,10 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symgraph.models import mnist_cnn, mnist_mlp, siamese, text_generator, variational_autoencoder
+from symgraph.models import (
+    cifar10_resnet,
+    deep_dream,
+    mnist_cnn,
+    mnist_mlp,
+    siamese,
+    text_generator,
+    transfer_learning,
+    variational_autoencoder,
+)
 
 READERS = [mnist_cnn, mnist_mlp, siamese, variational_autoencoder]
 PROGRAMS = [*READERS, text_generator]
+ALL = [*PROGRAMS, cifar10_resnet, deep_dream, transfer_learning]
 
 
 def name_of(program: Any) -> str:
@@ -35,13 +45,12 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     return check
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=name_of)
+@pytest.mark.parametrize("program", ALL, ids=name_of)
 def test_numbers_out_of_range(program: Any, refused: Callable[..., str]) -> None:
     for option, value, kind in (
         ("--epochs", "0", "at least 1"),
         ("--epochs", "1.5", "at least 1"),
         ("--epochs", "-", "at least 1"),
-        ("--batch-size", "-3", "at least 1"),
         ("--seed", "-1", "from 0 to 4294967295"),
         ("--seed", "4294967296", "from 0 to 4294967295"),
     ):
@@ -49,7 +58,13 @@ def test_numbers_out_of_range(program: Any, refused: Callable[..., str]) -> None
         assert line == f"argument {option}: expected a whole number, {kind}, got {value!r}"
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=name_of)
+@pytest.mark.parametrize("program", [*PROGRAMS, cifar10_resnet], ids=name_of)
+def test_batches_of_nothing(program: Any, refused: Callable[..., str]) -> None:
+    line = refused(program, "--batch-size", "-3")
+    assert line == "argument --batch-size: expected a whole number, at least 1, got '-3'"
+
+
+@pytest.mark.parametrize("program", ALL, ids=name_of)
 def test_a_folder_that_cannot_be_made(program: Any, refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     line = refused(program, "--out", str(tmp_path / "file"))
