@@ -306,6 +306,8 @@ def multiply_block(w, chunk, lists, place, panel):
             gate=c + w.gate - w.c,
             turn=w.length - x,
             jump=line_step - w.length * w.a_step,
+            ahead=0,
+            ahead_step=0,
         )
     )
 

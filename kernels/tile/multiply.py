@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from symgraph.kernels.tile.block import Block
-from symgraph.kernels.tile.nest import Variable, Writer, load, store
+from symgraph.kernels.tile.nest import Variable, Writer, load, prefetch, store
 from symgraph.kernels.tile.vector import Vec, transposed, where
 from symgraph.kernels.tile.words import Word
 
@@ -63,6 +63,10 @@ class Tile(NamedTuple):
     # A's rows from number `turn` on lie `jump` bytes further.
     turn: Word
     jump: Word
+    # Of a block that looks ahead: a line of cache that is wanted next; each step of the depth asks for one,
+    # `ahead_step` bytes further.
+    ahead: Word
+    ahead_step: Word
 
 
 class Panel(NamedTuple):
@@ -82,7 +86,8 @@ class Multiply:
     `steps` (see `split_epilogue`) take the place of a bias; `gated` results look at `Tile.gate`.
     `direct` tells that B is not packed: its lines lie `b_step` apart. They are `whole` where all of the
     block's columns may be read. `listed` runs have their offsets in a list. With `turning` rows the last ones
-    lie elsewhere (see `Tile.turn`).
+    lie elsewhere (see `Tile.turn`). Blocks that are `looking` ahead have memory work while they multiply (see
+    `Tile.ahead`).
     """
 
     block: Block
@@ -93,6 +98,7 @@ class Multiply:
     whole: bool = False
     listed: bool = True
     turning: bool = False
+    looking: bool = False
 
     def __call__(self, writer: Writer, tile: Tile) -> None:
         """Write the code."""
@@ -127,6 +133,7 @@ class Multiply:
         block = self.block
         step = tile.b_step if self.direct else writer.integer(block.line)
         position = writer.variable(tile.b + tile.depth * tile.first_run * step)
+        ahead = writer.variable(tile.ahead)
         with writer.loop(tile.first_run, tile.runs) as run:
             start = tile.a + (
                 load(tile.run_offsets + run * 8, "int64") if self.listed else tile.run_step * run
@@ -134,6 +141,9 @@ class Multiply:
             rows = [start + self._row_offset(writer, tile, m) for m in range(block.rows)]
             with writer.loop(0, tile.depth) as k:
                 b = position.get()
+                if self.looking:
+                    prefetch(ahead.get())
+                    ahead.set(ahead.get() + tile.ahead_step)
                 lines = [
                     load(b + v * block.vector_bytes, block.dtype, block.lanes, mask)
                     for v, mask in enumerate(masks)
@@ -248,6 +258,42 @@ class Pack:
             lambda: lines([None] * block.vectors),
             lambda: lines(column_masks(writer, block, panel.columns)),
         )
+
+
+class Cut(NamedTuple):
+    """The `length` rows of A at one step of the depth: blocks `first` to `end` go to places `step` apart."""
+
+    source: Word
+    length: Word
+    first: Word
+    end: Word
+    target: Word
+    step: Word
+
+
+@dataclass(frozen=True, slots=True)
+class CutRows:
+    """Copy each block's rows, which are contiguous, to a place of their own: fills a slot of `Cut`.
+
+    The last block overlaps the one before. Writes whole vectors, up to one past the rows: what comes to lie
+    behind them is written later, and the last place has that slack.
+    """
+
+    block: Block
+
+    def __call__(self, writer: Writer, cut: Cut) -> None:
+        """Write the code."""
+        block = self.block
+        starts = range(0, block.rows, block.lanes)
+        masks = [writer.tail_mask(writer.integer(block.rows - start), block.lanes) for start in starts]
+        last = cut.length - block.rows
+        with writer.loop(cut.first, cut.end) as i:
+            row = i * block.rows
+            source = cut.source + where(row > last, last, row) * block.size
+            target = cut.target + (i - cut.first) * cut.step
+            for v, mask in enumerate(masks):
+                at = v * block.vector_bytes
+                store(load(source + at, block.dtype, block.lanes, mask), target + at)
 
 
 @dataclass(frozen=True, slots=True)

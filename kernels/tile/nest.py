@@ -411,6 +411,14 @@ def store(value: Vec, address: Vec, mask: Vec | None = None) -> None:
     call(builder, name, NOTHING, [value.value, place, INDEX(size), mask.value])
 
 
+def prefetch(address: Vec) -> None:
+    """Have the line of cache at an address brought to L2; any address will do, even none of the process."""
+    builder = address.builder
+    place = builder.inttoptr(address.value, pointer_to("int8"))
+    reading, to_l2, data = INDEX(0), INDEX(2), INDEX(1)
+    call(builder, "llvm.prefetch.p0", NOTHING, [place, reading, to_l2, data])
+
+
 def _pointers(address: Vec, offsets: Vec, dtype: str) -> Value:
     """A vector of pointers: `address` + `offsets` in bytes."""
     builder = address.builder
