@@ -77,6 +77,7 @@ def conv2d_weight_gradient_rows(
     block = choose_block(joined * depth, features // groups, x.dtype, "rows")
     values = _operands(x, grad, out, strides, groups, joined, view, block)
     bands, columns = _parts(values, block, out, threads)
+    values["lines_per_band"] = _even_lines(values, bands)
     values["samples_per_band"] = _together(values, view, bands)
     # Samples that are taken together may be fewer bands than there were to be tiles: each needs one.
     bands = min(bands, _bands(values))
@@ -159,6 +160,18 @@ def _operands(
         values["a_ahead"] = values["a_step"]
     values["lines_per_band"] = max(1, min(values["lines"], round(BAND_STEPS / pixels)))
     return values
+
+
+def _even_lines(values: Operands, threads: int) -> int:
+    """Lines of a band with which the busiest of some tiles that share the bands has fewest."""
+    most, lines = values["lines_per_band"], values["lines"]
+    if values["samples"] > 1:
+        return most
+
+    def busiest(band: int) -> int:
+        return -(-(-(-lines // band)) // threads) * band
+
+    return min(range(most, most // 2, -1), key=busiest)
 
 
 def _parts(values: Operands, block: Block, out: Buffer, threads: int) -> Pair:
