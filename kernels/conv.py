@@ -257,7 +257,19 @@ def tap_rows(
     stage = "pad" if view.padded else "none"
     layout = "columns" if weights.depth_step == size else "rows"
     places = [t.offset for t in taps]
-    return [contraction_row(block, stage, layout, activation, values, offsets[::run_taps], places, joined)]
+    looking = _looks_ahead(values, len(taps), view)
+    return [
+        contraction_row(
+            block, stage, layout, activation, values, offsets[::run_taps], places, joined, looking
+        )
+    ]
+
+
+def _looks_ahead(values: Operands, taps: int, view: View) -> bool:
+    """Whether blocks may ask for the next unit's rows: all of A is one matrix, which is read in order."""
+    whole = values["a_step"] == values["depth"] * values["a_depth"]
+    one = values["samples"] * values["lines"] * values["groups"] == 1
+    return taps == 1 and not view.padded and one and whole
 
 
 def _choose(values: Operands, taps: int, dtype: np.dtype) -> tuple[Block, bool]:

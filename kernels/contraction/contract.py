@@ -30,6 +30,8 @@ PACK_BYTES = min(512 << 10, TARGET.l2_bytes // 2)
 """Packed B that a tile keeps at hand: half of L2. More than this was measured to gain nothing."""
 BAND_BYTES = min(128 << 10, TARGET.l2_bytes // 4)
 """The part of A that one unit works on."""
+LINE = 64
+"""Bytes of a line of cache, on the processors that are known."""
 SMALL = 1 << 20
 """Multiply-adds below which a second thread does not pay."""
 
@@ -232,16 +234,24 @@ def multiply_unit(w, chunk, lists, unit):
         for k in range(chunk.count):
             place = source + (chunk.at + k) * w.a_depth + lowest * w.size
             copy_bytes(chunk.stage + k * w.stage_row, place, (highest - lowest) * w.size)
+    end_row = least(end_block * w.block_rows, length)
+    # A unit that looks ahead has one line. Each block asks for as many lines of cache as its depth has steps.
+    ahead, ahead_end = source + end_row * w.a_step, source + (2 * end_row - lowest) * w.a_step
     for panel in range(chunk.panel, chunk.panel_end):
         for y in range(line, line + 1 if w.joined else line + lines):
             for i in range(first_block, end_block):
                 start = least(i * w.block_rows, length - w.block_rows)
                 skip = i * w.block_rows - start
-                multiply_block(w, chunk, lists, Place(source, target, line, y, start, skip, lowest), panel)
+                place = Place(source, target, line, y, start, skip, lowest, ahead if ahead < ahead_end else 0)
+                multiply_block(w, chunk, lists, place, panel)
+                ahead += chunk.count * LINE
 
 
 class Place(NamedTuple):
-    """A block's first row, `start` of line `y` of a unit from `line` on, and the rows that it skips."""
+    """A block's first row, `start` of line `y` of a unit from `line` on, and the rows that it skips.
+
+    `ahead` is where lines of cache begin that a block which looks ahead asks for; 0 for none.
+    """
 
     source: Word
     target: Word
@@ -250,6 +260,7 @@ class Place(NamedTuple):
     start: Word
     skip: Word
     lowest: Word
+    ahead: Word
 
 
 @inlined
@@ -282,6 +293,8 @@ def multiply_block(w, chunk, lists, place, panel):
     c = place.target + place.y * w.c_row + place.start * w.c_step + across
     depth_step = w.stage_row if w.staged == _COPY else w.a_depth
     bias = w.bias + across if w.bias != 0 else 0
+    # Its own result instead of nothing: an address without memory takes time.
+    ahead, ahead_step = (place.ahead, LINE) if place.ahead != 0 else (c, 0)
     multiply(
         Tile(
             a=a,
@@ -306,8 +319,8 @@ def multiply_block(w, chunk, lists, place, panel):
             gate=c + w.gate - w.c,
             turn=w.length - x,
             jump=line_step - w.length * w.a_step,
-            ahead=0,
-            ahead_step=0,
+            ahead=ahead,
+            ahead_step=ahead_step,
         )
     )
 
@@ -344,17 +357,25 @@ def stage_lines(w, stage, source, first_line, lines):
 
 @cache
 def contraction_kernel(
-    block: Block, layout: str, steps: str = "", gated: bool = False, joined: bool = False
+    block: Block,
+    layout: str,
+    steps: str = "",
+    gated: bool = False,
+    joined: bool = False,
+    looking: bool = False,
 ) -> Kernel:
     """The kernel for one block size; see `LAYOUTS`. Packed before or now, rows are read alike.
 
     Under `joined`, the lines of a band count as one line, so that blocks may begin in one and end in the
-    next; C's lines follow each other without gaps then, and have at least a block's rows.
+    next; C's lines follow each other without gaps then, and have at least a block's rows. Under `looking`,
+    blocks of a unit ask for the rows of A of the next one: there is one run as long as A's rows, which follow
+    each other without gaps, and all of them are one line.
     """
     packing = PackTransposed(block) if layout == "columns" else Pack(block)
-    tile = Multiply(block, steps, gated, direct=layout == "direct", turning=joined)
+    tile = Multiply(block, steps, gated, direct=layout == "direct", turning=joined, looking=looking)
     name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}, {layout}"
-    name += f"{', ' * bool(steps)}{steps}{', gated' if gated else ''}{', joined' if joined else ''}]"
+    name += f"{', ' * bool(steps)}{steps}{', gated' if gated else ''}{', joined' if joined else ''}"
+    name += f"{', ahead' if looking else ''}]"
     slots = dict([filling(Tile, tile), filling(Panel, packing)])
     return numba_kernel(name, contraction, (tile, packing), slots=slots, words=Contraction)
 
@@ -368,6 +389,7 @@ def contraction_row(
     run_offsets: Sequence[int],
     tap_offsets: Sequence[int],
     joined: bool = False,
+    looking: bool = False,
 ) -> Row:
     """A row from named operands; names that are left out have their defaults. Offsets are bytes."""
     gated = activation == "gated"
@@ -386,7 +408,7 @@ def contraction_row(
     )
     tiles = operands.parts_batch * operands.parts_depth * operands.parts_columns * operands.parts_rows
     read = "rows" if layout == "packed" else layout
-    kernel = contraction_kernel(block, read, steps, gated, joined)
+    kernel = contraction_kernel(block, read, steps, gated, joined, looking)
     return Row(kernel, (*operands, *run_offsets, *tap_offsets), tiles)
 
 

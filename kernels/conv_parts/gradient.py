@@ -169,7 +169,7 @@ def _even_lines(values: Operands, threads: int) -> int:
         return most
 
     def busiest(band: int) -> int:
-        return -(-(-(-lines // band)) // threads) * band
+        return math.ceil(math.ceil(lines / band) / threads) * band
 
     return min(range(most, most // 2, -1), key=busiest)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from symgraph.kernels.contraction.contract import stage_lines
+from symgraph.kernels.contraction.contract import LINE, stage_lines
 from symgraph.kernels.run.integers import greatest, least, parted, parts_of, share
 from symgraph.kernels.run.jit import Kernel, inlined, numba_kernel
 from symgraph.kernels.run.memory import address_of, load_int
@@ -19,9 +19,6 @@ from symgraph.kernels.tile.block import Block
 from symgraph.kernels.tile.lines import Lines, SumLines
 from symgraph.kernels.tile.multiply import Cut, CutRows, Multiply, Pack, Panel, Tile
 from symgraph.kernels.tile.words import Word, filling, named, slot
-
-LINE = 64
-"""Bytes of a line of cache, on the processors that are known."""
 
 
 class WeightGradient(NamedTuple):
@@ -242,24 +239,28 @@ def next_strip(w, band, first, end, first_panel, end_panel, turn):
     """What block number `turn` of a strip asks for: lines of the next strip's A, or of the next band."""
     steps, row = band.samples * band.lines * w.pixels, w.block_rows * w.size
     if end * w.block_rows < w.length:
-        return ask(turn, band.a + end * row, w.a_step, (end - first) * row, 0, 0, 0)
+        return ask(turn, band.a + end * row, w.a_step, (end - first) * row, 0, 0, 0, band.c)
     if band.more == 0:
-        return 0, 0
+        return band.c, 0
     length = least(w.strip_blocks * row, w.length * w.size) if w.a_ahead != 0 else 0
     b, width = band.b + steps * w.b_step, w.block_width * w.size
     across = (end_panel - first_panel) * width
-    return ask(turn, band.a + steps * w.a_step, w.a_step, length, b + first_panel * width, w.b_step, across)
+    b += first_panel * width
+    return ask(turn, band.a + steps * w.a_step, w.a_step, length, b, w.b_step, across, band.c)
 
 
 @inlined
-def ask(turn, a, a_step, a_bytes, b, b_step, b_bytes):
-    """The first line of cache and the bytes to the next ones: those of A's pixels, then those of B's."""
+def ask(turn, a, a_step, a_bytes, b, b_step, b_bytes, near):
+    """The first line of cache and the bytes to the next ones: those of A's pixels, then those of B's.
+
+    After all of them it is the one at `near` again and again: an address without memory takes time.
+    """
     lines_a, lines_b = parts_of(a_bytes, LINE), parts_of(b_bytes, LINE)
     if turn < lines_a:
         return a + turn * LINE, a_step
     if turn < lines_a + lines_b:
         return b + (turn - lines_a) * LINE, b_step
-    return 0, 0
+    return near, 0
 
 
 @inlined
@@ -280,7 +281,7 @@ def add_cell(w, band, seen, a, b, b_step, c, columns, turn):
     next_a, next_b = band.a + band.samples * pixels * w.a_ahead, band.b + band.samples * pixels * w.b_step
     a_bytes, b_bytes = (w.a_ahead, w.b_step) if band.more else (0, 0)
     for i in range(parts_of(w.length, w.block_rows)):
-        ahead, ahead_step = ask(turn + i, next_a, w.a_ahead, a_bytes, next_b, w.b_step, b_bytes)
+        ahead, ahead_step = ask(turn + i, next_a, w.a_ahead, a_bytes, next_b, w.b_step, b_bytes, band.c)
         start = least(i * w.block_rows, w.length - w.block_rows)
         for sample in range(band.samples):
             multiply(
