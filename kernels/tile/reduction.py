@@ -10,8 +10,8 @@ from typing import NamedTuple
 from symgraph.kernels.elementwise import Program, emit_program
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.tile.builder import INT, lane_order, undefined
-from symgraph.kernels.tile.nest import MAX_RANK, Odometer, Variable, Writer, store, vector_kernel
-from symgraph.kernels.tile.operand import NUMBER, Operand, lesser, read_all
+from symgraph.kernels.tile.nest import MAX_RANK, Odometer, Variable, Writer, prefetch, store, vector_kernel
+from symgraph.kernels.tile.operand import CONTIGUOUS, NUMBER, Operand, lesser, read_all
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, highest, lowest, maximum, minimum, where
 
 KINDS = ("sum", "prod", "max", "min", "any", "all", "mean")
@@ -24,6 +24,8 @@ _OPERANDS = _REDUCED_SIZES + MAX_RANK
 _OPERAND_WORDS = 2 + 2 * MAX_RANK
 # Reduced points that are taken in between a load and a store of a streaming kernel's results.
 _AT_ONCE = 4
+# Columns between what such a kernel asks for and what it takes in, at least: memory needs that long.
+_AHEAD = 1024
 
 
 class Pattern(NamedTuple):
@@ -263,6 +265,7 @@ class _Emitter:
             for out, value in zip(self.outs, fresh, strict=True):
                 out.write(value, at, mask)
         self.reduced.seek(starts, self.begin)
+        ahead = self._bytes_ahead()
         whole = self.end - (self.end - self.begin).remainder(_AT_ONCE)
         for first, last, many in ((self.begin, whole, _AT_ONCE), (whole, self.end, 1)):
             with writer.loop(first, last, many):
@@ -271,10 +274,25 @@ class _Emitter:
                     values = [out.read(at, mask) for out in self.outs]
                     held = self._fixed_values(points[0], at, mask)
                     for sources in points:
+                        self._ask(sources, at, ahead)
                         inputs = [f or o.read(at, mask) for f, o in zip(held, sources, strict=True)]
                         values = self._combined(values, inputs)
                     for out, value in zip(self.outs, values, strict=True):
                         out.write(value, at, mask)
+
+    def _bytes_ahead(self) -> list[Vec]:
+        """How far behind the current point each walking source is asked for: at least `_AT_ONCE` points."""
+        last = self.writer.word(_REDUCED_RANK) - 1
+        points = (self.writer.integer(_AHEAD) / self.count + 1) * _AT_ONCE
+        return [self.writer.word(last + o.strides_at + MAX_RANK) * points for o in self.walking]
+
+    def _ask(self, sources: Sequence[Operand], at: Vec, ahead: Sequence[Vec]) -> None:
+        """Have what the sources need some points later brought near."""
+        steps = iter(ahead)
+        for source, fixed in zip(sources, self.pattern.fixed, strict=True):
+            step = None if source.access == NUMBER else next(steps)
+            if step is not None and source.access == CONTIGUOUS and not fixed:
+                prefetch(source.place(at) + step)
 
     def _fixed_values(self, sources: Sequence[Operand], at: Vec, mask: Vec | None) -> list[Vec | None]:
         """The vectors of inputs that are the same at all reduced points."""
