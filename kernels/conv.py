@@ -279,7 +279,7 @@ def _choose(values: Operands, taps: int, dtype: np.dtype) -> tuple[Block, bool]:
     registers blocks have too many rows to keep the place of each in an integer register.
     """
     length, columns = values["length"], values["columns"]
-    most = rows_side_by_side(length, values["a_step"])
+    most = rows_side_by_side(length * values["lines"] * values["samples"], values["a_step"])
     block = choose_block(length, columns, dtype, most_rows=most)
     gapless = values["c_row"] == length * values["c_step"]
     shallow = values["depth"] * taps < JOINED_DEPTH
