@@ -150,6 +150,10 @@ def test_any_geometry_of_channels_apart(
         ((1, 7, 7, 300), (3, 3), 200, {"padding": ((1, 1), (1, 1))}),
         ((2, 23, 17, 40), (1, 1), 72, {"strides": (2, 2)}),
         ((4, 16, 16, 64), (1, 1), 48, {}),
+        # Many units of rows, of which the last one is shorter and one asks for the next.
+        ((5, 37, 41, 200), (1, 1), 70, {}),
+        # Lines of few pixels, 4 KiB apart.
+        ((2, 15, 14, 1024), (1, 1), 40, {"strides": (2, 1)}),
         # Lines whose ends blocks go across, where the processor's blocks have few rows.
         ((3, 34, 34, 24), (3, 3), 64, {}),
         ((3, 13, 13, 40), (3, 3), 48, {"padding": ((1, 1), (1, 1))}),
@@ -178,6 +182,11 @@ def test_layers_of_real_networks(shape, kernel, features, options, threads):
         ((3, 9, 8, 11), (3, 3), 22, {"groups": 11}),
         ((3, 9, 8, 0), (3, 3), 5, {}),
         ((0, 9, 8, 4), (3, 3), 5, {}),
+        # Long pixels: several strips of rows for each of several bands, the last of each shorter; then
+        # weights so large that threads share the columns, and pixels and lines that are left out.
+        ((2, 19, 21, 330), (1, 1), 150, {}),
+        ((2, 9, 9, 330), (1, 1), 810, {}),
+        ((3, 23, 22, 330), (1, 1), 70, {"strides": (2, 2)}),
     ],
 )
 def test_bias_gradient_comes_with_the_weight_gradient(shape, kernel, features, options, dtype, threads):
