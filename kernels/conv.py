@@ -40,9 +40,18 @@ from symgraph.kernels.conv_parts.geometry import (
     tap_lines,
 )
 from symgraph.kernels.conv_parts.winograd import winograd_input_gradient_rows, winograd_rows
+from symgraph.kernels.copies import copy_rows
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.matmul import matmul_rows
-from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, contiguous_strides, launch
+from symgraph.kernels.run.buffer import (
+    Buffer,
+    Scratch,
+    check_addend,
+    check_bias,
+    contiguous_strides,
+    launch,
+    optional,
+)
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.block import Block, choose_block, rows_side_by_side, split_epilogue, step_cycles
@@ -75,10 +84,11 @@ def conv2d_rows(
     groups: int = 1,
     bias: Buffer | None = None,
     activation: str = "linear",
+    addend: Buffer | None = None,
     threads: int,
     scratch: Scratch,
 ) -> list[Row]:
-    """Rows for ``out = activation(cross_correlation(x, w) + bias)``.
+    """Rows for ``out = activation(cross_correlation(x, w) + bias + addend)``.
 
     Parameters
     ----------
@@ -90,12 +100,19 @@ def conv2d_rows(
         Contiguous [F]; [k, F] for k steps.
     activation : {'linear', 'relu', 'relu6'}
         Behind steps that are taken first, such as ``"*+ relu"`` (see `block.split_epilogue`).
+    addend : Buffer, optional
+        Contiguous, of out's shape, added behind bias or steps; it may be out itself.
     """
     check_geometry(x, w, out, strides, padding, dilation, groups)
     kh, kw, depth, features = w.shape
-    check_bias(bias, features, out.dtype, "conv2d", split_epilogue(activation)[0])
+    vectors, after = split_epilogue(activation)
+    check_bias(bias, features, out.dtype, "conv2d", vectors)
+    check_addend(addend, out, "conv2d")
     if depth == 1 and groups > 1:
-        return depthwise_rows(
+        rows: list[Row] = []
+        if addend is not None:
+            addend = _apart(addend, out.address, rows, threads, scratch)
+        rows += depthwise_rows(
             x,
             w,
             out,
@@ -103,28 +120,34 @@ def conv2d_rows(
             padding=padding,
             dilation=dilation,
             bias=bias,
-            activation=activation,
+            activation=activation if addend is None else f"{vectors} linear".strip(),
             threads=threads,
             scratch=scratch,
         )
+        if addend is not None:
+            rows += _addend_rows(out, addend, after, threads, scratch)
+        return rows
     tile = winograd_outputs(
         x.dtype, (kh, kw), (*strides, *dilation), groups, out.shape, depth, "rows", threads
     )
     if tile and x.size:
         return winograd_rows(x, w, out, padding=padding, outputs=tile, bias=bias, activation=activation,
-                             threads=threads, scratch=scratch)  # fmt: skip
+                             addend=addend, threads=threads, scratch=scratch)  # fmt: skip
     plain = (kh, kw, *strides, groups) == (1, 1, 1, 1, 1) and not any(map(any, padding))
     if plain and w.room and x.shape[0] == 1 and x.size:
         # A matrix product, whose weights stay packed: at one picture packing them costs as much as the rest.
         a, b, c = (flattened(buffer) for buffer in (x, w, out))
-        return matmul_rows(a, b, c, bias=bias, activation=activation, threads=threads, scratch=scratch)
+        more = None if addend is None else flattened(addend)
+        return matmul_rows(a, b, c, bias=bias, activation=activation, addend=more,
+                           threads=threads, scratch=scratch)  # fmt: skip
     size = x.dtype.itemsize
     (top, _), (left, _) = padding
     taps = [Tap(ky * dilation[0] - top, kx * dilation[1] - left, (ky * kw + kx) * depth * features * size)
             for ky in range(kh) for kx in range(kw)]  # fmt: skip
     columns = features // groups
     weights = Weights(w.address, depth, columns, groups, features * size, size, columns * size)
-    return tap_rows(x, weights, taps, lattice(out), strides, bias, activation, threads, scratch)
+    return tap_rows(x, weights, taps, lattice(out), strides, bias, activation, threads, scratch,
+                    addend=addend)  # fmt: skip
 
 
 def flattened(buffer: Buffer) -> Buffer:
@@ -201,6 +224,28 @@ def _gate_rows(out: Buffer, gate: Buffer, threads: int, scratch: Scratch) -> lis
     return elementwise_rows(program, (4,), [out, gate], [out], threads=threads, scratch=scratch)
 
 
+def _apart(addend: Buffer, out: Address, rows: list[Row], threads: int, scratch: Scratch) -> Buffer:
+    """`addend`, or a copy if results are to lie in its place; a row that makes it joins `rows`."""
+    if addend.address != out:
+        return addend
+    copy = scratch(addend.shape, addend.dtype)
+    rows += copy_rows(addend, copy, threads=threads, scratch=scratch)
+    return copy
+
+
+def _addend_rows(out: Buffer, addend: Buffer, activation: str, threads: int, scratch: Scratch) -> list[Row]:
+    """Add to `out`, and activate: a sweep of its own, for kernels that add nothing."""
+    dtype = out.dtype.name
+    program = (
+        Instruction("add", (0, 1), dtype),
+        Instruction("relu", (2,), dtype),
+        Instruction("constant", (), dtype, (6.0,)),
+        Instruction("minimum", (3, 4), dtype),
+    )[: {"linear": 1, "relu": 2, "relu6": 4}[activation]]
+    result = (len(program) + 1,)
+    return elementwise_rows(program, result, [out, addend], [out], threads=threads, scratch=scratch)
+
+
 def tap_rows(
     a: Buffer,
     weights: Weights,
@@ -212,10 +257,11 @@ def tap_rows(
     threads: int,
     scratch: Scratch,
     gate: Address | int = 0,
+    addend: Buffer | None = None,
 ) -> list[Row]:
     """Rows for ``out[n, y, x] = sum over taps of a[n, y * sy + tap.y, x * sx + tap.x] @ w[tap]``.
 
-    Pixels outside `a` count as zeros; bias and activation follow.
+    Pixels outside `a` count as zeros; bias, `addend` (laid out like `out`) and activation follow.
     """
     samples, height, width, channels = a.shape
     if out.samples * out.height * out.width * weights.columns == 0:
@@ -243,6 +289,11 @@ def tap_rows(
     block, joined = _choose(values, len(taps), a.dtype)
     panels = weights.groups * -(-weights.columns // block.width)
     values["chunk"], values["panel_chunk"] = cut_depth(weights.depth, len(taps), panels, block)
+    rows: list[Row] = []
+    if addend is not None and values["chunk"] < weights.depth:
+        # Sums of the first chunks are stored before it is read.
+        addend = _apart(addend, out.address, rows, threads, scratch)
+    values["addend"] = 0 if addend is None else addend.address
     run_taps = 1 if values["chunk"] < weights.depth else run_length(offsets, weights.depth * size)
     values["run_taps"] = run_taps
     values["tap_lines"] = tap_lines(taps, run_taps) if view.padded else 0
@@ -258,11 +309,12 @@ def tap_rows(
     layout = "columns" if weights.depth_step == size else "rows"
     places = [t.offset for t in taps]
     looking = _looks_ahead(values, len(taps), view)
-    return [
+    rows.append(
         contraction_row(
             block, stage, layout, activation, values, offsets[::run_taps], places, joined, looking
         )
-    ]
+    )
+    return rows
 
 
 def _looks_ahead(values: Operands, taps: int, view: View) -> bool:
@@ -355,9 +407,10 @@ def conv2d(
     groups: int = 1,
     bias: np.ndarray | None = None,
     activation: str = "linear",
+    addend: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """``activation(cross_correlation(x, w) + bias)``.
+    """``activation(cross_correlation(x, w) + bias + addend)``.
 
     Parameters
     ----------
@@ -366,6 +419,7 @@ def conv2d(
     padding : ((top, bottom), (left, right))
     bias : ndarray, shape (F,), optional
     activation : {'linear', 'relu', 'relu6'}
+    addend : ndarray, shape (N, OH, OW, F), optional
 
     Returns
     -------
@@ -380,12 +434,15 @@ def conv2d(
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     size = output_shape(x.shape[1:3], w.shape[:2], strides, padding, dilation)
     out = np.empty((x.shape[0], *size, w.shape[3]), x.dtype)
-    extra = () if bias is None else (np.ascontiguousarray(bias, x.dtype),)
+    given, named = optional(
+        bias=None if bias is None else np.ascontiguousarray(bias, x.dtype),
+        addend=None if addend is None else np.ascontiguousarray(addend, x.dtype),
+    )
 
-    def plan(x: Buffer, w: Buffer, out: Buffer, *bias: Buffer, **options: Any) -> list[Row]:
-        return conv2d_rows(x, w, out, bias=bias[0] if bias else None, **options)
+    def plan(x: Buffer, w: Buffer, out: Buffer, *extra: Buffer, **options: Any) -> list[Row]:
+        return conv2d_rows(x, w, out, **named(*extra), **options)
 
-    launch(plan, x, w, out, *extra, threads=threads, strides=strides, padding=padding, dilation=dilation,
+    launch(plan, x, w, out, *given, threads=threads, strides=strides, padding=padding, dilation=dilation,
            groups=groups, activation=activation)  # fmt: skip
     return out
 

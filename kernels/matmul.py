@@ -21,7 +21,15 @@ from symgraph.kernels.contraction.contract import (
 from symgraph.kernels.contraction.packed import pack_row
 from symgraph.kernels.contraction.partials import partial_sum_row
 from symgraph.kernels.copies import copy_rows
-from symgraph.kernels.run.buffer import Buffer, Scratch, check_bias, check_float, launch
+from symgraph.kernels.run.buffer import (
+    Buffer,
+    Scratch,
+    check_addend,
+    check_bias,
+    check_float,
+    launch,
+    optional,
+)
 from symgraph.kernels.run.machine import Address, Row
 from symgraph.kernels.tile.block import (
     Block,
@@ -49,11 +57,12 @@ def matmul_rows(
     *,
     bias: Buffer | None = None,
     activation: str = "linear",
+    addend: Buffer | None = None,
     accumulate: bool = False,
     threads: int,
     scratch: Scratch,
 ) -> list[Row]:
-    """Rows for ``out = activation(a @ b + bias)``, or ``out = activation(out + a @ b + bias)``.
+    """Rows for ``out = activation(a @ b + bias + addend)``, or with ``out + a @ b`` in place of ``a @ b``.
 
     Parameters
     ----------
@@ -65,6 +74,9 @@ def matmul_rows(
         Contiguous [N]; [k, N] for k steps.
     activation : {'linear', 'relu', 'relu6'}
         Behind steps that are taken first, such as ``"*+ relu"`` (see `block.split_epilogue`).
+    addend : Buffer, optional
+        Of out's shape, dtype and strides, added behind bias or steps. It may be out itself, where there is
+        one product only.
     accumulate : bool
         Add to what out holds.
     """
@@ -72,6 +84,7 @@ def matmul_rows(
     rows, depth = a.shape[-2:]
     columns = b.shape[-1]
     check_bias(bias, columns, out.dtype, "matmul", split_epilogue(activation)[0])
+    check_addend(addend, out, "matmul")
     if out.size == 0:
         return []
     plans: list[Row] = []
@@ -81,7 +94,7 @@ def matmul_rows(
     room = b.room if b.nbytes <= KEPT_BYTES else None
     job = _Job(rows, columns, depth, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1],
                out.strides[-2], a.dtype, bias.address if bias else 0, activation, accumulate,
-               room)  # fmt: skip
+               room, addend is not None)  # fmt: skip
     if (
         len(batch) == 1
         and batch[0].b == 0
@@ -90,9 +103,13 @@ def matmul_rows(
         and (depth == 1 or out.dtype.itemsize in (job.a_row, job.a_depth))
     ):
         job, batch = replace(job, rows=rows * batch[0].count), []
+    if batch and addend is not None and addend.address == out.address:
+        raise ValueError("matmul: expected an addend apart from the output of several products")
     for place in product(*(range(axis.count) for axis in batch[:-2])):
         shift = [sum(i * getattr(axis, n) for i, axis in zip(place, batch[:-2], strict=True)) for n in "abc"]
-        places = tuple(Address(x.base, x.offset + s) for x, s in zip((a, b, out), shift, strict=True))
+        places = [Address(x.base, x.offset + s) for x, s in zip((a, b, out), shift, strict=True)]
+        if addend is not None:
+            places.append(Address(addend.base, addend.offset + shift[2]))
         plans += job.plan(places, batch[-2:], threads, scratch)
     return plans
 
@@ -124,12 +141,14 @@ class _Job:
     activation: str
     accumulate: bool
     room: Callable[[Sequence[int], Any], Buffer] | None = None
+    added: bool = False
 
     def plan(
-        self, places: tuple[Address, ...], batch: list[_Axis], threads: int, scratch: Scratch
+        self, places: Sequence[Address], batch: list[_Axis], threads: int, scratch: Scratch
     ) -> list[Row]:
-        """Rows for at most two batch axes; `places` of a, b and out."""
-        a, b, c = places
+        """Rows for at most two batch axes; `places` of a, b and out, and of what is added where it is."""
+        a, b, c = places[:3]
+        addend = places[3] if self.added else 0
         size = self.dtype.itemsize
         along = "depth" if self.a_depth == size or self.depth == 1 else "rows"
         layout = "rows" if self.b_column == size or self.columns == 1 else "columns"
@@ -142,8 +161,8 @@ class _Job:
         batches = math.prod(axis.count for axis in batch)
         parts = self._parts(block, batches, threads)
         values: Operands = {
-            "a": a, "b": b, "c": c, "bias": self.bias, "batches": batches, "length": self.rows,
-            "parts_batch": parts[0], "parts_depth": parts[1], "parts_columns": parts[2],
+            "a": a, "b": b, "c": c, "bias": self.bias, "addend": addend, "batches": batches,
+            "length": self.rows, "parts_batch": parts[0], "parts_depth": parts[1], "parts_columns": parts[2],
             "parts_rows": parts[3], "a_step": self.a_row, "a_depth": self.a_depth, "c_step": self.c_row,
             "depth": self.depth, "columns": self.columns, "b_depth": self.b_depth,
             "accumulate": int(self.accumulate),
@@ -157,16 +176,18 @@ class _Job:
         self._cut(values, block, layout, scratch)
         stage = "copy" if along == "rows" else "none"
         before = self._pack(values, block, threads) if layout == "packed" else []
-        if parts[1] == 1:
+        # What lies where results go is still needed when the sums of the first chunks are stored.
+        covered = addend == c and values["chunk"] < self.depth
+        if parts[1] == 1 and not covered:
             return [*before, contraction_row(block, stage, layout, self.activation, values, [0], [0])]
         partial = scratch((parts[1], self.rows, self.columns), self.dtype)
-        values |= {"c": partial.address, "c_step": self.columns * size, "bias": 0, "accumulate": 0,
-                   "c_part": self.rows * self.columns * size}  # fmt: skip
+        values |= {"c": partial.address, "c_step": self.columns * size, "bias": 0, "addend": 0,
+                   "accumulate": 0, "c_part": self.rows * self.columns * size}  # fmt: skip
         return [
             *before,
             contraction_row(block, stage, layout, "linear", values, [0], [0]),
             partial_sum_row(self.dtype.name, partial.address, parts[1], self.rows, self.columns, c,
-                            self.c_row, bias=self.bias, activation=self.activation,
+                            self.c_row, bias=self.bias, activation=self.activation, addend=addend,
                             accumulate=self.accumulate, threads=threads),
         ]  # fmt: skip
 
@@ -281,9 +302,10 @@ def matmul(
     b: np.ndarray,
     bias: np.ndarray | None = None,
     activation: str = "linear",
+    addend: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """``activation(a @ b + bias)`` with numpy's broadcasting of batch axes.
+    """``activation(a @ b + bias + addend)`` with numpy's broadcasting of batch axes.
 
     Parameters
     ----------
@@ -291,6 +313,7 @@ def matmul(
         float32 or float64, any strides.
     bias : ndarray, shape (N,), optional
     activation : {'linear', 'relu', 'relu6'}
+    addend : ndarray, shape (..., M, N), optional
 
     Returns
     -------
@@ -302,10 +325,13 @@ def matmul(
     a = np.broadcast_to(a, (*batch, *a.shape[-2:]))
     b = np.broadcast_to(b, (*batch, *b.shape[-2:]))
     out = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
-    extra = () if bias is None else (np.ascontiguousarray(bias, a.dtype),)
+    given, named = optional(
+        bias=None if bias is None else np.ascontiguousarray(bias, a.dtype),
+        addend=None if addend is None else np.ascontiguousarray(addend, a.dtype),
+    )
 
-    def plan(a: Buffer, b: Buffer, out: Buffer, *bias: Buffer, **options: Any) -> list[Row]:
-        return matmul_rows(a, b, out, bias=bias[0] if bias else None, **options)
+    def plan(a: Buffer, b: Buffer, out: Buffer, *extra: Buffer, **options: Any) -> list[Row]:
+        return matmul_rows(a, b, out, **named(*extra), **options)
 
-    launch(plan, a, b, out, *extra, threads=threads, activation=activation)
+    launch(plan, a, b, out, *given, threads=threads, activation=activation)
     return out

@@ -53,6 +53,8 @@ class Contraction(NamedTuple):
     activation: Word = 0
     # Laid out like C, for the activation "gated": results where it is positive, zeros elsewhere.
     gate: Word = 0
+    # Laid out like C: it is added before the activation. 0 where there is none.
+    addend: Word = 0
     # Packed B and staged A are cut into slots, one per tile.
     pack: Word = 0
     pack_slot: Word = 0
@@ -317,6 +319,7 @@ def multiply_block(w, chunk, lists, place, panel):
             bias_step=w.groups * w.columns * w.size,
             activation=w.activation,
             gate=c + w.gate - w.c,
+            addend=c + w.addend - w.c,
             turn=w.length - x,
             jump=line_step - w.length * w.a_step,
             ahead=ahead,
@@ -363,6 +366,7 @@ def contraction_kernel(
     gated: bool = False,
     joined: bool = False,
     looking: bool = False,
+    added: bool = False,
 ) -> Kernel:
     """The kernel for one block size; see `LAYOUTS`. Packed before or now, rows are read alike.
 
@@ -372,10 +376,12 @@ def contraction_kernel(
     each other without gaps, and all of them are one line.
     """
     packing = PackTransposed(block) if layout == "columns" else Pack(block)
-    tile = Multiply(block, steps, gated, direct=layout == "direct", turning=joined, looking=looking)
+    tile = Multiply(
+        block, steps, gated, direct=layout == "direct", turning=joined, looking=looking, added=added
+    )
     name = f"contraction[{block.dtype}, {block.rows}x{block.vectors}, {block.along}, {layout}"
-    name += f"{', ' * bool(steps)}{steps}{', gated' if gated else ''}{', joined' if joined else ''}"
-    name += f"{', ahead' if looking else ''}]"
+    flags = {"gated": gated, "added": added, "joined": joined, "ahead": looking}
+    name += f"{', ' * bool(steps)}{steps}{''.join(f', {flag}' for flag, is_set in flags.items() if is_set)}]"
     slots = dict([filling(Tile, tile), filling(Panel, packing)])
     return numba_kernel(name, contraction, (tile, packing), slots=slots, words=Contraction)
 
@@ -408,7 +414,7 @@ def contraction_row(
     )
     tiles = operands.parts_batch * operands.parts_depth * operands.parts_columns * operands.parts_rows
     read = "rows" if layout == "packed" else layout
-    kernel = contraction_kernel(block, read, steps, gated, joined, looking)
+    kernel = contraction_kernel(block, read, steps, gated, joined, looking, operands.addend != 0)
     return Row(kernel, (*operands, *run_offsets, *tap_offsets), tiles)
 
 

@@ -30,6 +30,8 @@ class Partials(NamedTuple):
     columns: Word
     bias: Word
     bias_step: Word
+    # Laid out like the target: it is added before the activation. 0 where there is none.
+    addend: Word
     accumulate: Word
     tiles: Word
 
@@ -45,6 +47,7 @@ class Line(NamedTuple):
     # Vectors of the epilogue's steps (see `split_epilogue`), `bias_step` apart; a single bias may be 0.
     bias: Word
     bias_step: Word
+    addend: Word
     load: Word
 
 
@@ -57,7 +60,10 @@ def partial_sum(operands, tile):
     first, end = share(tile, w.tiles, w.lines)
     for line in range(first, end):
         source, target = w.source + line * w.source_row, w.target + line * w.target_row
-        sum_line(Line(source, w.parts, w.part_step, target, w.columns, w.bias, w.bias_step, w.accumulate))
+        addend = w.addend + line * w.target_row
+        sum_line(
+            Line(source, w.parts, w.part_step, target, w.columns, w.bias, w.bias_step, addend, w.accumulate)
+        )
     return 0
 
 
@@ -67,6 +73,7 @@ class SumLine:
 
     dtype: str
     epilogue: str
+    added: bool = False
 
     def __call__(self, writer: Writer, line: Line) -> None:
         """Write the code."""
@@ -87,14 +94,18 @@ class SumLine:
             with writer.when(line.bias.differs(0)):
                 total.set(total.get() + load(bias, dtype, lanes, mask))
         vectors = [load(bias + line.bias_step * k, dtype, lanes, mask) for k in range(len(steps))]
-        store(ACTIVATIONS[activation](apply_steps(total.get(), steps, vectors)), target, mask)
+        value = apply_steps(total.get(), steps, vectors)
+        if self.added:
+            value = value + load(line.addend + offset, dtype, lanes, mask)
+        store(ACTIVATIONS[activation](value), target, mask)
 
 
 @cache
-def partial_sum_kernel(dtype: str, epilogue: str) -> Kernel:
+def partial_sum_kernel(dtype: str, epilogue: str, added: bool = False) -> Kernel:
     """The kernel for one dtype and what follows the sum."""
-    filled = SumLine(dtype, epilogue)
-    name, slots = f"partial_sum[{dtype}, {epilogue}]", dict([filling(Line, filled)])
+    filled = SumLine(dtype, epilogue, added)
+    name = f"partial_sum[{dtype}, {epilogue}{', added' if added else ''}]"
+    slots = dict([filling(Line, filled)])
     return numba_kernel(name, partial_sum, filled, slots=slots, words=Partials)
 
 
@@ -109,10 +120,14 @@ def partial_sum_row(
     *,
     bias: Address | int = 0,
     activation: str = "linear",
+    addend: Address | int = 0,
     accumulate: bool = False,
     threads: int = 1,
 ) -> Row:
-    """A row that sums `parts` contiguous [lines, columns] arrays at `source`; none give zeros."""
+    """A row that sums `parts` contiguous [lines, columns] arrays at `source`; none give zeros.
+
+    What lies at `addend`, like the target, is added behind the bias and before the activation.
+    """
     size = ITEMSIZE[dtype]
     tiles = min(threads, lines) if parts * lines * columns > 2048 * TARGET.lanes(size) else 1
     operands = Partials(
@@ -126,7 +141,8 @@ def partial_sum_row(
         columns=columns,
         bias=bias,
         bias_step=columns * size,
+        addend=addend,
         accumulate=int(accumulate),
         tiles=max(1, tiles),
     )
-    return Row(partial_sum_kernel(dtype, activation), operands, max(1, tiles))
+    return Row(partial_sum_kernel(dtype, activation, addend != 0), operands, max(1, tiles))

@@ -66,6 +66,8 @@ class Winograd(NamedTuple):
     c: Word
     bias: Word = 0
     gate: Word = 0
+    # Laid out like the results: it is added before the activation. 0 where there is none.
+    addend: Word = 0
     # The number of the activation (`multiply.activation_number`).
     activation: Word = 0
     samples: Word = 1
@@ -225,6 +227,7 @@ def points_to_results(w, points, group, panels, at, blocks):
             y, x = ty * w.outputs, tx * w.outputs
             target = w.c + ((sample * w.out_height + y) * w.out_width + x) * pixel + column * ITEMSIZE
             gate = target + w.gate - w.c if w.gate != 0 else 0
+            addend = target + w.addend - w.c
             transform_back(
                 Results(
                     source=points.m + i * points.m_panel * w.group + row * line_bytes,
@@ -242,26 +245,27 @@ def points_to_results(w, points, group, panels, at, blocks):
                     bias_step=pixel,
                     activation=w.activation,
                     gate=gate,
+                    addend=addend,
                 )
             )
 
 
 @cache
-def winograd_kernel(block: Block, outputs: int, steps: str = "+") -> Kernel:
+def winograd_kernel(block: Block, outputs: int, steps: str = "+", added: bool = False) -> Kernel:
     """The kernel for tiles of `outputs` x `outputs` pixels, one block size of the products, and an epilogue.
 
-    `steps` are those of `split_epilogue`.
+    `steps` are those of `split_epilogue`; `added` tells whether `Winograd.addend` is.
     """
     fillings = (
         filling(Turn, TurnWeights()),
         filling(Weights, TransformWeights(outputs)),
         filling(Window, ToPoints(outputs)),
         filling(Products, MultiplyBlocks(block)),
-        filling(Results, TransformBack(outputs, steps)),
+        filling(Results, TransformBack(outputs, steps, added)),
     )
-    extra = "" if steps == "+" else f", {steps}"
+    extra = ("" if steps == "+" else f", {steps}") + (", added" if added else "")
     name = f"winograd_{outputs}x{outputs}[{block.dtype}, {block.rows}x{block.vectors}{extra}]"
-    key = block, outputs, steps
+    key = block, outputs, steps, added
     return numba_kernel(name, winograd, key, slots=dict(fillings), words=Winograd)
 
 
@@ -274,10 +278,11 @@ def winograd_rows(
     outputs: int,
     bias: Buffer | None = None,
     activation: str = "linear",
+    addend: Buffer | None = None,
     threads: int,
     scratch: Scratch,
 ) -> list[Row]:
-    """Rows for ``out = activation(cross_correlation(x, w) + bias)``, float32, in tiles of `outputs` pixels.
+    """Rows for ``out = activation(cross_correlation(x, w) + bias + addend)``, float32, in tiles of `outputs`.
 
     As `conv.conv2d_rows` with strides, dilation and groups of 1; w is [3, 3, C, F], C at least
     a vector.
@@ -296,6 +301,7 @@ def winograd_rows(
         left=padding[1][0],
         bias=bias.address if bias else 0,
         activation=activation_number(activation),
+        addend=addend.address if addend else 0,
     )
     return _rows(x, out, values, "rows", steps, outputs, threads, scratch)
 
@@ -395,7 +401,7 @@ def _rows(
         u_point=u_point,
         m_point=m_point,
     )
-    return [Row(winograd_kernel(block, outputs, steps or "+"), tuple(operands), parts)]
+    return [Row(winograd_kernel(block, outputs, steps or "+", operands.addend != 0), tuple(operands), parts)]
 
 
 def _cut(panels: int, blocks: int, v: int, u: int, m: int, rows: int) -> tuple[int, int, int]:

@@ -153,6 +153,8 @@ class Results(NamedTuple):
     activation: Word
     # Laid out like the results, or 0: where it is not positive, they become zero.
     gate: Word
+    # Laid out like the results, for kernels that add it before the activation.
+    addend: Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ class TransformBack:
 
     outputs: int
     steps: str = "+"
+    added: bool = False
 
     def __call__(self, writer: Writer, results: Results) -> None:
         """Write the code."""
@@ -206,6 +209,8 @@ class TransformBack:
         def finish(j: Vec, i: int, value: Vec) -> None:
             offset = j * results.line + results.pixel * i + at
             value = apply_steps(value, self.steps, vectors)
+            if self.added:
+                value = value + load(results.addend + offset, DTYPE, LANES, mask)
             value = where(value < floor, floor, value)
             value = where(value > ceiling, ceiling, value)
             value = _gated(writer, value, results.gate, offset, mask)

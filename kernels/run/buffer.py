@@ -110,6 +110,24 @@ def check_bias(bias: Buffer | None, features: int, dtype: np.dtype, what: str, s
         )
 
 
+def check_addend(addend: Buffer | None, out: Buffer, what: str) -> None:
+    """Refuse what is to be added to `out` and not laid out like it; without elements any layout will do."""
+    if addend is None:
+        return
+    alike = (addend.shape, addend.dtype) == (out.shape, out.dtype)
+    if not alike or (out.size and addend.strides != out.strides):
+        raise ValueError(
+            f"{what}: expected an addend of shape {out.shape}, strides {out.strides} and dtype {out.dtype}, "
+            f"got {addend.shape}, {addend.strides} and {addend.dtype}"
+        )
+
+
+def optional(**arrays: np.ndarray | None) -> tuple[list[np.ndarray], Callable[..., dict[str, Any]]]:
+    """The arrays that are given, for `launch`, and what gives their buffers their names back."""
+    given = {name: array for name, array in arrays.items() if array is not None}
+    return list(given.values()), lambda *buffers: dict(zip(given, buffers, strict=True))
+
+
 Scratch = Callable[[Sequence[int], np.dtype | type | str], Buffer]
 """Gives a contiguous buffer of a shape and dtype that lives as long as the rows being planned."""
 

@@ -24,6 +24,8 @@ ACTIVATIONS: dict[str, Callable[[Vec], Vec]] = {
     "relu6": lambda x: where(x > 6.0, 6.0, where(x < 0.0, 0.0, x)),
 }
 """Kernels that learn the activation from a word know it by its number in this order."""
+LINE = 64
+"""Bytes that come from memory at once."""
 
 Masks = Sequence[Vec | None]
 
@@ -60,6 +62,8 @@ class Tile(NamedTuple):
     activation: Word
     # Laid out like C: results are stored where the number there is positive, and zeros elsewhere.
     gate: Word
+    # Laid out like C: it is added behind the steps or the bias, before the activation.
+    addend: Word
     # A's rows from number `turn` on lie `jump` bytes further.
     turn: Word
     jump: Word
@@ -83,7 +87,8 @@ class Panel(NamedTuple):
 class Multiply:
     """``C[block] (+)= A[rows, depth] @ B[depth, width]``, then bias and activation: fills a slot of `Tile`.
 
-    `steps` (see `split_epilogue`) take the place of a bias; `gated` results look at `Tile.gate`.
+    `steps` (see `split_epilogue`) take the place of a bias; `gated` results look at `Tile.gate`, `added` ones
+    at `Tile.addend`.
     `direct` tells that B is not packed: its lines lie `b_step` apart. They are `whole` where all of the
     block's columns may be read. `listed` runs have their offsets in a list. With `turning` rows the last ones
     lie elsewhere (see `Tile.turn`). Blocks that are `looking` ahead have memory work while they multiply (see
@@ -99,6 +104,7 @@ class Multiply:
     listed: bool = True
     turning: bool = False
     looking: bool = False
+    added: bool = False
 
     def __call__(self, writer: Writer, tile: Tile) -> None:
         """Write the code."""
@@ -107,6 +113,9 @@ class Multiply:
         cells = [[writer.variable(zero) for _ in range(block.vectors)] for _ in range(block.rows)]
         with writer.when(tile.load.differs(0)):
             self._by_width(writer, tile.columns, lambda masks: self._fetch(tile, cells, masks))
+        if self.added:
+            with writer.when(tile.last.differs(0)):
+                self._ask_for_addend(tile)
         if self.direct and not self.whole:
             self._by_width(writer, tile.columns, lambda masks: self._multiply(writer, tile, cells, masks))
         else:
@@ -173,6 +182,9 @@ class Multiply:
         elif self.biased:
             with writer.when(last & tile.bias.differs(0)):
                 self._take_steps(tile, cells, masks, "+")
+        if self.added:
+            with writer.when(last):
+                self._add(tile, cells, masks)
         if self.gated:
             with writer.when(last):
                 self._close(tile, cells, masks)
@@ -194,6 +206,20 @@ class Multiply:
             ]
             for row in cells:
                 row[v].set(apply_steps(row[v].get(), steps, vectors))
+
+    def _ask_for_addend(self, tile: Tile) -> None:
+        """While products are added up, the addend comes from memory."""
+        block = self.block
+        for m in range(block.rows):
+            for at in range(0, block.line, LINE):
+                prefetch(tile.addend + tile.c_step * m + at, near=True)
+
+    def _add(self, tile: Tile, cells: list[list[Variable]], masks: Masks) -> None:
+        block = self.block
+        for m, row in enumerate(cells):
+            for v, cell in enumerate(row):
+                place = tile.addend + tile.c_step * m + v * block.vector_bytes
+                cell.set(cell.get() + load(place, block.dtype, block.lanes, masks[v]))
 
     def _close(self, tile: Tile, cells: list[list[Variable]], masks: Masks) -> None:
         """Zero the cells whose gate is not positive (a NaN is not)."""

@@ -411,12 +411,15 @@ def store(value: Vec, address: Vec, mask: Vec | None = None) -> None:
     call(builder, name, NOTHING, [value.value, place, INDEX(size), mask.value])
 
 
-def prefetch(address: Vec) -> None:
-    """Have the line of cache at an address brought to L2; any address will do, even none of the process."""
+def prefetch(address: Vec, near: bool = False) -> None:
+    """Have the line of cache at an address brought to L2, or `near`, to L1 too.
+
+    Any address will do, even none of the process.
+    """
     builder = address.builder
     place = builder.inttoptr(address.value, pointer_to("int8"))
-    reading, to_l2, data = INDEX(0), INDEX(2), INDEX(1)
-    call(builder, "llvm.prefetch.p0", NOTHING, [place, reading, to_l2, data])
+    reading, level, data = INDEX(0), INDEX(3 if near else 2), INDEX(1)
+    call(builder, "llvm.prefetch.p0", NOTHING, [place, reading, level, data])
 
 
 def _pointers(address: Vec, offsets: Vec, dtype: str) -> Value:

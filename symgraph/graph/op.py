@@ -123,6 +123,10 @@ class Op:
         """The kernel calls that compute `outputs` from `inputs`."""
         raise NotImplementedError(f"{self} has no kernel")
 
+    def overwritable(self, inputs: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Those of `inputs` whose place a result may take where nobody else reads them."""
+        return ()
+
     def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
         """How the op falls apart into slices at these shapes; None where it does not."""
         return None

@@ -1,4 +1,4 @@
-"""Bias and activation move into the matmul or convolution that they follow."""
+"""Bias, the sum that closes a residual block, and activation move into the product that they follow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIX = 6.0
 
 
 def fuse_epilogues(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
-    """Matmul or conv2d, bias and activation become one node where nothing else reads between."""
+    """Matmul or conv2d, bias, residual and activation become one node where nothing else reads between."""
     readers = consumers(topological(roots))
     results = {id(r) for r in roots}
 
@@ -32,6 +32,8 @@ def fuse_epilogues(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
             better = _with_gate(old, new, readers, results)
         elif isinstance(new.op, Add):
             better = _with_bias(old, new, readers, results)
+            if better is None:
+                better = _with_addend(old, new, readers, results)
         elif old.inputs and single_use(old.inputs[0], readers, results):
             better = _with_activation(new)
         if better is None:
@@ -52,6 +54,21 @@ def _with_bias(
         if vector is not None:
             origins = tuple(dict.fromkeys(product.origins + new.origins))
             return Tensor(op, (*product.inputs, vector), new.type, origins, new.name)
+    return None
+
+
+def _with_addend(
+    old: Tensor, new: Tensor, readers: dict[int, list[Tensor]], results: set[int]
+) -> Tensor | None:
+    """conv(x, w) + y -> conv[add](x, w, y), for y of the result's type: a shortcut past the convolution"""
+    for product, before, addend in zip(new.inputs, old.inputs, new.inputs[::-1], strict=True):
+        op = product.op
+        if not (isinstance(op, Conv2D) and _has_epilogue(product) and single_use(before, readers, results)):
+            continue
+        depthwise = op.groups > 1 and product.inputs[1].shape[2] == 1  # its kernel adds nothing
+        if not op.added and not depthwise and product.type == addend.type == new.type:
+            origins = tuple(dict.fromkeys(product.origins + new.origins))
+            return Tensor(replace(op, added=True), (*product.inputs, addend), new.type, origins, new.name)
     return None
 
 

@@ -123,7 +123,10 @@ def _csr_dot(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[Non
 
 
 def _epilogue(op: Any, inputs: list[Shape]) -> Iterator[None]:
-    for _ in op.steps or inputs[2:]:
+    added = getattr(op, "added", False)
+    for _ in op.steps or inputs[2 : len(inputs) - added]:
+        yield
+    if added:
         yield
     for _ in {"linear": (), "relu": ("held at 0",), "relu6": ("held at 0", "held at 6")}[op.activation]:
         yield

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from symgraph.kernels.conv import conv2d, conv2d_input_gradient
+from symgraph.kernels.conv import conv2d, conv2d_input_gradient, conv2d_rows
 from symgraph.kernels.conv_parts.geometry import output_shape
 from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient, conv2d_weight_gradient_rows
 from symgraph.kernels.run.buffer import launch
@@ -296,3 +296,40 @@ def test_steps_follow_in_their_order(shape, kernel, features, options):
         conv2d(x, w, bias=vectors[:2], activation="-*+ relu", **options)
     with pytest.raises(ValueError, match="expected vectors for the steps"):
         conv2d(x, w, activation="* linear", **options)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "weights", "options"),
+    [
+        ((1, 14, 14, 64), (3, 3, 64, 64), {"padding": ((1, 1), (1, 1))}),  # tiles
+        ((1, 9, 7, 40), (1, 1, 40, 50), {}),
+        ((2, 7, 7, 700), (1, 1, 700, 300), {"strides": (2, 2)}),  # the depth in chunks
+        ((1, 1, 2, 3000), (1, 1, 3000, 17), {}),
+        ((2, 6, 6, 3), (3, 3, 1, 6), {"groups": 3}),  # depthwise
+    ],
+)
+def test_an_addend_comes_before_the_activation(shape, weights, options, in_place, threads):
+    rng = np.random.default_rng(5)
+    options = {"strides": (1, 1), "padding": ((0, 0), (0, 0)), "groups": 1, **options}
+    x, w = rng.standard_normal(shape).astype("float32"), rng.standard_normal(weights).astype("float32")
+    bias = rng.standard_normal(weights[3:]).astype("float32")
+    product = reference(x, w, dilation=(1, 1), **options) + bias
+    addend = (3 * rng.standard_normal(product.shape)).astype("float32")
+    out = addend.copy() if in_place else np.empty_like(addend)
+
+    def plan(x, w, bias, out, addend, **given):
+        more = out if in_place else addend
+        return conv2d_rows(x, w, out, bias=bias, addend=more, activation="relu", **options, **given)
+
+    launch(plan, x, w, bias, out, addend, threads=threads)
+    close(out, np.maximum(product + addend, 0), "float32")
+    again = conv2d(x, w, bias=bias, addend=addend, activation="relu", threads=threads, **options)
+    np.testing.assert_array_equal(out, again)
+
+
+def test_an_addend_of_another_shape_is_refused():
+    x, w = np.ones((1, 4, 4, 3), "float32"), np.ones((1, 1, 3, 2), "float32")
+    with pytest.raises(ValueError, match=r"expected an addend of shape \(1, 4, 4, 2\)"):
+        conv2d(x, w, addend=np.ones((1, 4, 4, 3), "float32"))

@@ -153,3 +153,14 @@ def test_transposition_in_registers(dtype):
     row = Row(vector_kernel("turn", turn, dtype), (square.ctypes.data, out.ctypes.data))
     Lease(Table([row], 1), 0).run()
     assert np.array_equal(out, square.T)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(49, 700, 300), (3, 3000, 40), (1, 40, 9)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_addend_may_be_overwritten(m, k, n, threads):
+    rng = np.random.default_rng(2)
+    a, b, addend = (rng.standard_normal(s).astype("float32") for s in ((m, k), (k, n), (m, n)))
+    out = addend.copy()
+    launch(lambda a, b, out, **given: matmul_rows(a, b, out, addend=out, **given), a, b, out, threads=threads)
+    np.testing.assert_array_equal(out, matmul(a, b, addend=addend, threads=threads))
+    np.testing.assert_allclose(out, a.astype("float64") @ b + addend, atol=1e-3)

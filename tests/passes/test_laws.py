@@ -145,6 +145,10 @@ def _held(i: Inputs) -> Tensor:
     return elementwise.minimum(elementwise.maximum(product, 0.0), 6.0)
 
 
+def _residual(i: Inputs) -> Tensor:
+    return math.relu(i.pictures + conv.conv2d(i.pictures, i.variable(1, 1, 2, 2)))
+
+
 def _normalised(i: Inputs) -> Tensor:
     w, mean, scale, beta = i.variable(2, 2, 2, 3), *(i.variable(3) for _ in range(3))
     return (conv.conv2d(i.pictures, w) - mean) * scale + beta
@@ -228,6 +232,7 @@ LAWS = [
     Law("fuse_epilogues", lambda i: math.relu(matmul(i.x, i.variable(3, 4)) + i.variable(4))),
     Law("fuse_epilogues", _held, unsigned=True),
     Law("fuse_epilogues", lambda i: elementwise.minimum(math.relu(matmul(i.x, i.variable(3, 4))), 6.0)),
+    Law("fuse_epilogues", _residual),
     Law("pad_in_convolution", lambda i: _framed_product(i)[0]),
     Law("pad_in_weight_gradient", lambda i: _framed_flow(i, to_weights=True)),
     Law("pad_in_input_gradient", lambda i: _framed_flow(i, to_weights=False)),

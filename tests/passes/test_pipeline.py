@@ -196,6 +196,51 @@ def test_epilogues() -> None:
     assert str(node.op) == "matmul[relu]" and len(node.inputs) == 3
 
 
+def test_a_residual_sum_goes_into_its_convolution() -> None:
+    x, w, other = placeholder((None, 5, 5, 4)), placeholder((1, 1, 4, 4)), placeholder((4,))
+    feeds = {
+        x: RNG.standard_normal((2, 5, 5, 4)),
+        w: RNG.standard_normal((1, 1, 4, 4)),
+        other: RNG.standard_normal(4),
+    }
+    product = conv.conv2d(x, w)
+    for total in (product + other + x, x + (product + other)):
+        (node,) = check_pass([math.relu(total)], feeds, (fuse_epilogues,))
+        assert str(node.op) == "conv2d[add relu]" and len(node.inputs) == 4
+    # Of two convolutions one is added to the other; what others read, and other shapes, are left alone.
+    second = conv.conv2d(x, w * 2.0)
+    assert _ops(check_pass([product + second], feeds, (fuse_epilogues,))).count("conv2d[add]") == 1
+    for spared in (product * 2.0 + product, product + product, conv.conv2d(x, w) + x[:, :1]):
+        assert not any("add]" in op for op in _ops(check_pass([spared], feeds, (fuse_epilogues,))))
+    grouped = conv.depthwise_conv2d(x, shape.reshape(w[0, 0, 0], (1, 1, 4, 1)))
+    assert not any("add]" in op for op in _ops(check_pass([grouped + x], feeds, (fuse_epilogues,))))
+
+
+def test_a_residual_sum_takes_the_place_of_its_shortcut_unless_it_is_convolved_too() -> None:
+    rng = np.random.default_rng(3)
+    x = placeholder((None, 9, 9, 32))
+    w = rng.standard_normal((3, 1, 1, 32, 32)).astype("float32") / 6
+
+    def block(y: Tensor, branch: Tensor) -> Tensor:
+        return math.relu(conv.conv2d(branch, constant(w[2])) + y)
+
+    first = math.relu(conv.conv2d(x, constant(w[0])))
+    apart = block(first, math.tanh(conv.conv2d(first, constant(w[1]))))
+    both = block(math.tanh(apart), math.tanh(apart))
+    f = Function([x], [reduce.sum(both, 3)])
+    picture = rng.standard_normal((2, 9, 9, 32)).astype("float32")
+
+    def product(y: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        return y @ kernel[0, 0].astype("float64")
+
+    y = np.maximum(product(picture, w[0]), 0)
+    y = np.maximum(product(np.tanh(product(y, w[1])), w[2]) + y, 0)
+    y = np.maximum(product(np.tanh(y), w[2]) + np.tanh(y), 0)
+    np.testing.assert_allclose(f(picture)[0], y.sum(3), rtol=1e-4)
+    rows = [row for row in str(f).splitlines() if "conv2d" in row or "added" in row]
+    assert sum("added" in row for row in rows) == 2
+
+
 def test_bounds_of_activations_go_into_products() -> None:
     x, w = placeholder((None, 4)), placeholder((4, 3))
     feeds = {x: 9 * RNG.standard_normal((50, 4)), w: RNG.standard_normal((4, 3))}

@@ -26,10 +26,8 @@ from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shape, bind_shapes, check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, Storage, VariableRead
-from symgraph.graph.op import Part
+from symgraph.graph.op import Op, Part
 from symgraph.graph.ops.cond import Cond
-from symgraph.graph.ops.elementwise import Elementwise
-from symgraph.graph.ops.fused import Fused
 from symgraph.graph.ops.scan import Scan
 from symgraph.graph.tensor import Tensor, consumers, topological
 from symgraph.graph.types import TensorType, TupleType
@@ -183,11 +181,10 @@ class _Planner:
                     self.memory.temporaries[part.base].uses -= 1
 
     def _results(
-        self, node: Tensor, op: object, inputs: Sequence[Buffer], into: tuple[Buffer | None, ...]
+        self, node: Tensor, op: Op, inputs: Sequence[Buffer], into: tuple[Buffer | None, ...]
     ) -> list[Buffer]:
         kinds = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-        in_place = isinstance(op, (Elementwise, Fused)) and not self.memory.pinned
-        dying = self._dying(inputs) if in_place else []
+        dying = [] if self.memory.pinned else self._dying(inputs, op.overwritable(inputs))
         results = []
         for index, kind in enumerate(kinds):
             shape = concrete_shape(kind, self.sizes)
@@ -207,10 +204,10 @@ class _Planner:
         strides = contiguous_strides(shape, kind.itemsize)
         return Buffer(self.output_bases[id(node)], 0, shape, strides, kind)
 
-    def _dying(self, inputs: Sequence[Buffer]) -> list[Buffer]:
-        """Inputs in the arena that nobody reads after this node, read through one buffer only."""
+    def _dying(self, inputs: Sequence[Buffer], candidates: Sequence[Buffer]) -> list[Buffer]:
+        """Those in the arena that nobody reads after this node, read through one buffer only."""
         found = []
-        for buffer in dict.fromkeys(inputs):
+        for buffer in dict.fromkeys(candidates):
             same = [b for b in inputs if b.base == buffer.base]
             temporary = self.memory.temporaries.get(buffer.base)
             if (

@@ -18,9 +18,9 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 _STEPS: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply}
 
 
-def epilogue_name(op: str, steps: str, activation: str) -> str:
-    """How a node is listed: ``matmul``, ``matmul[relu]``, ``matmul[*+ relu]``."""
-    inner = " ".join(part for part in (steps, activation) if part and part != "linear")
+def epilogue_name(op: str, steps: str, activation: str, added: bool = False) -> str:
+    """How a node is listed: ``matmul``, ``matmul[relu]``, ``matmul[*+ relu]``, ``conv2d[*+ add relu]``."""
+    inner = " ".join(part for part in (steps, "add" * added, activation) if part and part != "linear")
     return f"{op}[{inner}]" if inner else op
 
 
@@ -41,11 +41,23 @@ def check_vectors(
         raise ValueError(f"{op}: expected vectors for the steps {steps}, got none")
 
 
-def finished(y: Any, vectors: Sequence[Any], steps: str, activation: str, dtype: Any) -> Any:
-    """The numpy reference: a product after bias or steps, and activation, all in `dtype`."""
+def check_addend(op: object, kind: TensorType, result: TensorType) -> None:
+    """What is added to a result is of its type, as far as that is known; else ValueError."""
+    pairs = zip(kind.shape, result.shape, strict=False)
+    differ = any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs)
+    if kind.ndim != result.ndim or kind.dtype != result.dtype or differ:
+        raise ValueError(f"{op}: expected an addend of type {result}, got {kind}")
+
+
+def finished(
+    y: Any, vectors: Sequence[Any], steps: str, activation: str, dtype: Any, addend: Any = None
+) -> Any:
+    """The numpy reference: a product after bias or steps, addend and activation, all in `dtype`."""
     y = y.astype(dtype)
     for step, vector in zip(steps or "+", vectors[0] if steps else vectors, strict=False):
         y = _STEPS[step](y, vector)
+    if addend is not None:
+        y = y + addend
     return np.asarray(ACTIVATIONS[activation](y))
 
 

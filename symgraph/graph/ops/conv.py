@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from symgraph.graph.dims import Dim, product, quotient, shape_text
 from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.activation import (
+    check_addend,
     check_vectors,
     epilogue_flops,
     epilogue_name,
@@ -42,6 +43,8 @@ from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
 from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,21 @@ class _Convolution(Op):
 class Conv2D(_Convolution):
     """Cross-correlation, as neural networks call convolution; then, where fused, + bias and activation.
 
-    In the place of the bias [F] there may be `steps`, as for `MatMul`, with their vectors [k, F].
+    In the place of the bias [F] there may be `steps`, as for `MatMul`, with their vectors [k, F]. Where a sum
+    is fused that closes a residual block (`added`), the last input is of the result's type, and is added
+    before the activation.
     """
 
     activation: str = "linear"
     steps: str = ""
+    added: bool = False
 
     def __str__(self) -> str:
-        return epilogue_name("conv2d", self.steps, self.activation)
+        return epilogue_name("conv2d", self.steps, self.activation, self.added)
+
+    def vectors(self, inputs: Sequence[_T]) -> Sequence[_T]:
+        """Of all inputs: the bias or the vectors of the steps, if there are any."""
+        return inputs[2:-1] if self.added else inputs[2:]
 
     def infer(self, *types: Any) -> TensorType:
         """[N, H', W', F]."""
@@ -132,12 +142,19 @@ class Conv2D(_Convolution):
             raise ValueError(
                 f"{self}: expected a number of filters divisible by {self.groups} groups, got {w.shape[3]}"
             )
-        check_vectors(self, types[2:], x, w.shape[3], self.steps)
-        return TensorType(x.dtype, (x.shape[0], *self.result_sizes(x.shape[1:3], w.shape[:2]), w.shape[3]))
+        check_vectors(self, self.vectors(types), x, w.shape[3], self.steps)
+        sizes = self.result_sizes(x.shape[1:3], w.shape[:2])
+        result = TensorType(x.dtype, (x.shape[0], *sizes, w.shape[3]))
+        if self.added:
+            check_addend(self, types[-1], result)
+        return result
 
     def requires(self, *types: Any) -> Iterable[tuple[Dim, Dim]]:
-        """Channels agree, windows fit."""
+        """Channels agree, windows fit, and what is added has the result's shape."""
         x, w = types[:2]
+        if self.added:
+            result = self.infer(*types).shape
+            yield from ((a, b) for a, b in zip(types[-1].shape, result, strict=True) if a != b)
         if x.shape[3] != w.shape[2] * self.groups:
             yield x.shape[3], w.shape[2] * self.groups
         yield from self.picture_requirements(x.shape[1:3], w.shape[:2])
@@ -145,9 +162,9 @@ class Conv2D(_Convolution):
     def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
         """The two gradient ops; a bias gets the sum over pictures and pixels."""
         x, w = inputs[:2]
-        if self.activation == "relu":
+        if self.activation == "relu" and not self.added:
             grad = where(output > 0, grad, 0)
-        elif self.activation != "linear" or self.steps:
+        elif self.activation != "linear" or self.steps or self.added:
             raise NotImplementedError(f"{self}: activations are fused after differentiation")
         flows = [
             Conv2DInputGradient(*self.parameters(), x.shape[1], x.shape[2])(grad, w),
@@ -171,11 +188,13 @@ class Conv2D(_Convolution):
                 seen = wide[:, r, c].reshape(*y.shape[:4], depth)
                 y += np.einsum("nhwgi,igo->nhwgo", seen, w[i, j].reshape(depth, groups, -1))
             y = y.reshape(*y.shape[:3], filters)
-            return finished(y, arrays[2:], self.steps, self.activation, arrays[0].dtype)
+            addend = arrays[-1] if self.added else None
+            vectors = self.vectors(arrays)
+            return finished(y, vectors, self.steps, self.activation, arrays[0].dtype, addend)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
-        """A multiply and an add per tap on a pixel, one add per bias element, one per activation value."""
-        extra = epilogue_flops(len(inputs), self.steps, self.activation)
+        """A multiply and an add per tap on a pixel; for each result one per step, addend and bound."""
+        extra = epilogue_flops(len(inputs) - self.added, self.steps, self.activation) + self.added
         return self.cost(inputs[0], inputs[1], outputs[0]) + extra * int(np.prod(outputs[0], dtype=object))
 
     def rows(
@@ -183,20 +202,28 @@ class Conv2D(_Convolution):
     ) -> list[Row]:
         """An implicit matrix product."""
         rows: list[Row] = []
-        x, w, *bias = (dense(b, rows, threads=threads, scratch=scratch) for b in inputs)
+        buffers = [dense(b, rows, threads=threads, scratch=scratch) for b in inputs]
+        x, w = buffers[:2]
+        vectors = self.vectors(buffers)
         return rows + conv2d_rows(
-            x, w, outputs[0], **self.options(x.shape[1:3], w.shape[:2]), bias=bias[0] if bias else None,
-            activation=kernel_epilogue(self.steps, self.activation), threads=threads, scratch=scratch,
+            x, w, outputs[0], **self.options(x.shape[1:3], w.shape[:2]), bias=vectors[0] if vectors else None,
+            activation=kernel_epilogue(self.steps, self.activation),
+            addend=buffers[-1] if self.added else None, threads=threads, scratch=scratch,
         )  # fmt: skip
+
+    def overwritable(self, inputs: Sequence[Buffer]) -> Sequence[Buffer]:
+        """What is added, where it is not convolved as well."""
+        place = inputs[-1].base
+        return inputs[-1:] if self.added and all(b.base != place for b in inputs[:-1]) else ()
 
     def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
         """By pictures."""
-        return Cut((True,) + (False,) * (len(inputs) - 1))
+        return Cut(tuple(i == 0 or (self.added and i == len(inputs) - 1) for i in range(len(inputs))))
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
-        """See `_cases`; also with bias and activation."""
-        for dtype, x, w, _, parameters in _cases():
+        """See `_cases`; also with bias, addend and activation."""
+        for dtype, x, w, y, parameters in _cases():
             arrays = (rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype))
             free = ((0, 0), (0, 1), (0, 2)) if 0 not in x else ()
             yield Sample(cls(*parameters), arrays, True, free)
@@ -205,6 +232,10 @@ class Conv2D(_Convolution):
             yield Sample(cls(*parameters, "relu6"), (*arrays, bias + np.asarray(5, dtype)), False)
             vectors = rng.standard_normal((2, *w[3:])).astype(dtype)
             yield Sample(cls(*parameters, "linear", "*-"), (*arrays, vectors), False)
+            addend = rng.standard_normal(y).astype(dtype)
+            yield Sample(cls(*parameters, "linear", "", True), (*arrays, addend), False)
+            yield Sample(cls(*parameters, "relu", "", True), (*arrays, bias, addend), False)
+            yield Sample(cls(*parameters, "relu6", "*+", True), (*arrays, vectors, addend), False)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,10 @@ class Fused(Op):
         wide = [b.broadcast(outputs[0].shape) for b in inputs]
         return elementwise_rows(program, self.results, wide, outputs, threads=threads, scratch=scratch)
 
+    def overwritable(self, inputs: Sequence[Buffer]) -> Sequence[Buffer]:
+        """All: each element is read before the result takes its place."""
+        return inputs
+
     def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
         """By samples, if it has any."""
         return cut_samples(inputs, outputs[0])
