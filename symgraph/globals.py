@@ -2,9 +2,10 @@
 
 Unique-name counters, the default float type, the fuzz factor, the default picture layout, the learning phase,
 the session with the variables that it may start anew, where seeds are drawn from, the name by which the API
-was imported, and the registry of custom objects; and the functions that this process wrote to files, so that
-a script may load them without trusting other code. Everything else in the project is passed as an argument.
-Float type, fuzz factor and layout begin as the user's file of settings says, see `symgraph.settings_file`.
+was imported, the processes that train together, and the registry of custom objects; and the functions that
+this process wrote to files, so that a script may load them without trusting other code. Everything else in
+the project is passed as an argument. Float type, fuzz factor and layout begin as the user's file of settings
+says, see `symgraph.settings_file`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class _Settings:
     session: Any = None
     random: Any = None
     variables: WeakSet[Any] = field(default_factory=WeakSet)
+    process_group: Any = None
 
 
 _settings = _Settings(**read_settings())
@@ -247,3 +249,13 @@ def noted_variables() -> Iterable[Any]:
 def forget_variables() -> None:
     """Leave the variables so far out of what a session starts anew, as `clear_session` does."""
     _settings.variables.clear()
+
+
+def process_group() -> Any:
+    """The processes that train together, as `symgraph.distributed` sees them; None before it was asked."""
+    return _settings.process_group
+
+
+def set_process_group(group: Any) -> None:
+    """Set what `process_group` returns."""
+    _settings.process_group = group
