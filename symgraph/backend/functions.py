@@ -103,7 +103,7 @@ def phase_function(
     options: Any = None,
     run_metadata: Any = None,
     nan_guard: bool | str = False,
-) -> Function:
+) -> PhaseFunction:
     """`function` for a model that trains or tests: calls may have the learning phase as one more, last value.
 
     Parameters
@@ -113,7 +113,7 @@ def phase_function(
     inputs, outputs, updates, name, options, run_metadata, nan_guard
         As of `function`.
     """
-    made = _PhaseFunction(inputs, outputs, updates, {_LEARNING_PHASE: phase}, name, None, None, nan_guard)
+    made = PhaseFunction(inputs, outputs, updates, {_LEARNING_PHASE: phase}, name, None, None, nan_guard)
     made.note_times(run_metadata, options)
     return made
 
@@ -194,7 +194,7 @@ def _listed(items: Any) -> list[Any]:
     return [items] if _is_single(items) else list(items)
 
 
-class _PhaseFunction(_KerasFunction):
+class PhaseFunction(_KerasFunction):
     """A Function in whose givens the learning phase is, and whose calls may choose another one."""
 
     def _arguments(self, arguments: tuple[Any, ...], inputs: Sequence[Tensor]) -> tuple[Any, ...]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,8 +45,17 @@ class World:
     def broadcast(self, buffer: np.ndarray, root: int = 0) -> None:
         """Replace `buffer`, a contiguous array, by that of the rank `root`."""
 
+    def gather(self, buffer: np.ndarray, bounds: Sequence[int]) -> None:
+        """Fill `buffer`, a contiguous array, with rows ``bounds[r]`` to ``bounds[r + 1]`` of each rank r."""
+
     def barrier(self) -> None:
         """Wait until all ranks are here."""
+
+    def agree(self) -> None:
+        """Called after the last exchange of a step, before it changes anything.
+
+        What it raises ends the step, with all variables as they were.
+        """
 
     def abort(self, status: int = 1) -> None:
         """End the processes of all ranks at once, this one too. Alone: nothing."""
@@ -62,7 +73,8 @@ class MPIWorld(World):
         self.communicator = communicator
         self.rank = int(communicator.Get_rank())
         self.size = int(communicator.Get_size())
-        self._in_place = importlib.import_module("mpi4py.MPI").IN_PLACE
+        mpi = importlib.import_module("mpi4py.MPI")
+        self._in_place, self._byte = mpi.IN_PLACE, mpi.BYTE
 
     def allreduce(self, buffer: np.ndarray) -> None:
         """See `World.allreduce`."""
@@ -71,6 +83,16 @@ class MPIWorld(World):
     def broadcast(self, buffer: np.ndarray, root: int = 0) -> None:
         """See `World.broadcast`."""
         self.communicator.Bcast(_bytes_of_bools(buffer), root)
+
+    def gather(self, buffer: np.ndarray, bounds: Sequence[int]) -> None:
+        """See `World.gather`."""
+        if not len(buffer) or not buffer.size:
+            return
+        row = buffer.nbytes // len(buffer)
+        counts = [(end - start) * row for start, end in pairwise(bounds)]
+        places = [start * row for start in bounds[:-1]]
+        memory = buffer.reshape(-1).view(np.uint8)
+        self.communicator.Allgatherv(self._in_place, [memory, counts, places, self._byte])
 
     def barrier(self) -> None:
         """See `World.barrier`."""

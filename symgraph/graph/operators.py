@@ -8,6 +8,7 @@ from __future__ import annotations
 from symgraph.graph.ops import (
     barrier,
     bits,
+    collective,
     compare,
     cond,
     conv,
@@ -54,7 +55,7 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, bits, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise, fused, host,
-    index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
+    barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
+    fused, host, index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from symgraph import backend as K
 from symgraph import optimizers
-from symgraph.backend.functions import phase_function
 from symgraph.compiler.observe.guard import as_guard
+from symgraph.distributed.function import DividedFunction, model_function
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.network import Network
 from symgraph.engine.training_parts.frozen_norms import warn_of_frozen_norms
@@ -225,7 +225,7 @@ class CompiledNetwork(Network):
     def _objective_function(self, name: str, phase: int, updates: list[Any]) -> Any:
         """A function from inputs, targets and sample weights to loss and metrics."""
         fetched = [self.total_loss, *self.metrics_tensors]
-        function = phase_function(
+        function = model_function(
             _phase(phase),
             self._feed_inputs + self._feed_targets + self._feed_sample_weights,
             fetched,
@@ -234,8 +234,9 @@ class CompiledNetwork(Network):
             **self._function_kwargs,
             nan_guard=self._nan_guard,
         )
-        # Losses may take the logits and leave the output out.
-        function.known.update(zip(self.output_names, self.outputs, strict=True))
+        if not isinstance(function, DividedFunction):
+            # Losses may take the logits and leave the output out.
+            function.known.update(zip(self.output_names, self.outputs, strict=True))
         self._fetched[name] = fetched
         return function
 
@@ -243,7 +244,7 @@ class CompiledNetwork(Network):
         wanted = self._ends()
         current = _same(self._predicted_ends, wanted)
         if getattr(self, "predict_function", None) is None or not current:
-            self.predict_function = phase_function(
+            self.predict_function = model_function(
                 _phase(0),
                 self._feed_inputs,
                 self.outputs,

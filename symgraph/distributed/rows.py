@@ -1,0 +1,32 @@
+"""Which samples of a batch are whose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def bounds(samples: int, size: int) -> list[int]:
+    """The first sample of each of `size` ranks, and behind them the number of all.
+
+    Each rank has its samples one after the other. The first ones have one more where they cannot all have as
+    many; of fewer samples than ranks the last ranks have none.
+    """
+    least, more = divmod(samples, size)
+    return [rank * least + min(rank, more) for rank in range(size + 1)]
+
+
+class OwnRows(list[Any]):
+    """What a divided function is fed with, where this rank has read its own samples alone.
+
+    Parameters
+    ----------
+    arrays : sequence
+        One for each input: the rows of this rank, as `bounds` tells them, or all of what counts no samples.
+    samples : int
+        How many samples the ranks have together.
+    """
+
+    def __init__(self, arrays: Sequence[Any], samples: int) -> None:
+        super().__init__(arrays)
+        self.samples = samples
