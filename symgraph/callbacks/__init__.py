@@ -4,7 +4,7 @@ from symgraph.callbacks.base import Callback, CallbackList, LambdaCallback
 from symgraph.callbacks.loggers import BaseLogger, CSVLogger, History, ProgbarLogger, TerminateOnNaN
 from symgraph.callbacks.monitors import EarlyStopping, ModelCheckpoint
 from symgraph.callbacks.remote import RemoteMonitor
-from symgraph.callbacks.schedules import LearningRateScheduler, ReduceLROnPlateau
+from symgraph.callbacks.schedules import LearningRateScheduler, LearningRateWarmup, ReduceLROnPlateau
 from symgraph.callbacks.tensorboard import TensorBoard
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
+    "LearningRateWarmup",
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",

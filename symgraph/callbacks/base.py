@@ -48,8 +48,12 @@ class Callback:
         The model in training. `model.stop_training = True` ends it.
     validation_data : list of arrays
         Inputs, targets and sample weights of the validation; empty without one.
+    only_first_rank : bool
+        Whether, of several processes that train together, the first one alone has this callback: it writes
+        something outside.
     """
 
+    only_first_rank: ClassVar[bool] = False
     params: dict[str, Any]
 
     def __init__(self) -> None:

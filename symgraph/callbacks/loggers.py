@@ -192,6 +192,8 @@ class CSVLogger(Callback):
         Add to an existing file instead of replacing it.
     """
 
+    only_first_rank = True
+
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = filename

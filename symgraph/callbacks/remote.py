@@ -33,6 +33,8 @@ class RemoteMonitor(Callback):
         Send the JSON text itself (application/json) instead of a form.
     """
 
+    only_first_rank = True
+
     def __init__(
         self,
         root: str = "http://localhost:9000",

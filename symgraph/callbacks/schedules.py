@@ -11,6 +11,7 @@ import numpy as np
 from symgraph import backend as K
 from symgraph.callbacks.base import Callback, Logs
 from symgraph.callbacks.monitors import Better, direction, monitored, worst
+from symgraph.distributed.world import world
 from symgraph.optimizers.schedules import LearningRateSchedule
 from symgraph.utils.warn_user import warn_old
 
@@ -69,6 +70,68 @@ def _takes_rate(schedule: Callable[..., Any]) -> bool:
         # A builtin that does not tell its parameters.
         return True
     return True
+
+
+class LearningRateWarmup(Callback):
+    """Raises the learning rate step by step to a multiple of it: linear scaling with a gradual start.
+
+    Where several processes share a batch that is larger by their number, the rate may be as much larger
+    (Goyal et al., "Accurate, large minibatch SGD", arXiv:1706.02677, section 2).
+
+    Parameters
+    ----------
+    rate : float
+        For the batch of one process: the rate of the first step.
+    epochs : float
+        After so many the rate is ``rate * factor`` and stays so; other callbacks may change it then.
+    factor : float, optional
+        By default the number of processes that train together.
+    verbose : int
+        1 prints the rate that is reached.
+
+    Raises
+    ------
+    ValueError
+        If `rate`, `epochs` or `factor` is not positive (`epochs` may be 0).
+    """
+
+    def __init__(self, rate: float, epochs: float = 5, factor: float | None = None, verbose: int = 0) -> None:
+        super().__init__()
+        self.factor = float(world().size if factor is None else factor)
+        if not (rate > 0 and epochs >= 0 and self.factor > 0):
+            raise ValueError(
+                "LearningRateWarmup: expected a positive rate and factor, and 0 epochs or more, got "
+                f"rate={rate!r}, epochs={epochs!r}, factor={self.factor!r}"
+            )
+        self.rate, self.epochs, self.verbose = rate, epochs, verbose
+        self._epoch = 0
+        self._done = False
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Note where the training is."""
+        self._epoch = epoch
+        self._done = epoch > self.epochs
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Set the rate of this step."""
+        if self._done:
+            return
+        _rate_of(self.model)
+        gone = self._epoch + batch / self._steps()
+        share = min(gone / self.epochs, 1.0) if self.epochs else 1.0
+        self._done = share == 1.0
+        reached = self.rate * (1.0 + (self.factor - 1.0) * share)
+        K.set_value(self.model.optimizer.lr, reached)
+        if self._done and self.verbose > 0:
+            print(f"\nEpoch {self._epoch + 1:05d}: LearningRateWarmup has reached the rate {reached}.")
+
+    def _steps(self) -> int:
+        """Batches in an epoch."""
+        steps = self.params.get("steps")
+        if steps:
+            return int(steps)
+        samples, size = self.params.get("samples") or 1, self.params.get("batch_size") or 32
+        return max(1, -(-samples // size))
 
 
 class ReduceLROnPlateau(Callback):

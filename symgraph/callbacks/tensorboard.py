@@ -51,6 +51,8 @@ class TensorBoard(Callback):
         Histograms are wanted without validation data, or embeddings without their data.
     """
 
+    only_first_rank = True
+
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "./logs",

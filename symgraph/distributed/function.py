@@ -9,7 +9,7 @@ import numpy as np
 
 from symgraph.backend.functions import PhaseFunction, phase_function, symbolic_learning_phase
 from symgraph.compiler.lower import variables_of
-from symgraph.distributed.rows import OwnRows, bounds
+from symgraph.distributed.rows import OwnRows, bounds, own_share
 from symgraph.distributed.sharding import Divided, divide
 from symgraph.distributed.world import world
 from symgraph.graph.leaves import Variable
@@ -123,8 +123,7 @@ class DividedFunction(AlikeFunction):
         if len(counts) != 1:
             raise ValueError(f"{self.name}: expected inputs of as many samples, got {sorted(counts)}")
         (samples,) = counts
-        edges = bounds(samples, ranks.size)
-        own = slice(edges[ranks.rank], edges[ranks.rank + 1])
+        own = own_share(samples)
         fed = [a[own] if rows else a for a, rows in zip(arrays, self.by_rows, strict=True)]
         return _with_sizes(fed, samples)
 
@@ -139,7 +138,7 @@ def _with_sizes(values: Sequence[Any], samples: int) -> tuple[Any, ...]:
             f"rank {ranks.rank} of {ranks.size} has a batch of {samples} samples, others have another: all "
             "ranks have to be given the same batches"
         )
-    first = bounds(samples, ranks.size)[ranks.rank]
+    first = own_share(samples).start
     return (*values, *(np.empty((size, 0), np.float32) for size in (samples, first)))
 
 
@@ -149,3 +148,10 @@ def share_variables(variables: Iterable[Variable]) -> None:
     for storage in {id(v.storage): v.storage for v in variables}.values():
         ranks.broadcast(storage.array)
         storage.version += 1
+
+
+def share_variables_of(*functions: Any) -> None:
+    """`share_variables` for those of the functions that all ranks call alike."""
+    for function in functions:
+        if isinstance(function, AlikeFunction):
+            function.share_variables()

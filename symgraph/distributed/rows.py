@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symgraph.distributed.world import world
+
 
 def bounds(samples: int, size: int) -> list[int]:
     """The first sample of each of `size` ranks, and behind them the number of all.
@@ -14,6 +16,12 @@ def bounds(samples: int, size: int) -> list[int]:
     """
     least, more = divmod(samples, size)
     return [rank * least + min(rank, more) for rank in range(size + 1)]
+
+
+def own_share(samples: int) -> slice:
+    """The samples of this process, of a batch of so many."""
+    ranks = world()
+    return slice(*bounds(samples, ranks.size)[ranks.rank : ranks.rank + 2])
 
 
 class OwnRows(list[Any]):

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,9 @@ from symgraph.globals import process_group, set_process_group
 SWITCH = "SYMGRAPH_DISTRIBUTED"
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where launchers tell how many processes they started: Open MPI; MPICH and Intel MPI; MVAPICH."""
+
+_SIGNAL = 2016
+"""The tag of messages that tell other ranks of something done."""
 
 
 class World:
@@ -57,6 +63,12 @@ class World:
         What it raises ends the step, with all variables as they were.
         """
 
+    def signal(self) -> None:
+        """Tell the other ranks that this one, the first, has done something: see `await_signal`."""
+
+    def await_signal(self) -> None:
+        """Wait until the first rank has signalled as often as this one has waited."""
+
     def abort(self, status: int = 1) -> None:
         """End the processes of all ranks at once, this one too. Alone: nothing."""
 
@@ -75,6 +87,7 @@ class MPIWorld(World):
         self.size = int(communicator.Get_size())
         mpi = importlib.import_module("mpi4py.MPI")
         self._in_place, self._byte = mpi.IN_PLACE, mpi.BYTE
+        self._signals, self._sent = 0, deque[Any]()
 
     def allreduce(self, buffer: np.ndarray) -> None:
         """See `World.allreduce`."""
@@ -97,6 +110,22 @@ class MPIWorld(World):
     def barrier(self) -> None:
         """See `World.barrier`."""
         self.communicator.Barrier()
+
+    def signal(self) -> None:
+        """See `World.signal`."""
+        self._signals += 1
+        while self._sent and self._sent[0][0].Test():
+            self._sent.popleft()
+        for rank in range(1, self.size):
+            number = np.array([self._signals], np.int64)
+            self._sent.append((self.communicator.Isend(number, rank, _SIGNAL), number))
+
+    def await_signal(self) -> None:
+        """See `World.await_signal`."""
+        self._signals += 1
+        number = np.zeros(1, np.int64)
+        while number[0] < self._signals:
+            self.communicator.Recv(number, 0, _SIGNAL)
 
     def abort(self, status: int = 1) -> None:
         """See `World.abort`."""
@@ -133,6 +162,8 @@ def world() -> World:
     if current is None:
         current = MPIWorld(_communicator()) if is_distributed() else World()
         set_process_group(current)
+        if current.size > 1:
+            _abort_after_errors()
     return current
 
 
@@ -150,3 +181,18 @@ def _communicator() -> Any:
             f"this process is one of {_started()} that train together, and mpi4py is missing or finds no MPI "
             f"({error}): pip install symgraph[mpi]. With {SWITCH}=0 each process trains by itself."
         ) from error
+
+
+def _abort_after_errors() -> None:
+    """Let an error that ends this process end the others too, which would wait for it for ever."""
+    shown = sys.excepthook
+
+    def show_and_abort(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        shown(kind, error, traceback)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        world().abort()
+
+    sys.excepthook = show_and_abort

@@ -16,6 +16,7 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import optimizers
+from symgraph.distributed.together import written_by_first
 from symgraph.engine.files.compile_config import (
     LOSSES_OF_LAYERS,
     compile_arguments,
@@ -96,23 +97,25 @@ CustomObjects: TypeAlias = Mapping[str, Any] | None
 def _written(target: Target, overwrite: bool) -> Iterator[h5py.Group | None]:
     """A group to write to: a new file that appears under its name when it is whole, or an open group.
 
-    None where the user does not want an existing file to be replaced.
+    None where the user does not want an existing file to be replaced, and on all but the first of several
+    processes that train together: they go on when it has written.
     """
     if isinstance(target, h5py.Group):
         yield target
         return
-    if not overwrite and os.path.isfile(target) and not ask_to_proceed_with_overwrite(target):
-        yield None
-        return
-    with atomic_path(target) as temporary:
-        with h5py.File(temporary, "w", driver="core", backing_store=False) as file:
-            yield file
-            file.flush()
-            image = file.id.get_file_image()
-        # Written here, not by HDF5: when the disk is full, or Ctrl-C comes, while it writes itself,
-        # it
-        # cannot close its file any more, and the process crashes at its end.
-        temporary.write_bytes(image)
+    with written_by_first() as is_writer:
+        kept = is_writer and not overwrite and os.path.isfile(target)
+        if not is_writer or (kept and not ask_to_proceed_with_overwrite(target)):
+            yield None
+            return
+        with atomic_path(target) as temporary:
+            with h5py.File(temporary, "w", driver="core", backing_store=False) as file:
+                yield file
+                file.flush()
+                image = file.id.get_file_image()
+            # Written here, not by HDF5: when the disk is full, or Ctrl-C comes, while it writes itself, it
+            # cannot close its file any more, and the process crashes at its end.
+            temporary.write_bytes(image)
 
 
 def save_model(model: Any, filepath: Target, overwrite: bool = True, include_optimizer: bool = True) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from symgraph import backend as K
+from symgraph.distributed.own_batch import normalize_own_batch
+from symgraph.distributed.world import world
 from symgraph.engine.base_layer import Layer  # noqa: F401 - scripts import it from here
 from symgraph.engine.layer.shapes import Shape
 from symgraph.engine.layer.spec import InputSpec
@@ -33,6 +35,10 @@ class BatchNormalization(ConfiguredLayer):
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : Initializer
     beta_regularizer, gamma_regularizer : Regularizer, optional
     beta_constraint, gamma_constraint : Constraint, optional
+    synchronized : bool
+        Where several processes train together: whether each normalises by the samples of all of them, as one
+        process would, at the price of two more exchanges in each direction. By default each normalises by its
+        own, and the moving averages are those of all. The argument of this name in Keras 3.
     """
 
     config_names: ClassVar[tuple[str, ...]] = (
@@ -71,6 +77,7 @@ class BatchNormalization(ConfiguredLayer):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
         # That of Keras 1: 1 normalises each sample over its last axis, 2 by the batch in testing too.
@@ -84,6 +91,7 @@ class BatchNormalization(ConfiguredLayer):
         self.epsilon = number(epsilon, "epsilon")
         self.center = center
         self.scale = scale
+        self.synchronized = bool(synchronized)
         self._store(
             beta_initializer=beta_initializer,
             gamma_initializer=gamma_initializer,
@@ -135,9 +143,9 @@ class BatchNormalization(ConfiguredLayer):
             return self._normalized(inputs)
         self.normalizes_by_batch = training is None
         axes = [axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim]
-        normed, mean, variance = K.normalize_batch_in_training(
-            inputs, self.gamma, self.beta, axes, epsilon=self.epsilon
-        )
+        alone = world().size == 1 or self.synchronized
+        normalize = K.normalize_batch_in_training if alone else normalize_own_batch
+        normed, mean, variance = normalize(inputs, self.gamma, self.beta, axes, epsilon=self.epsilon)
         if self._mode == 2:
             return normed
         variance = self._of_population(variance, inputs, axes)
@@ -160,8 +168,12 @@ class BatchNormalization(ConfiguredLayer):
         return normed if self.beta is None else normed + self.beta
 
     def get_config(self) -> dict[str, Any]:
-        """Name, trainable, input shape if known, and the arguments; the `mode` of Keras 1 if it is not 0."""
-        return {**super().get_config(), **({"mode": self._mode} if self._mode else {})}
+        """Name, trainable, input shape if known, and the arguments.
+
+        The `mode` of Keras 1 if it is not 0, and `synchronized` if it is true: Keras 2 knows neither.
+        """
+        further = {"mode": self._mode, "synchronized": self.synchronized}
+        return {**super().get_config(), **{name: value for name, value in further.items() if value}}
 
     def _of_population(self, variance: Tensor, inputs: Tensor, axes: list[int]) -> Tensor:
         """An estimate of the variance of all data, from that of a batch."""

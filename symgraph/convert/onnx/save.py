@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 from symgraph import __version__
 from symgraph.convert.onnx.write.graph import Graph, Size, Value
 from symgraph.convert.onnx.write.layers import write_network
+from symgraph.distributed.together import written_by_first
 from symgraph.utils.io_utils import atomic_path
 
 DEFAULT_OPSET = 17
@@ -90,8 +91,10 @@ def save_onnx(model: Any, path: str | os.PathLike[str], opset: int = DEFAULT_OPS
     made = to_onnx(model, opset)
     if made.ByteSize() > _MOST_BYTES:
         raise ValueError(f"{path}: {made.ByteSize():,} bytes are more than the {_MOST_BYTES:,} of the format")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(made.SerializeToString())
+    with written_by_first() as is_writer:
+        if is_writer:
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(made.SerializeToString())
 
 
 def _shape(tensor: Any) -> tuple[Size, ...]:

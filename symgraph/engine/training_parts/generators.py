@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from symgraph.distributed.together import is_first, share_random_states
 from symgraph.engine.data.feed import FedModel, Feed, joined, standardized, standardized_pair, validation_part
 from symgraph.engine.data.tables import is_table
 from symgraph.engine.training_parts.loops import (
@@ -128,6 +129,8 @@ def fit_generator(
     History
     """
     callbacks = checked_callbacks(callbacks)
+    share_random_states()
+    verbose = verbose if is_first() else 0
     steps = _steps(generator, steps_per_epoch, "steps_per_epoch")
     # Of samples there may be one in a batch.
     total = steps * len(epochs)

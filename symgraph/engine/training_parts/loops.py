@@ -11,6 +11,9 @@ from symgraph import backend as K
 from symgraph import callbacks as cbks
 from symgraph.callbacks.log_names import new_logs
 from symgraph.compiler.run.results import shown
+from symgraph.distributed.function import share_variables_of
+from symgraph.distributed.rows import OwnRows, own_share
+from symgraph.distributed.together import is_first, quietly, share_order, share_random_states
 from symgraph.engine.data.checks import (
     batch_shuffle,
     check_num_samples,
@@ -56,10 +59,13 @@ class Batches:
     Rows in order are views of numpy arrays. Rows out of order are gathered into memory that the next call of
     `take` uses again: they are read before that, or copied. Rows of a file are read. Sparse rows are made
     dense, but for those of the first arrays where the `inputs` of the same numbers are sparse tensors.
-    Tensors of the graph have no rows to choose from: only `whole` takes them.
+    Tensors of the graph have no rows to choose from: only `whole` takes them. For a `function` that several
+    processes compute together, `rows` and `take` choose those of this process of the rows that they are asked
+    for.
     """
 
-    def __init__(self, arrays: Sequence[Any], inputs: Sequence[Any] = ()) -> None:
+    def __init__(self, arrays: Sequence[Any], inputs: Sequence[Any] = (), function: Any = None) -> None:
+        self._by_rows: Sequence[bool] | None = getattr(function, "by_rows", None)
         self._arrays = [x.tocsr() if is_sparse_matrix(x) else x for x in arrays]
         self._sparse = {i for i, tensor in enumerate(inputs) if K.is_sparse(tensor)}
         self._gathered: list[np.ndarray | None] = [None for _ in arrays]
@@ -71,11 +77,25 @@ class Batches:
 
     def rows(self, start: int, stop: int) -> list[Any]:
         """Rows `start` to `stop` of each array."""
-        return [self._as_fed(i, x[start:stop]) for i, x in enumerate(self._arrays)]
+
+        def read(index: int, x: Any, part: slice) -> Any:
+            return self._as_fed(index, x[start + part.start : start + part.stop])
+
+        return self._parts(read, stop - start)
 
     def take(self, rows: np.ndarray) -> list[Any]:
         """The rows of these numbers, each of them in range, of each array."""
-        return [self._take(i, x, rows) for i, x in enumerate(self._arrays)]
+        return self._parts(lambda index, x, part: self._take(index, x, rows[part]), len(rows))
+
+    def _parts(self, read: Callable[[int, Any, slice], Any], count: int) -> list[Any]:
+        """What ``read(index, array, part)`` gives for that part of `count` rows that this process needs."""
+        every = slice(0, count)
+        if self._by_rows is None:
+            return [read(i, x, every) for i, x in enumerate(self._arrays)]
+        own = own_share(count)
+        parts = [own if by_rows else every for by_rows in self._by_rows]
+        arrays = [read(i, x, part) for i, (x, part) in enumerate(zip(self._arrays, parts, strict=True))]
+        return OwnRows(arrays, count)
 
     def _take(self, index: int, x: Any, rows: np.ndarray) -> Any:
         # `take` would first copy the whole of an array that is not contiguous.
@@ -123,6 +143,8 @@ def fit_loop(
     History
     """
     callbacks = checked_callbacks(callbacks)
+    share_random_states()
+    verbose = verbose if is_first() else 0
     shuffle = _checked_shuffle(ins, shuffle, steps_per_epoch)
     validates = _plans_validation(val_ins, steps_per_epoch, validation_steps)
     samples = check_num_samples(ins, batch_size, steps_per_epoch, "steps_per_epoch")
@@ -141,7 +163,8 @@ def fit_loop(
         "do_validation": validates,
         "metrics": labels + [f"val_{label}" for label in labels] if validates else labels,
     }
-    reader, order = Batches(ins, model._feed_inputs), np.arange(samples or 0)
+    reader = Batches(ins, model._feed_inputs, model.train_function)
+    order = np.arange(samples or 0)
 
     def batches() -> Iterator[Batch]:
         nonlocal order
@@ -151,6 +174,7 @@ def fit_loop(
             order = batch_shuffle(order, batch_size or 1)
         elif shuffle:
             np.random.shuffle(order)
+        order = share_order(order)
         return _epoch_of_batches(reader, order, batch_size or 1, shuffle)
 
     def validate() -> Sequence[Any]:
@@ -179,6 +203,7 @@ def run_epochs(
         `model.history` as it is now, which is among the callbacks: one of them may train this model too.
     """
     f, labels, history = model.train_function, list(model.metrics_names), model.history
+    share_variables_of(f, model.test_function)
     target = callback_model(model)
     callbacks.on_train_begin()
     target.stop_training = False
@@ -248,7 +273,7 @@ def prepare_callbacks(
         chain.append(
             cbks.ProgbarLogger("samples" if params["steps"] is None else "steps", stateful_metrics=stateful)
         )
-    callback_list = cbks.CallbackList([*chain, *(callbacks or ()), model.history])
+    callback_list = cbks.CallbackList([*chain, *quietly(callbacks or ()), model.history])
     callback_list.set_model(callback_model(model))
     callback_list.set_params(params)
     for callback in callback_list:
@@ -318,20 +343,25 @@ def _epoch_of_batches(
 
 
 def _steps_or_batches(
-    model: TrainedModel, ins: Sequence[Any], samples: int | None, batch_size: int | None, steps: int | None
+    model: TrainedModel,
+    f: Function,
+    ins: Sequence[Any],
+    samples: int | None,
+    batch_size: int | None,
+    steps: int | None,
 ) -> Iterator[Call]:
     if steps is not None:
         for step in range(steps):
             yield step + 1, 1, list(ins)
         return
-    reader = Batches(ins, model._feed_inputs)
+    reader = Batches(ins, model._feed_inputs, f)
     for start, stop in make_batches(samples or 0, batch_size or 32):
         yield stop, stop - start, reader.rows(start, stop)
 
 
 def progress_bar(verbose: int, samples: int | None, steps: int | None) -> Callable[[int], None]:
     """What moves a bar to a number of samples, or of steps; it does nothing unless `verbose` is 1."""
-    if verbose != 1:
+    if verbose != 1 or not is_first():
         return lambda done: None
     return Progbar(target=samples if steps is None else steps).update
 
@@ -353,7 +383,7 @@ def predict_loop(
     """
     samples = check_num_samples(ins, batch_size, steps, "steps")
     progress = progress_bar(verbose, samples, steps)
-    calls = _steps_or_batches(model, ins, samples, batch_size, steps)
+    calls = _steps_or_batches(model, f, ins, samples, batch_size, steps)
     if samples is None:
         return join_outputs(model, f, calls, progress)
     outs: list[np.ndarray] = []
@@ -412,7 +442,7 @@ def test_loop(
     np.float64 or list of np.float64
     """
     samples = check_num_samples(ins or (), batch_size, steps, "steps")
-    calls = _steps_or_batches(model, ins or (), samples, batch_size, steps)
+    calls = _steps_or_batches(model, f, ins or (), samples, batch_size, steps)
     return average_outputs(model, f, calls, progress_bar(verbose, samples, steps))
 
 
