@@ -38,7 +38,9 @@ _LANES = min(BLOCKS, max(4, TARGET.lanes(4)))
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
-_OUT, _SEED, _SIZE, _GROUPS, _GROUPS_PER_TILE, _PARAMETERS = range(6)
+_OUT, _SEED, _SIZE, _GROUPS, _GROUPS_PER_TILE, _SKIPPED, _PARAMETERS = range(7)
+ALIGNMENT = 64
+"""Elements of the largest group: numbers from the midst of a stream begin at a multiple of it."""
 # sqrt(2) erfinv(x) / x as a polynomial in -log(1 - x**2), for abs(x) <= erf(sqrt(2)).
 _QUANTILE = {
     "float32": (1.2533141, 3.2811826e-1, 1.6323265e-2, -3.2750685e-3, -2.1723766e-4, 9.1313326e-5,
@@ -189,7 +191,7 @@ def _emit(writer: Writer, kind: str, dtype: str) -> None:
     seed = writer.word(_SEED)
     number, call, turn = (load(seed + 8 * i, "uint64") for i in range(3))
     key, stream = _halves(writer, number), _halves(writer, call ^ _upper_turn(turn))
-    first_block = turn << BLOCK_BITS
+    first_block = (turn << BLOCK_BITS) + (writer.word(_SKIPPED) * BLOCKS).unsigned()
 
     def parameter(number: int, wanted: str) -> Vec:
         at = _PARAMETERS + number
@@ -253,6 +255,7 @@ def random_rows(
     out: Buffer,
     seed: Buffer,
     parameters: tuple[float, ...] = (),
+    first: int = 0,
     *,
     threads: int,
     scratch: Scratch,
@@ -271,6 +274,8 @@ def random_rows(
     seed : Buffer
         uint64 or int64 [3], read when the row runs: the key, the number of the stream, and that of the
         turn. Different streams, and the turns of one, are independent.
+    first : int
+        How many numbers of the stream come before these: a multiple of `ALIGNMENT`.
 
     Raises
     ------
@@ -278,6 +283,7 @@ def random_rows(
         A range that the integer dtype does not hold.
     """
     assert out.contiguous, "random numbers are written in order"
+    assert first % ALIGNMENT == 0, first
     dtype = out.dtype.name
     if out.size == 0:
         return []
@@ -286,7 +292,7 @@ def random_rows(
     cost = step * (0.5 if kind in ("uniform", "bernoulli", "bits") else 1.0)
     tiles = 1 if threads == 1 else max(1, min(4 * threads, groups, int(groups * cost / WORTH_A_THREAD)))
     per_tile = -(-groups // tiles)
-    words: list[int | Address] = [out.address, seed.address, out.size, groups, per_tile]
+    words: list[int | Address] = [out.address, seed.address, out.size, groups, per_tile, first // step]
     words += _parameter_words(kind, dtype, parameters)
     return [Row(_kernel(kind, dtype), tuple(words), -(-groups // per_tile))]
 
@@ -300,13 +306,14 @@ def random(
     key: int,
     stream: int = 0,
     turn: int = 0,
+    first: int = 0,
     threads: int | None = None,
 ) -> np.ndarray:
     """Random numbers as a numpy array; see `random_rows` for kinds and parameters."""
     out = np.empty(shape, dtype)
     seed = np.array([key, stream, turn], "uint64")
     launch(
-        lambda out, seed, **options: random_rows(kind, out, seed, parameters, **options),
+        lambda out, seed, **options: random_rows(kind, out, seed, parameters, first, **options),
         out,
         seed,
         threads=threads,

@@ -510,7 +510,24 @@ class Lease:
         row = self.table.rows[number]
         assert row is not None and isinstance(row.kernel, Host)
         first = int(self.table.table[number, OPERAND]) + 2
-        row.kernel.call(self.words[first : first + len(row.operands)].tolist())
+        operands = self.words[first : first + len(row.operands)].tolist()
+        if self._kept[0] is None:
+            row.kernel.call(operands)
+            return
+        start = read_cycles()
+        row.kernel.call(operands)
+        self._note_call(number, start, read_cycles())
+
+    def _note_call(self, number: int, start: int, end: int) -> None:
+        """Add the time of a Python function to its row's clock, and to the events while there is room."""
+        clocks, events, _ = self._kept
+        assert clocks is not None
+        clocks[number] += end - start, end - start, 1
+        if events is not None:
+            place = int(events[0, 0])
+            events[0, 0] += 1
+            if place < events[0, 1]:
+                events[place + 1] = number, 0, start, end
 
 
 __all__ = [

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from itertools import pairwise, product
 
@@ -472,6 +473,31 @@ def test_python_is_called_between_rows_with_the_operands_of_the_turn() -> None:
     lease.run()
     np.testing.assert_array_equal([s[:, 0] for s in seen], [[1, 0, 0], [5, 1, 0], [5, 5, 1]])
     np.testing.assert_array_equal(values, 5)
+
+
+def test_a_call_of_python_has_a_clock() -> None:
+    before = read_cycles()
+    lengths = []
+
+    def wait(operands: Sequence[int]) -> None:
+        start = read_cycles()
+        time.sleep(0.002)
+        lengths.append(read_cycles() - start)
+
+    clocks, events = np.zeros((2, CLOCK_WORDS), np.int64), np.zeros((6, EVENT_WORDS), np.int64)
+    events[0, 1] = 3
+    log = np.zeros(20, np.int64)
+    lease = Lease(Table([Row(APPEND, (Address(0, 0), 1)), Row(Host("wait", wait), ())], 1), 1, clocks, events)
+    lease.bases[:] = log.ctypes.data
+    for _ in range(2):
+        lease.run()
+    after = read_cycles()
+    assert sum(lengths) <= clocks[1, 0] == clocks[1, 1] <= after - before
+    assert clocks[1, 2] == 2
+    # There is room for three of the four tiles and calls.
+    assert events[0].tolist()[:2] == [4, 3]
+    assert events[1:4, 0].tolist() == [0, 1, 0]
+    assert before <= events[2, 2] < events[2, 3] <= after
 
 
 def test_what_python_raises_ends_the_run() -> None:

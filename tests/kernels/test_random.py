@@ -50,6 +50,16 @@ def test_bits_are_the_generators_words():
         assert drawn[i] == block(16 * group + lane, key, stream)[word]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["bernoulli", "normal", "truncated_normal", "uniform"])
+def test_a_stream_may_be_drawn_from_its_midst(kind, dtype):
+    parameters = (0.3,) if kind == "bernoulli" else (0.0, 1.0)
+    whole = random(kind, 1000, dtype, parameters, key=5, stream=3, turn=2)
+    for first in (64, 640, 960):
+        drawn = random(kind, 1000 - first, dtype, parameters, key=5, stream=3, turn=2, first=first)
+        assert np.array_equal(drawn, whole[first:])
+
+
 def test_no_turn_meets_another_turn_a_call_or_a_block():
     """Neither at the ends of what each of them may be, nor where their bits are joined."""
     calls, turns = (0, 1, 2**43 - 1), (0, 1, 2**19 - 1, 2**19, 2**32, 2**40 - 1)

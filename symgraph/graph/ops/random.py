@@ -24,7 +24,7 @@ from symgraph.graph.ops.create import arange
 from symgraph.graph.ops.elementwise import add, cast, multiply, subtract
 from symgraph.graph.ops.movement import dense
 from symgraph.graph.ops.shape import reshape
-from symgraph.graph.ops.sizes import checked_shape, known_shape, size_tensor
+from symgraph.graph.ops.sizes import checked_shape, known, known_shape, size_tensor
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_float, working_dtype
 from symgraph.kernels.random import BLOCK_BITS, STREAM_BITS, random_rows
@@ -79,10 +79,14 @@ def _units(state: np.ndarray, count: int, dtype: str) -> np.ndarray:
 
 
 class _Random(Op):
-    """What random ops share: the input is the state, int64 (key, number of the call, number of the turn)."""
+    """What random ops share: the input is the state, int64 (key, number of the call, number of the turn).
+
+    The numbers are those of the state's stream from number `first` on, a multiple of 64.
+    """
 
     shape: tuple[Dim, ...]
     dtype: str
+    first: Dim
     pure: ClassVar[bool] = False
     kind: ClassVar[str]
     accepts: ClassVar[tuple[str, ...]] = ("float32", "float64")
@@ -113,9 +117,10 @@ class _Random(Op):
 
     def reference(self, *arrays: Any) -> Any:
         """The generator in numpy; bits are the kernel's, functions of them agree up to rounding."""
-        shape = known_shape(self.shape)
+        shape, first = known_shape(self.shape), known(self.first)
         count = int(np.prod(shape, dtype=np.int64))
-        return self.draw(arrays[0], count).reshape(-1)[:count].reshape(shape).astype(self.dtype)
+        drawn = self.draw(arrays[0], first + count).reshape(-1)
+        return drawn[first : first + count].reshape(shape).astype(self.dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """One function value per element."""
@@ -127,7 +132,8 @@ class _Random(Op):
         """One sweep; element i depends on state and i alone."""
         rows: list[Row] = []
         state = dense(inputs[0], rows, threads=threads, scratch=scratch)
-        rows += random_rows(self.kind, outputs[0], state, self.parameters(), threads=threads, scratch=scratch)
+        first, parameters = known(self.first), self.parameters()
+        rows += random_rows(self.kind, outputs[0], state, parameters, first, threads=threads, scratch=scratch)
         return rows
 
 
@@ -146,6 +152,7 @@ class RandomUniform(_Random):
     dtype: str
     low: float = 0.0
     high: float = 1.0
+    first: Dim = 0
     kind: ClassVar[str] = "uniform"
 
     def parameters(self) -> tuple[float, ...]:
@@ -165,6 +172,7 @@ class RandomUniform(_Random):
         for shape, state in _states(rng):
             yield Sample(cls(shape, "float32"), (state,), False)
             yield Sample(cls(shape, "float64", -2.0, 5.0), (state,), False)
+            yield Sample(cls(shape, "float64", first=192), (state,), False)
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,7 @@ class RandomNormal(_Random):
     dtype: str
     mean: float = 0.0
     deviation: float = 1.0
+    first: Dim = 0
     kind: ClassVar[str] = "normal"
 
     def parameters(self) -> tuple[float, ...]:
@@ -198,6 +207,7 @@ class RandomNormal(_Random):
         for shape, state in _states(rng):
             yield Sample(cls(shape, "float32"), (state,), False)
             yield Sample(cls(shape, "float64", -2.0, 0.5), (state,), False)
+            yield Sample(cls(shape, "float32", first=64), (state,), False)
 
 
 @dataclass(frozen=True)
@@ -208,6 +218,7 @@ class RandomTruncatedNormal(_Random):
     dtype: str
     mean: float = 0.0
     deviation: float = 1.0
+    first: Dim = 0
     kind: ClassVar[str] = "truncated_normal"
 
     def parameters(self) -> tuple[float, ...]:
@@ -228,6 +239,7 @@ class RandomTruncatedNormal(_Random):
         for shape, state in _states(rng):
             yield Sample(cls(shape, "float32"), (state,), False)
             yield Sample(cls(shape, "float64", -2.0, 0.5), (state,), False)
+            yield Sample(cls(shape, "float32", first=64), (state,), False)
 
 
 @dataclass(frozen=True)
@@ -237,6 +249,7 @@ class RandomBernoulli(_Random):
     shape: tuple[Dim, ...]
     dtype: str
     chance: float = 0.5
+    first: Dim = 0
     kind: ClassVar[str] = "bernoulli"
     accepts: ClassVar[tuple[str, ...]] = DTYPES
 
@@ -254,10 +267,15 @@ class RandomBernoulli(_Random):
         """Every dtype; never and always."""
         for shape, state in _states(rng):
             yield Sample(cls(shape, "float32", 0.3), (state,), False)
+            yield Sample(cls(shape, "float32", 0.3, 128), (state,), False)
         for dtype in DTYPES:
             yield Sample(cls((3, 50), dtype), (state,), False)
         for chance in (0.0, 1.0):
             yield Sample(cls((100,), "int32", chance), (state,), False)
+
+
+RANDOM: tuple[type[Op], ...] = (RandomUniform, RandomNormal, RandomTruncatedNormal, RandomBernoulli)
+"""All random ops."""
 
 
 class RandomState(Variable):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symgraph.distributed.sharding.rules import bodies, pointwise, products, reductions, shapes
+from symgraph.distributed.sharding.rules import bodies, draws, pointwise, products, reductions, shapes
 from symgraph.distributed.sharding.sharder import Rule
 from symgraph.graph.op import Op
 from symgraph.graph.ops.barrier import Identity
@@ -22,6 +22,7 @@ from symgraph.graph.ops.nn import (
     SoftmaxCrossEntropy,
     SoftmaxCrossEntropyGradient,
 )
+from symgraph.graph.ops.random import RANDOM
 from symgraph.graph.ops.reduce import ArgMax, ArgMin, Reduction
 from symgraph.graph.ops.scan import Scan
 from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpose
@@ -58,4 +59,5 @@ RULES: Mapping[type[Op], Rule] = {
     TakeAlongAxis: products.picking_along,
     TopK: reductions.of_lines,
     Transpose: shapes.transposition,
+    **dict.fromkeys(RANDOM, draws.draw),
 }
