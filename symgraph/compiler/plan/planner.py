@@ -20,6 +20,7 @@ from symgraph.compiler.plan.depth_first import Home, SlicedRun, Spare, arrange
 from symgraph.compiler.plan.kept import KeptWeights
 from symgraph.compiler.plan.loops import LoopBuffers
 from symgraph.compiler.plan.memory import Memory
+from symgraph.compiler.plan.regions import Places, regions
 from symgraph.compiler.plan.turns import plan_turns
 from symgraph.compiler.program.program import Base, Program
 from symgraph.graph.body import Body
@@ -76,6 +77,7 @@ class _Planner:
         self.buffers: dict[int, Buffers] = {}
         roots = [*lowered.outputs, *(value for _, value in lowered.updates)]
         self.pending = _count_uses(lowered.nodes, roots)
+        self.offered: Places = {}
         self.output_bases: dict[int, int] = {}
         self.results: list[Buffer] = []
         self.changed = {id(variable.storage): variable.storage for variable, _ in lowered.updates}
@@ -91,12 +93,14 @@ class _Planner:
             self.results.append(self.memory.external(Base("output", index), shape, dtype))
         for node, result in zip(self.lowered.outputs, self.results, strict=True):
             self.output_bases.setdefault(id(node), result.base)
+        if self.mode == "fast":
+            self.offered = regions(self.lowered.body, self.memory, self.sizes, self.pending)
         roots = {id(root) for root in (*self.lowered.outputs, *(v for _, v in self.lowered.updates))}
         for item in arrange(self.lowered.body, roots, self.sizes, self._readers, self.threads):
             if isinstance(item, SlicedRun):
                 self._slices(item)
             else:
-                self._node(item)
+                self._node(item, self.offered.get(id(item), ()))
         self._copy_outputs()
         copies = self._save_old_values()
         guarded = len(self.memory.planned)
@@ -118,9 +122,7 @@ class _Planner:
             return
         assert not isinstance(op, Placeholder), f"{node!r} was not fed"
         if isinstance(op, Part):
-            whole = self.buffers[id(node.inputs[0])]
-            assert isinstance(whole, tuple)
-            self._place(node, whole[op.index])
+            self._place(node, self.buffers[id(node.inputs[0])][op.index])  # type: ignore[index]
             self._release(node.inputs)
             return
         if isinstance(op, Scan):
@@ -347,7 +349,10 @@ class _Planner:
         for index, kind in enumerate(kinds):
             shape = concrete_shape(kind, self.sizes)
             inner = run.is_inner(node, index)
-            if id(node) in self.output_bases and isinstance(node.type, TensorType):
+            place = self.offered.get(id(node), (None,) * len(kinds))[index]
+            if place is not None:
+                buffer = place
+            elif id(node) in self.output_bases and isinstance(node.type, TensorType):
                 buffer = self._output_buffer(node, shape, kind.dtype)
             else:
                 buffer = self.memory.temporary((run.most, *shape[1:]) if inner else shape, kind.dtype)
@@ -457,7 +462,7 @@ class _Planner:
 
     def _placed(self, node: Tensor) -> list[Buffer]:
         """The inputs of a tail node that lie in fixed arrays (variables, constants), also through views."""
-        found = [self.buffers.get(id(i)) for i in node.inputs]
+        found = (self.buffers.get(id(i)) for i in node.inputs)
         return [b for b in found if isinstance(b, Buffer) and self.memory.array(b) is not None]
 
     def _fits(self, node: Tensor, result: Tensor, array: np.ndarray) -> bool:

@@ -85,7 +85,8 @@ class SumOfRanks(Op):
         start = 0
         for source in inputs[: len(inputs) - self.after]:
             place = window(region, (start,), (source.size,), (1,)).reshape(source.shape)
-            rows += copy_rows(source, place, threads=threads, scratch=scratch)
+            if source != place:  # else it was written there
+                rows += copy_rows(source, place, threads=threads, scratch=scratch)
             start += source.size
 
         def call(operands: Sequence[int]) -> None:
