@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -62,9 +62,9 @@ class Batch:
         """Whether `dim`, as it was written, has to do with the batch."""
         return any(size in self.given for size in unknowns(dim))
 
-    def owned_op(self, op: Op) -> Op:
-        """The op for own rows."""
-        return with_dims(op, dict.fromkeys(self.given, self.own))
+    def divided(self, dims: Sequence[Dim], axis: int) -> tuple[Dim, ...]:
+        """`dims` with own samples for the batch on one axis, and all samples on the others."""
+        return tuple(self.owned(d) if a == axis else self.totalled(d) for a, d in enumerate(dims))
 
     def total_op(self, op: Op) -> Op:
         """The op for the rows of all."""

@@ -203,22 +203,6 @@ class Sharder:
         own = slice_axis(blocks, axis + 1, unit * self.batch.first, unit * self.batch.own)
         return reshape(own, (*before, outer * unit * self.batch.own, *behind))
 
-    def place_of_samples(self, shape: Sequence[Dim], outer: Dim, before: Dim) -> tuple[int, Dim] | None:
-        """The axis of samples, and its blocks, in a shape in own sizes, where `before` blocks come before.
-
-        `before` counts all blocks of samples: those of axes in front, and those within the axis.
-        """
-        done: Dim = 1
-        for axis, size in enumerate(shape):
-            unit = self.batch.unit(size)
-            if unit is not None:
-                blocks = before // done
-                inner = unit // blocks
-                fits = blocks * done == before and inner * blocks == unit
-                return (axis, blocks) if fits else None
-            done = done * size
-        return None
-
 
 def _named(found: Pieces, node: Tensor) -> Pieces:
     """`found`, which is now called as the node was."""

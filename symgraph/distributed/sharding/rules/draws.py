@@ -19,7 +19,7 @@ def draw(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     (state,), batch = given, sharder.batch
     op: Any = node.op
     shape: tuple[Dim, ...] = tuple(batch.owned(dim) for dim in node.shape)
-    if not shape or batch.unit(shape[0]) is None:
+    if not shape or batch.unit(shape[0]) is None or any(map(batch.counts, node.shape[1:])):
         return None
     each = product(shape) // batch.own
     start, size = each * batch.first, each * batch.own

@@ -78,10 +78,9 @@ def gathering(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | No
 
 def scattering(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     """What own samples add is a part of the sum, unless each has a place of its own."""
-    updates, indices = given
-    op = sharder.batch.owned_op(node.op)
+    (updates, indices), op = given, node.op
     assert isinstance(op, ScatterAdd)
-    if sharder.batch.counts(node.op.size):  # type: ignore[attr-defined]
+    if sharder.batch.counts(op.size):
         return None
     behind = op.axis + indices.tensor.ndim
     if indices.is_rows or (updates.is_rows and op.axis <= updates.axis < behind):
@@ -98,7 +97,7 @@ def scattering(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | N
 def picking_along(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     """Each row with its own indices, along another axis."""
     rows = rows_of(given)
-    op = sharder.batch.owned_op(node.op)
+    op = sharder.batch.total_op(node.op)
     assert isinstance(op, (TakeAlongAxis, AddAlongAxis))
     if not rows or rows[0].axis == op.axis:
         return None
@@ -114,7 +113,7 @@ def by_cut(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     if not rows or any(piece.axis != 0 for piece in rows):
         return None
     cut = _cut(node)
-    if cut is None:
+    if cut is None or sharder.batch.total_op(node.op) is not node.op:
         return None
     values: list[Tensor | None] = []
     for piece, own in zip(given, cut.inputs, strict=True):
@@ -123,7 +122,7 @@ def by_cut(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
         values.append(sharder.rows(piece, 0, rows[0].outer) if own else sharder.plain(piece))
     if any(value is None for value in values):
         return None
-    made = sharder.batch.owned_op(node.op)(*[value for value in values if value is not None])
+    made = node.op(*[value for value in values if value is not None])
     kind = Kind.PART if cut.added else Kind.ROWS
     results = parts(made) if isinstance(made.type, TupleType) else (made,)
     if not cut.added and any(sharder.batch.unit(r.shape[0]) is None if r.ndim else True for r in results):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symgraph.distributed.sharding.piece import Kind, Piece, rows_of
 from symgraph.distributed.sharding.sharder import Pieces, Sharder
-from symgraph.graph.dims import product
+from symgraph.graph.dims import Dim, product
 from symgraph.graph.ops.create import OneHot
 from symgraph.graph.ops.shape import BroadcastTo, Concatenate, Reshape, Transpose
 from symgraph.graph.ops.slicing import Place, Slice
@@ -20,34 +22,50 @@ def transposition(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces 
 
 def reshaping(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     """Samples stay samples where the axes before them, taken together, are the same."""
-    (piece,) = given
-    op = sharder.batch.owned_op(node.op)
+    (piece,), op = given, node.op
     assert isinstance(op, Reshape)
     if not piece.is_rows:
-        return None if piece.kind is Kind.WHOLE else piece.along(op(piece.tensor))
+        counted = any(map(sharder.batch.counts, op.shape))
+        return None if piece.kind is Kind.WHOLE or counted else piece.along(op(piece.tensor))
     before = product(piece.tensor.shape[: piece.axis]) * piece.outer
-    place = sharder.place_of_samples(op.shape, piece.outer, before)
-    if place is None:
+    elements = product(piece.tensor.shape)
+    for axis, size in enumerate(op.shape):
+        if sharder.batch.counts(size):
+            shape = sharder.batch.divided(op.shape, axis)
+            outer = _blocks(sharder, shape, axis, before)
+            if outer is not None and product(shape) == elements:
+                return Piece(Reshape(shape)(piece.tensor), Kind.ROWS, axis, outer)
+    return None
+
+
+def _blocks(sharder: Sharder, shape: Sequence[Dim], axis: int, before: Dim) -> Dim | None:
+    """How many blocks of samples an axis has, where `before` come before a sample; None where it has none."""
+    unit, done = sharder.batch.unit(shape[axis]), product(shape[:axis])
+    if unit is None or done == 0:
         return None
-    return Piece(op(piece.tensor), Kind.ROWS, *place)
+    blocks = before // done
+    fits = blocks * done == before and blocks != 0 and unit // blocks * blocks == unit
+    return blocks if fits else None
 
 
 def broadcasting(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     """Rows stay rows; what is stretched along samples is stretched along own ones."""
-    (piece,) = given
-    op = sharder.batch.owned_op(node.op)
+    (piece,), op, batch = given, node.op, sharder.batch
     assert isinstance(op, BroadcastTo)
     new = len(op.shape) - piece.tensor.ndim
     if piece.is_rows:
-        return piece.along(op(piece.tensor), piece.axis + new)
-    axes = [axis for axis, size in enumerate(op.shape) if sharder.batch.unit(size) is not None]
-    if len(axes) != 1:
-        return piece.along(op(piece.tensor)) if piece.kind is Kind.OWN and not axes else None
-    (axis,) = axes
-    own = axis - new
+        shape = batch.divided(op.shape, piece.axis + new)
+        same = shape[piece.axis + new] == piece.tensor.shape[piece.axis]
+        return piece.along(BroadcastTo(shape)(piece.tensor), piece.axis + new) if same else None
+    axes = [axis for axis, size in enumerate(op.shape) if batch.counts(size)]
+    if not axes:
+        return piece.along(op(piece.tensor)) if piece.kind is Kind.OWN else None
+    (axis, *others), own = axes, axes[0] - new
+    if others or batch.unit(batch.owned(op.shape[axis])) is None:
+        return None
     if own >= 0 and piece.tensor.shape[own] != 1:
         return None
-    return Piece(op(sharder.plain(piece)), Kind.ROWS, axis)
+    return Piece(BroadcastTo(batch.divided(op.shape, axis))(sharder.plain(piece)), Kind.ROWS, axis)
 
 
 def joining(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
@@ -64,26 +82,28 @@ def joining(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None
 
 def slicing(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     """All rows, and of each the same part."""
-    (piece,) = given
-    op = sharder.batch.owned_op(node.op)
+    (piece,), op = given, node.op
     assert isinstance(op, Slice)
     if not piece.is_rows:
         return None
-    axis = piece.axis
-    everything = op.starts[axis] == 0 and op.steps[axis] == 1 and op.sizes[axis] == piece.tensor.shape[axis]
-    return piece.along(op(piece.tensor)) if everything else None
+    axis, sizes = piece.axis, sharder.batch.divided(op.sizes, piece.axis)
+    if (op.starts[axis], sizes[axis], op.steps[axis]) != (0, piece.tensor.shape[axis], 1):
+        return None
+    starts = sharder.batch.divided(op.starts, axis)
+    return piece.along(Slice(starts, sizes, op.steps)(piece.tensor))
 
 
 def placing(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
     """Each row among the same constants."""
-    (piece,) = given
-    op = sharder.batch.owned_op(node.op)
+    (piece,), op = given, node.op
     assert isinstance(op, Place)
     if not piece.is_rows:
         return None
-    axis = piece.axis
-    everything = op.starts[axis] == 0 and op.steps[axis] == 1 and op.shape[axis] == piece.tensor.shape[axis]
-    return piece.along(op(piece.tensor)) if everything else None
+    axis, shape = piece.axis, sharder.batch.divided(op.shape, piece.axis)
+    if (op.starts[axis], shape[axis], op.steps[axis]) != (0, piece.tensor.shape[axis], 1):
+        return None
+    starts = sharder.batch.divided(op.starts, axis)
+    return piece.along(Place(shape, starts, op.steps, op.value)(piece.tensor))
 
 
 def one_hot(sharder: Sharder, node: Tensor, given: list[Piece]) -> Pieces | None:
