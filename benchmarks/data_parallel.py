@@ -1,6 +1,6 @@
 """Training of the classic MNIST network by several processes, beside one process with as many threads.
 
-    python -m benchmarks.data_parallel [--ranks 2] [--rounds 5] [--steps 20] [--batch 128]
+    python -m benchmarks.data_parallel [--ranks 2] [--rounds 5] [--steps 60] [--batch 128]
 
 One rank with N threads and N ranks with one thread each train alternately on the same batches. Prints the
 median milliseconds a step of both, the ratio of their throughputs, and what the profiler says of the exchange
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--as-rank", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
