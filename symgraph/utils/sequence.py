@@ -11,7 +11,9 @@ class Sequence(ABC):
     """A dataset as a list of batches.
 
     Workers ask for batches in any order and more than one at a time, each batch once an epoch; what comes out
-    is put in order again. A subclass defines `__getitem__` and `__len__`, and may define `on_epoch_end`.
+    is put in order again. A subclass defines `__getitem__` and `__len__`, and may define `on_epoch_end` and,
+    for training by several processes, ``shard(index, rank, size)``: of batch number `index` the rows of one
+    process, see `symgraph.distributed.share`.
 
     Examples
     --------

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from symgraph.distributed import share
 from symgraph.utils import Sequence
 
 
@@ -28,6 +29,15 @@ class Rows(Sequence):
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
+
+
+class Sharded(Rows):
+    """The same batches, of which a process can make its rows alone."""
+
+    def shard(self, index: int, rank: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        x, y = super().__getitem__(index)
+        mine = share(len(x), rank, size)
+        return x[mine], y[mine]
 
 
 class Failing(Rows):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator as PythonIterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from symgraph.distributed.shards import share
 from symgraph.preprocessing.image.iterator import (
     Indices,
     Iterator,
@@ -120,6 +122,19 @@ class NumpyArrayIterator(Iterator):
                 f"However, it was passed an array with shape {pictures.shape} "
                 f"({pictures.shape[axis]} channels).",
             )
+
+    def _marks(self) -> PythonIterator[bytes]:
+        arrays = [self.x, *self.x_misc, self.y, self.sample_weight]
+        yield repr([(array.dtype, array.shape) for array in arrays if array is not None]).encode()
+
+    def shard(self, index: int, rank: int, size: int) -> Any:
+        """Of batch number `index` of the present epoch what process `rank` of `size` trains on.
+
+        Each picture is what it is in the whole batch, for its random transformations depend on the seed, the
+        epoch and the number of the sample.
+        """
+        indices, epoch = self._batch_of(index)
+        return self._make(indices[share(len(indices), rank, size)], epoch)
 
     def _get_batches_of_transformed_samples(self, index_array: Indices) -> Any:
         batch = self._transform(self.x[index_array], index_array, self.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,6 +140,11 @@ class DataFrameIterator(FileIterator):
         if unknown:
             raise ValueError(f"classes lacks classes of the table: {unknown}; it has {list(classes or [])}")
         self.classes = np.array([self.class_indices[labels[row]] for row in rows], np.int32)
+
+    def _marks(self) -> Iterator[bytes]:
+        yield from super()._marks()
+        if self.class_mode == "other":
+            yield np.ascontiguousarray(self.data).tobytes()
 
     def _targets(self, indices: Indices, x: NDArray[Any]) -> NDArray[Any]:
         return self.data[indices] if self.class_mode == "other" else super()._targets(indices, x)

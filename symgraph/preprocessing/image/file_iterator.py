@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Iterator as PythonIterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symgraph.distributed.shards import share
 from symgraph.kernels.run.threads import get_num_threads, most_threads
 from symgraph.preprocessing.image.iterator import Indices, Iterator
 from symgraph.preprocessing.image.pictures import COLOR_MODES, load_img
@@ -69,8 +71,26 @@ class FileIterator(Iterator):
     def _why_empty(self) -> str:
         return f"No pictures were found in {self.directory!r}"
 
+    def _marks(self) -> PythonIterator[bytes]:
+        """Names and targets."""
+        yield "\n".join(self.filenames).encode(errors="surrogateescape")
+        yield np.ascontiguousarray(self.classes).tobytes()
+
+    def shard(self, index: int, rank: int, size: int) -> Any:
+        """Of batch number `index` of the present epoch what process `rank` of `size` trains on.
+
+        Only these files are opened, and each picture is what it is in the whole batch, for its random
+        transformations depend on the seed, the epoch and the number of the sample.
+        """
+        indices, epoch = self._batch_of(index)
+        with self._in_epoch(epoch):
+            return self._finished(*self._pictures_of(indices, rank, size))
+
     def _get_batches_of_transformed_samples(self, index_array: Indices) -> Any:
-        indices, pictures = self._pictures(np.asarray(index_array))
+        return self._finished(*self._pictures(np.asarray(index_array)))
+
+    def _finished(self, indices: Indices, pictures: NDArray[np.uint8]) -> Any:
+        """The batch of these samples, from their pictures."""
         x = self._transform(pictures, indices, self.dtype)
         if self.class_mode is None:
             return x
@@ -98,6 +118,25 @@ class FileIterator(Iterator):
         if good:
             return indices[good], pictures[good]
         return self._next_readable(indices)
+
+    def _pictures_of(self, indices: Indices, rank: int, size: int) -> tuple[Indices, NDArray[np.uint8]]:
+        """The share of one process in `_pictures` of a whole batch.
+
+        A process that can read none of its own looks whether another one can: only if nobody can, the batch
+        has the next readable sample, which is the first process's.
+        """
+        mine = indices[share(len(indices), rank, size)]
+        pictures, failures = self._read(mine)
+        if failures and self.on_error == "raise":
+            raise failures[min(failures)]
+        self._tell(mine, failures)
+        good = [place for place in range(len(mine)) if place not in failures]
+        if good or not failures or rank > 0 or self._one_readable(indices[len(mine) :]):
+            return mine[good], pictures[good]
+        return self._next_readable(indices)
+
+    def _one_readable(self, indices: Indices) -> bool:
+        return any(not self._read(one)[1] for one in indices[:, None])
 
     def _next_readable(self, indices: Indices) -> tuple[Indices, NDArray[np.uint8]]:
         """One sample for a batch that lost all of its own: the next readable one of the data set."""
@@ -137,7 +176,8 @@ class FileIterator(Iterator):
                 work_on(place)
 
         begin = time.perf_counter()
-        work_on(next(places))
+        if len(indices):
+            work_on(next(places))
         slow = time.perf_counter() - begin > _WORTH_SHARING
         helpers = min(get_num_threads(), len(indices) - 1) - 1 if slow else 0
         others = [self._executor().submit(work) for _ in range(helpers)]

@@ -254,6 +254,10 @@ class ImageDataGenerator(Flows, Normalisation):
         What ``standardize(random_transform(x, seed))`` makes of each, all of them in one run of the kernel;
         one by one where a subclass has its own way for a step.
         """
+        if not len(pictures) and (self._has_own_steps() or self.preprocessing_function):
+            # They may change shapes: a black picture shows to what.
+            black = np.zeros((1, *np.shape(pictures)[1:]), np.asarray(pictures).dtype)
+            return self._batch(black, [0])[:0]
         if self._has_own_steps():
             made = [
                 self.standardize(self.random_transform(np.asarray(x, self.dtype), seed))

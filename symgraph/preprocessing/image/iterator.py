@@ -7,16 +7,19 @@ makes it, when, or how many work at it: asking for a batch changes nothing. The 
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import os
 import threading
 from collections.abc import Iterator as PythonIterator
 from collections.abc import Sequence as PythonSequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from symgraph.distributed.world import World
 from symgraph.globals import floatx, image_data_format
 from symgraph.preprocessing.image.pictures import COLOR_MODES, check_interpolation, check_size, save_img
 from symgraph.utils.sequence import Sequence
@@ -151,13 +154,56 @@ class Iterator(Sequence):
 
     def __getitem__(self, idx: int) -> Any:
         """Batch number `idx` of the present epoch; the iterator stays as it is."""
+        return self._make(*self._batch_of(idx))
+
+    def _batch_of(self, idx: int) -> tuple[Indices, int]:
+        """The samples of batch number `idx` of the present epoch, and the number of the epoch."""
         idx = operator.index(idx)
         if not 0 <= idx < len(self):
             self._refuse_empty()
             raise ValueError(f"Asked to retrieve element {idx}, but the Sequence has length {len(self)}")
         with self.lock:
-            epoch, order = self.epoch, self._order()
-        return self._make(order[self.batch_size * idx : self.batch_size * (idx + 1)], epoch)
+            return self._order()[self.batch_size * idx : self.batch_size * (idx + 1)], self.epoch
+
+    def agree(self, world: World) -> None:
+        """Take the seed and the place in the data from rank 0, so that all ranks see the same batches.
+
+        Raises
+        ------
+        ValueError
+            On all ranks, if some have other samples than rank 0.
+        """
+        with self.lock:
+            samples = np.frombuffer(self._digest(), np.uint64).copy()
+            ours = samples.copy()
+            state = [self._base_seed % 2**64, self.epoch, self.batch_index, self.total_batches_seen]
+            place = np.array([*state, self._epoch_begun], np.uint64)
+            world.broadcast(samples)
+            world.broadcast(place)
+            differ = np.zeros(world.size, np.int64)
+            differ[world.rank] = not np.array_equal(ours, samples)
+            world.allreduce(differ)
+            if differ.any():
+                raise ValueError(
+                    f"{type(self).__name__}: expected the same samples on all ranks, got others than those "
+                    f"of rank 0 on {', '.join(map(str, np.flatnonzero(differ)))}; here {self.n} in batches "
+                    f"of {self.batch_size}"
+                )
+            if state[:2] != place[:2].tolist():
+                self.index_array = None
+            self._base_seed, self.epoch, self.batch_index, self.total_batches_seen, begun = map(int, place)
+            self._epoch_begun = bool(begun)
+
+    def _digest(self) -> bytes:
+        """16 bytes that tell samples from others, without reading them."""
+        digest = hashlib.blake2b(f"{self.n} {self.batch_size} {self.shuffle}".encode(), digest_size=16)
+        for part in self._marks():
+            digest.update(part)
+        return digest.digest()
+
+    def _marks(self) -> PythonIterator[bytes]:
+        """What tells the samples from others."""
+        yield from ()
 
     def __iter__(self) -> Self:
         """The iterator itself: it goes on with the next epoch when the data end."""
@@ -235,9 +281,15 @@ class Iterator(Sequence):
             self.index_array = np.arange(self.n)
 
     def _make(self, indices: Indices, epoch: int) -> Any:
+        with self._in_epoch(epoch):
+            return self._get_batches_of_transformed_samples(indices)
+
+    @contextmanager
+    def _in_epoch(self, epoch: int) -> PythonIterator[None]:
+        """What this thread makes is for that epoch."""
         self._local.epoch = epoch
         try:
-            return self._get_batches_of_transformed_samples(indices)
+            yield
         finally:
             self._local.epoch = None
 
