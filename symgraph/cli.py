@@ -7,6 +7,7 @@ symgraph report model.h5         run a model for some batches, and tell where th
 symgraph report a.json b.json    compare two saved profiles
 symgraph bench conv2d ...        time one kernel on given shapes, beside what the machine can do at most
 symgraph convert FILES           convert a network: from Caffe, from and to ONNX
+symgraph scale model.h5 ...      predict how training scales to more nodes
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from symgraph import layers
-from symgraph.alias.install import run_script, starts_a_script
+from symgraph.alias.install import answer_imports, run_script, starts_a_script
 from symgraph.compiler.observe.profile import Profile
 from symgraph.convert.command import add_convert, convert
+from symgraph.distributed.scaling.command import add_scale, scale, without_script_arguments
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
 from symgraph.engine.training_parts.trial import trial_data, trial_run
@@ -46,23 +48,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if starts_a_script(given):
         return run_script(given[1:])
+    given, of_script = without_script_arguments(given)
     options = _parser().parse_args(given)
+    options.script_arguments = of_script
     if options.command == "warmup":
         return warmup((lambda text: None) if options.quiet else print)
     if options.command == "doctor":
         return doctor()
     try:
-        if options.command == "bench":
-            return bench(options)
-        if options.command == "convert":
-            return convert(options)
-        if len(options.files) == 2:
-            _refuse_options_of_models(options)
-            return comparison(options.files[0], options.files[1], options.fail_if)
-        return report(options)
+        return _answer(options)
     except (ValueError, TypeError, ImportError, OSError, MemoryError) as error:
         print(f"symgraph {options.command}: {error}", file=sys.stderr)
         return 2
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """Run a command that may refuse its options."""
+    if options.command == "bench":
+        return bench(options)
+    if options.command == "convert":
+        return convert(options)
+    if options.command == "scale":
+        return scale(options, answer_imports)
+    if len(options.files) == 2:
+        _refuse_options_of_models(options)
+        return comparison(options.files[0], options.files[1], options.fail_if)
+    return report(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("--fail-if", action="append", default=[], metavar="RULE", help="such as 'time>+10%%'")
     _add_bench(commands)
     add_convert(commands)
+    add_scale(commands)
     return parser
 
 
