@@ -18,7 +18,15 @@ from symgraph.utils.warn_user import warn_user
 
 
 class CurrentRanks:
-    """The exchange of a graph, by the processes that train together when it is run."""
+    """The exchange of a graph, by the processes that train together when it is run.
+
+    Attributes
+    ----------
+    starts : sequence of int
+        As `bounds`: of the samples of the present call.
+    """
+
+    starts: Sequence[int] = ()
 
     def allreduce(self, values: np.ndarray) -> None:
         """Sums over all ranks."""
@@ -26,8 +34,7 @@ class CurrentRanks:
 
     def gather(self, rows: np.ndarray, unit: int) -> None:
         """The rows of all ranks."""
-        ranks = world()
-        ranks.gather(rows, [unit * start for start in bounds(len(rows) // unit, ranks.size)])
+        world().gather(rows, [unit * start for start in self.starts])
 
 
 def model_function(
@@ -47,7 +54,8 @@ def model_function(
     if world().size == 1:
         return phase_function(phase, inputs, outputs, updates, name, options, run_metadata, nan_guard)
     givens = {symbolic_learning_phase(): phase}
-    divided = divide(inputs, outputs, updates, CurrentRanks())
+    exchange = CurrentRanks()
+    divided = divide(inputs, outputs, updates, exchange)
     made: PhaseFunction
     if divided is None:
         warn_user(
@@ -56,7 +64,7 @@ def model_function(
         )
         made = AlikeFunction(inputs, outputs, updates, givens, name, None, None, nan_guard)
     else:
-        made = DividedFunction(divided, givens, name, nan_guard)
+        made = DividedFunction(divided, givens, name, nan_guard, exchange)
     made.note_times(run_metadata, options)
     return made
 
@@ -93,21 +101,32 @@ class DividedFunction(AlikeFunction):
     divided : Divided
     givens, name, nan_guard
         As of `Function`.
+    exchange : CurrentRanks
+        What the divided graph calls.
     """
 
     def __init__(
-        self, divided: Divided, givens: Mapping[Tensor, Any], name: str, nan_guard: bool | str
+        self,
+        divided: Divided,
+        givens: Mapping[Tensor, Any],
+        name: str,
+        nan_guard: bool | str,
+        exchange: CurrentRanks,
     ) -> None:
         inputs = [*divided.inputs, *divided.sizes]
         super().__init__(inputs, divided.outputs, divided.updates, givens, name, None, None, nan_guard)
         self.by_rows = divided.by_rows
+        self._exchange = exchange
         self._fed_by_user = divided.inputs
 
     def _arguments(self, arguments: tuple[Any, ...], inputs: Sequence[Tensor]) -> tuple[Any, ...]:
         rows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], OwnRows) else None
         values = super()._arguments(arguments, self._fed_by_user)
         count = len(self._fed_by_user)
-        fed = self._own_part(values[:count]) if rows is None else _with_sizes(values[:count], rows.samples)
+        if rows is None:
+            fed = self._own_part(values[:count])
+        else:
+            fed = self._with_sizes(values[:count], rows.samples, rows.starts)
         return *fed, *values[count:]
 
     def _own_part(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -125,11 +144,22 @@ class DividedFunction(AlikeFunction):
         (samples,) = counts
         own = own_share(samples)
         fed = [a[own] if rows else a for a, rows in zip(arrays, self.by_rows, strict=True)]
-        return _with_sizes(fed, samples)
+        return self._with_sizes(fed, samples)
+
+    def _with_sizes(
+        self, values: Sequence[Any], samples: int, starts: Sequence[int] | None = None
+    ) -> tuple[Any, ...]:
+        """`values`, and the two inputs that tell sizes."""
+        ranks = world()
+        if starts is None:
+            _check_alike(samples)
+            starts = bounds(samples, ranks.size)
+        self._exchange.starts = starts
+        return (*values, *(np.empty((size, 0), np.float32) for size in (samples, starts[ranks.rank])))
 
 
-def _with_sizes(values: Sequence[Any], samples: int) -> tuple[Any, ...]:
-    """`values`, and the two inputs that tell sizes. All ranks have to be called with as many samples."""
+def _check_alike(samples: int) -> None:
+    """ValueError unless all ranks are called with as many samples."""
     ranks = world()
     counts = np.array([samples, samples * samples], np.int64)
     ranks.allreduce(counts)
@@ -138,8 +168,6 @@ def _with_sizes(values: Sequence[Any], samples: int) -> tuple[Any, ...]:
             f"rank {ranks.rank} of {ranks.size} has a batch of {samples} samples, others have another: all "
             "ranks have to be given the same batches"
         )
-    first = own_share(samples).start
-    return (*values, *(np.empty((size, 0), np.float32) for size in (samples, first)))
 
 
 def share_variables(variables: Iterable[Variable]) -> None:

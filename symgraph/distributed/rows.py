@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from symgraph.distributed.world import world
 
 
@@ -16,6 +18,15 @@ def bounds(samples: int, size: int) -> list[int]:
     """
     least, more = divmod(samples, size)
     return [rank * least + min(rank, more) for rank in range(size + 1)]
+
+
+def exchanged_bounds(own: int) -> list[int]:
+    """As `bounds`, where each rank says how many samples it has: this one has `own`."""
+    ranks = world()
+    counts = np.zeros(ranks.size, np.int64)
+    counts[ranks.rank] = own
+    ranks.allreduce(counts)
+    return [0, *np.cumsum(counts).tolist()]
 
 
 def own_share(samples: int) -> slice:
@@ -33,8 +44,11 @@ class OwnRows(list[Any]):
         One for each input: the rows of this rank, as `bounds` tells them, or all of what counts no samples.
     samples : int
         How many samples the ranks have together.
+    starts : sequence of int, optional
+        What all ranks know to take the place of `bounds`.
     """
 
-    def __init__(self, arrays: Sequence[Any], samples: int) -> None:
+    def __init__(self, arrays: Sequence[Any], samples: int, starts: Sequence[int] | None = None) -> None:
         super().__init__(arrays)
         self.samples = samples
+        self.starts = starts

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from symgraph.distributed.rows import bounds
+from symgraph.distributed.world import world
 from symgraph.utils.sequence import Sequence
 
 # What makes whole batches: of every Sequence, and of iterators over pictures in Keras.
@@ -32,9 +34,7 @@ def share(rows: int, rank: int, size: int) -> slice:
     rank, size = operator.index(rank), operator.index(size)
     if not 0 <= rank < size:
         raise ValueError(f"expected a rank from 0 to size - 1, got rank {rank} of size {size}")
-    least, more = divmod(operator.index(rows), size)
-    start = rank * least + min(rank, more)
-    return slice(start, start + least + (rank < more))
+    return slice(*bounds(operator.index(rows), size)[rank : rank + 2])
 
 
 def makes_shards(sequence: Any) -> bool:
@@ -77,3 +77,29 @@ class ShardedSequence(Sequence):
     def on_epoch_end(self) -> None:
         """Prepare the next pass."""
         self.sequence.on_epoch_end()
+
+
+def shared_out(data: Any, function: Any) -> Any:
+    """What this process reads of data that several train on: of batches, if that can be, its own rows alone.
+
+    Iterators over pictures agree first on what they will see. All processes have to call this alike.
+
+    Parameters
+    ----------
+    data : Sequence, or another source of batches
+    function : DividedFunction, other function, or None
+        What is to be called with the batches; None if it is not there yet, for a model without shapes.
+
+    Returns
+    -------
+    ShardedSequence or what `data` is
+    """
+    ranks = world()
+    if ranks.size == 1 or not isinstance(data, Sequence):
+        return data
+    if hasattr(data, "agree"):
+        data.agree(ranks)
+    by_rows = (True,) if function is None else getattr(function, "by_rows", ())
+    # An input of a fixed number of samples, and a graph that cannot be divided, need whole batches.
+    usable = makes_shards(data) and bool(by_rows) and all(by_rows)
+    return ShardedSequence(data, ranks.rank, ranks.size) if usable else data

@@ -140,8 +140,18 @@ def _bytes_of_bools(buffer: np.ndarray) -> np.ndarray:
 
 
 def is_distributed() -> bool:
-    """Whether a launcher started this process as one of several, and `SYMGRAPH_DISTRIBUTED` is not 0."""
-    return os.environ.get(SWITCH) != "0" and _started() > 1
+    """Whether a launcher started this process as one of several, and `SYMGRAPH_DISTRIBUTED` is not 0.
+
+    Processes of `multiprocessing`, such as those that make batches, inherit what a launcher has told their
+    parent: none of them is a rank.
+    """
+    return os.environ.get(SWITCH) != "0" and _started() > 1 and not _is_helper()
+
+
+def _is_helper() -> bool:
+    """Whether `multiprocessing` started this process; it is imported then."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def _started() -> int:

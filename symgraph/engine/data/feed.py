@@ -78,6 +78,7 @@ def standardized_pair(
     sample_weight: Any,
     class_weight: Any = None,
     batch_size: int | None = None,
+    may_be_empty: bool = False,
 ) -> Feed:
     """`standardized` for training and evaluation: a model whose losses compare with targets needs some."""
     if model.built and model.inputs and not model._is_compiled:
@@ -86,7 +87,7 @@ def standardized_pair(
     if x is None and y is None and model._first_tensors is not None:
         # A model that was built for tensors has them as its data from then on, as in Keras.
         x, y = model._first_tensors
-    feed = standardized(model, x, y, sample_weight, class_weight, batch_size)
+    feed = standardized(model, x, y, sample_weight, class_weight, batch_size, may_be_empty)
     # A model that waits for data to be compiled has no targets of its own either.
     names = model._feed_output_names if model._is_compiled else model.output_names
     if y is None and names:
@@ -103,6 +104,7 @@ def standardized(
     sample_weight: Any = None,
     class_weight: Any = None,
     batch_size: int | None = None,
+    may_be_empty: bool = False,
 ) -> Feed:
     """Arrays for all inputs, targets and sample weights of `model`, checked.
 
@@ -116,6 +118,8 @@ def standardized(
         As `Model.fit` takes them.
     batch_size : int, optional
         The number of samples of a stateful model has to be a multiple of it.
+    may_be_empty : bool
+        Whether there may be no samples: other processes have those of the batch.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def standardized(
         x = model._first_tensors[0]
     with unbuilt_on_error(model):
         _build_for(model, x, y)
-        return _standardized(model, x, y, sample_weight, class_weight, batch_size)
+        return _standardized(model, x, y, sample_weight, class_weight, batch_size, may_be_empty)
 
 
 def unbuilt_on_error(model: FedModel) -> AbstractContextManager[None]:
@@ -141,7 +145,13 @@ def unbuilt_on_error(model: FedModel) -> AbstractContextManager[None]:
 
 
 def _standardized(
-    model: FedModel, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: int | None
+    model: FedModel,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    batch_size: int | None,
+    may_be_empty: bool,
 ) -> Feed:
     inputs = standardize_input_data(
         x,
@@ -150,7 +160,7 @@ def _standardized(
         check_batch_axis=False,
         exception_prefix="input",
     )
-    _check_present(inputs, model._feed_input_names, "input")
+    _check_present(inputs, model._feed_input_names, "input", may_be_empty)
     _check_sparse(inputs, model._feed_inputs, model._feed_input_names)
     targets: list[Any] = []
     weights: list[Any] = []
@@ -159,7 +169,7 @@ def _standardized(
         sample_weight = of_fed_outputs(sample_weight, *names, "sample_weight")
         class_weight = of_fed_outputs(class_weight, *names, "class_weight")
     if y is not None:
-        targets, weights = _standardized_targets(model, y, sample_weight, class_weight)
+        targets, weights = _standardized_targets(model, y, sample_weight, class_weight, may_be_empty)
     check_array_length_consistency(inputs, targets or inputs, weights or targets or inputs)
     if model.stateful and batch_size and inputs and (sizes(inputs[0])[0] or 0) % batch_size != 0:
         raise ValueError(
@@ -170,7 +180,7 @@ def _standardized(
 
 
 def _standardized_targets(
-    model: FedModel, y: Any, sample_weight: Any, class_weight: Any
+    model: FedModel, y: Any, sample_weight: Any, class_weight: Any, may_be_empty: bool
 ) -> tuple[list[Any], list[Any]]:
     names, functions = model._feed_output_names, model._feed_loss_fns
     shapes = [
@@ -184,11 +194,11 @@ def _standardized_targets(
         exception_prefix="target",
         optional_names=model.output_names,
     )
-    _check_present(targets, names, "target")
+    _check_present(targets, names, "target", may_be_empty)
     for target, fn, shape, name in zip(targets, functions, model._feed_output_shapes, names, strict=True):
         known = not K.is_tensor(target) and shape[-1] is not None
         if losses.function_of(fn) is losses.sparse_categorical_crossentropy and known:
-            for rows in in_parts(target):
+            for rows in in_parts(target) if sizes(target)[0] else ():
                 check_class_labels(rows, shape[-1], name)
     check_loss_and_target_compatibility(targets, functions, shapes)
     class_weights = standardize_class_weights(class_weight, names)
@@ -216,11 +226,12 @@ def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int 
     return output_shape if is_library_loss(loss) or len(output_shape) == 1 else None
 
 
-def _check_present(arrays: Sequence[Any], names: Sequence[str], kind: str) -> None:
+def _check_present(arrays: Sequence[Any], names: Sequence[str], kind: str, may_be_empty: bool) -> None:
     missing = [name for name, array in zip(names, arrays, strict=True) if array is None]
     if missing:
         raise ValueError(f"Error when checking {kind}: expected data for {', '.join(missing)}, got None")
-    check_not_empty(arrays, names, kind)
+    if not may_be_empty:
+        check_not_empty(arrays, names, kind)
 
 
 def _check_sparse(arrays: Sequence[Any], tensors: Sequence[Any], names: Sequence[str]) -> None:

@@ -11,7 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from symgraph.distributed.rows import OwnRows, exchanged_bounds
+from symgraph.distributed.shards import ShardedSequence, shared_out
 from symgraph.distributed.together import is_first, share_random_states
+from symgraph.distributed.world import world
 from symgraph.engine.data.feed import FedModel, Feed, joined, standardized, standardized_pair, validation_part
 from symgraph.engine.data.tables import is_table
 from symgraph.engine.training_parts.loops import (
@@ -33,6 +36,9 @@ from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.generic_utils import to_list
 from symgraph.utils.sequence import Sequence, count_batches
 from symgraph.utils.warn_user import warn_user
+
+Feeding = Callable[[Any], Batch]
+"""From what a source of batches gives to the number of samples, and what a function is fed with."""
 
 _OUTPUT = "Output of generator should be a tuple `(x, y, sample_weight)` or `(x, y)`. Found: "
 
@@ -134,18 +140,22 @@ def fit_generator(
     steps = _steps(generator, steps_per_epoch, "steps_per_epoch")
     # Of samples there may be one in a batch.
     total = steps * len(epochs)
+    generator = _shared_out(model, generator, "train_function")
+    feed = _pairs_fed(model, generator, class_weight)
     with ExitStack() as stack:
         source = stack.enter_context(stream(generator, total, workers, shuffle))
-        source = _built_by_first(model, source, lambda item: _pair(model, item, class_weight))
+        source = _built_by_first(model, source, feed)
         model._make_train_function()
-        batches = _Epochs(model, source, steps, total, class_weight)
+        batches = _Epochs(model, source, steps, total, feed)
         val_ins, validate = None, None
         if validation_data is not None:
             model._make_test_function()
             if makes_batches(validation_data):
                 count = _steps(validation_data, validation_steps, "validation_steps")
+                validation_data = _shared_out(model, validation_data, "test_function")
                 val_source = stack.enter_context(stream(validation_data, count * len(epochs), workers))
-                validate = _validation_on_batches(model, val_source, count)
+                val_feed = _pairs_fed(model, validation_data)
+                validate = _validation_on_batches(model, val_source, count, val_feed)
             else:
                 val_ins = _validation_arrays(model, validation_data)
                 validate = _validation_on_arrays(model, val_ins, batches)
@@ -172,16 +182,16 @@ class _Epochs:
     """
 
     def __init__(
-        self, model: BatchedModel, source: Iterator[Any], steps: int, total: int, class_weight: Any
+        self, model: BatchedModel, source: Iterator[Any], steps: int, total: int, feed: Feeding
     ) -> None:
-        self._model, self._source, self._class_weight = model, source, class_weight
+        self._model, self._source, self._feed = model, source, feed
         self._steps, self._total = steps, total
         self.largest = 0
 
     def __call__(self) -> Iterator[Batch]:
         done = 0
         for item in self._source:
-            size, ins = _fed(self._model, _pair(self._model, item, self._class_weight))
+            size, ins = self._feed(item)
             self.largest = max(self.largest, size)
             done += _counted(self._steps, size)
             if isinstance(self._steps, Samples) and done > self._steps:
@@ -204,9 +214,11 @@ def _counted(steps: int, size: int) -> int:
     return size if isinstance(steps, Samples) else 1
 
 
-def _validation_on_batches(model: BatchedModel, source: Iterator[Any], steps: int) -> Callable[[], list[Any]]:
+def _validation_on_batches(
+    model: BatchedModel, source: Iterator[Any], steps: int, feed: Feeding
+) -> Callable[[], list[Any]]:
     def validate() -> list[Any]:
-        calls = _calls(source, steps, lambda item: _pair(model, item), model, "validation_steps")
+        calls = _calls(source, steps, feed, "validation_steps")
         return to_list(average_outputs(model, model.test_function, calls, progress_bar(0, None, steps)))
 
     return validate
@@ -236,10 +248,12 @@ def evaluate_generator(
     np.float64 or list of np.float64
     """
     count = _steps(generator, steps, "steps")
+    generator = _shared_out(model, generator, "test_function")
+    feed = _pairs_fed(model, generator)
     with stream(generator, count, workers) as source:
-        source = _built_by_first(model, source, lambda item: _pair(model, item))
+        source = _built_by_first(model, source, feed)
         model._make_test_function()
-        calls = _calls(source, count, lambda item: _pair(model, item), model)
+        calls = _calls(source, count, feed)
         return average_outputs(model, model.test_function, calls, progress_bar(verbose, None, count))
 
 
@@ -255,29 +269,26 @@ def predict_generator(
     """
     count = _steps(generator, steps, "steps")
     several = len(model.inputs or ()) > 1
+    generator = _shared_out(model, generator, "predict_function")
+    sharded = isinstance(generator, ShardedSequence)
 
-    def inputs(item: Any) -> Feed:
+    def feed(item: Any) -> Batch:
         # PyTorch's loaders put inputs and targets into a list.
         paired = is_loader(generator) and isinstance(item, list) and len(item) > 1 and not several
-        return standardized(model, _inputs(tuple(item) if paired else item))
+        inputs = _inputs(tuple(item) if paired else item)
+        return _fed(model, standardized(model, inputs, may_be_empty=sharded), sharded)
 
     with stream(generator, count, workers) as source:
-        source = _built_by_first(model, source, inputs)
+        source = _built_by_first(model, source, feed)
         model._make_predict_function()
-        calls = _calls(source, count, inputs, model)
+        calls = _calls(source, count, feed)
         return join_outputs(model, model.predict_function, calls, progress_bar(verbose, None, count))
 
 
-def _calls(
-    source: Iterator[Any],
-    steps: int,
-    standardize: Callable[[Any], Feed],
-    model: BatchedModel,
-    name: str = "steps",
-) -> Iterator[Call]:
+def _calls(source: Iterator[Any], steps: int, feed: Feeding, name: str = "steps") -> Iterator[Call]:
     done = number = 0
     for item in source:
-        size, ins = _fed(model, standardize(item))
+        size, ins = feed(item)
         number, done = number + 1, done + _counted(steps, size)
         yield (done if isinstance(steps, Samples) else number), size, ins
         if done >= steps:
@@ -287,18 +298,42 @@ def _calls(
     _warn_of_end(name, steps, steps)
 
 
-def _fed(model: BatchedModel, feed: Feed) -> Batch:
-    """Samples, and what a function is fed with. A batch without arrays, of the graph alone, counts as one."""
+def _shared_out(model: BatchedModel, data: Any, name: str) -> Any:
+    """What this process reads of the data that the function `name` of the model is called with."""
+    if world().size > 1 and _has_shapes(model):
+        getattr(model, f"_make_{name}")()
+        return shared_out(data, getattr(model, name))
+    return shared_out(data, None)
+
+
+def _pairs_fed(model: BatchedModel, data: Any, class_weight: Any = None) -> Feeding:
+    """What makes of batches with targets what a function is fed with."""
+    sharded = isinstance(data, ShardedSequence)
+    return lambda item: _fed(model, _pair(model, item, class_weight, may_be_empty=sharded), sharded)
+
+
+def _fed(model: BatchedModel, feed: Feed, sharded: bool) -> Batch:
+    """Samples, and what a function is fed with. A batch without arrays, of the graph alone, counts as one.
+
+    Of a batch that is `sharded` these are the rows of this process, and the samples are those of all.
+    """
     batches = Batches(joined(feed), model._feed_inputs)
-    return batches.samples or 1, batches.rows(0, batches.samples)
+    arrays = batches.rows(0, batches.samples)
+    if not sharded:
+        return batches.samples or 1, arrays
+    starts = exchanged_bounds(batches.samples)
+    if not starts[-1]:
+        raise ValueError(f"{model.name}: a batch has no samples on any of the {len(starts) - 1} ranks")
+    return starts[-1], OwnRows(arrays, starts[-1], starts)
 
 
-def _pair(model: BatchedModel, item: Any, class_weight: Any = None) -> Feed:
+def _pair(model: BatchedModel, item: Any, class_weight: Any, may_be_empty: bool) -> Feed:
     """The checked form of a batch with targets. ValueError for anything but 2 or 3 things."""
     if not isinstance(item, tuple | list) or len(item) not in (2, 3):
         raise ValueError(_OUTPUT + _brief(item))
     x, y, *weights = item
-    return standardized_pair(model, x, y, weights[0] if weights else None, class_weight)
+    weight = weights[0] if weights else None
+    return standardized_pair(model, x, y, weight, class_weight, may_be_empty=may_be_empty)
 
 
 def _inputs(item: Any) -> Any:
@@ -319,14 +354,17 @@ def _brief(item: Any) -> str:
     return f"array of shape {tuple(item.shape)}" if hasattr(item, "shape") else repr(item)[:200]
 
 
-def _built_by_first(
-    model: BatchedModel, source: Iterator[Any], standardize: Callable[[Any], Feed]
-) -> Iterator[Any]:
+def _has_shapes(model: BatchedModel) -> bool:
+    """Whether a model needs no data any more to be built and, if it was compiled at all, compiled."""
+    return bool(model.built and model.inputs and (model.optimizer is None or model._is_compiled))
+
+
+def _built_by_first(model: BatchedModel, source: Iterator[Any], feed: Feeding) -> Iterator[Any]:
     """The same batches; a model that has no shapes yet takes those of the first one."""
-    if model.built and model.inputs and (model.optimizer is None or model._is_compiled):
+    if _has_shapes(model):
         return source
     for first in source:
-        standardize(first)
+        feed(first)
         return itertools.chain([first], source)
     raise ValueError(f"The generator gave no batches to build {model.name} with.")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from symgraph.distributed.together import is_first
 from symgraph.preprocessing.image.file_iterator import FileIterator
 from symgraph.preprocessing.image.iterator import Indices, dtype_of
 from symgraph.preprocessing.image.listing import DOTTED, ENDINGS, list_pictures_below, part
@@ -115,7 +116,8 @@ class DataFrameIterator(FileIterator):
         self.samples = len(found)
         self._set_targets(targets, names, [row for _, row in found], classes)
         of_classes = f" belonging to {self.num_classes} classes" if self.num_classes else ""
-        print(f"Found {self.samples} images{of_classes}.")
+        if is_first():
+            print(f"Found {self.samples} images{of_classes}.")
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     def _set_targets(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from symgraph.distributed.together import is_first
 from symgraph.preprocessing.image.file_iterator import FileIterator
 from symgraph.preprocessing.image.iterator import dtype_of
 from symgraph.preprocessing.image.listing import ENDINGS, find_classes, list_classes
@@ -120,7 +121,8 @@ class DirectoryIterator(FileIterator):
         self.filenames = listing.filenames
         self.samples = len(self.filenames)
         self.classes = np.repeat(np.arange(self.num_classes, dtype=np.int32), listing.counts)
-        print(f"Found {self.samples} images belonging to {self.num_classes} classes.")
+        if is_first():
+            print(f"Found {self.samples} images belonging to {self.num_classes} classes.")
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     def _class_names(self, classes: Sequence[str] | None) -> list[str]:
