@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from symgraph.distributed.scaling.costs import ALGORITHMS
@@ -69,7 +70,7 @@ def add_scale(commands: Any) -> None:
     net.add_argument("--network", help="its name or its file; default: 10gbe")
     net.add_argument("--latency", type=_with(seconds), help="of a message, such as 20us")
     net.add_argument("--bandwidth", type=_with(rate), help="such as 1.1GB/s or 10Gb/s")
-    net.add_argument("--reduction", type=_with(rate), help="bytes a node adds in a second; default: 5GB/s")
+    net.add_argument("--reduction", type=_with(rate), help="bytes a node adds in a second; default: 10GB/s")
     net.add_argument("--measure", action="store_true", help="time messages between processes of MPI")
     net.add_argument("--out", help="with --measure: a .json file to write")
 
@@ -137,10 +138,8 @@ def scale(
         net.save(options.out)
     load = None
     if options.source is not None or options.step_time is not None:
-        if measured is not None:
-            # Each process times the step of one node, all at the same time.
-            set_world(World())
-        load = _workload(options, prepare_script)
+        with _alone(group):
+            load = _workload(options, prepare_script)
     found = []
     if load is not None:
         scalings = SCALINGS if options.scaling is None else (options.scaling,)
@@ -157,6 +156,21 @@ def scale(
         for line in scale_lines(load, net, found, options.buckets):
             say(line)
     return 0
+
+
+@contextmanager
+def _alone(group: World) -> Iterator[None]:
+    """What is trained here is trained by each process for itself, by all of them at the same time."""
+    if group.size == 1:
+        yield
+        return
+    group.barrier()
+    set_world(World())
+    try:
+        yield
+    finally:
+        set_world(group)
+    group.barrier()
 
 
 def _check(options: argparse.Namespace) -> None:

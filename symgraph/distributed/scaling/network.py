@@ -66,7 +66,7 @@ class Network:
     name: str
     latency: float
     bandwidth: float
-    reduction: float = 5e9
+    reduction: float = 10e9
 
     def __post_init__(self) -> None:
         for name in ("latency", "bandwidth", "reduction"):

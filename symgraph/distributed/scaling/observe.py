@@ -43,7 +43,7 @@ def model_workload(name: str, batch: int) -> Workload:
     ValueError, OSError
         There is no such model, or it was not compiled.
     """
-    model = load_model(name) if name.endswith(MODEL_ENDINGS) else _named(name)
+    model = load_model(name) if name.endswith(MODEL_ENDINGS) else named_model(name)
     if getattr(model, "optimizer", None) is None:
         raise ValueError(f"{name}: expected a model that was compiled")
     data = trial_data(model, batch)
@@ -59,8 +59,8 @@ def model_workload(name: str, batch: int) -> Workload:
     return replace(found, step=step, update=update, fixed=min(max(fixed, update), step))
 
 
-def _named(name: str) -> Any:
-    """A program's network, or a ready one with a loss for its classes."""
+def named_model(name: str) -> Any:
+    """A program's network, or a ready one with a loss for its classes. ValueError for any other name."""
     if name in PROGRAMS:
         return importlib.import_module(f"symgraph.models.{name}").build(PROGRAMS[name])
     models = importlib.import_module("symgraph.models")

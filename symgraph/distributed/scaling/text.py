@@ -38,8 +38,9 @@ def scale_lines(
         yield from _one(rows) if len(algorithms) == 1 else _all(rows, algorithms)
     yield ""
     yield (
-        "efficiency: throughput over that of so many single nodes; overlapped: gradients in "
-        f"{buckets} message{'s' if buckets > 1 else ''} while the backward pass goes on"
+        "efficiency: throughput over that of so many single nodes; overlapped: what it would be with "
+        f"gradients in {buckets} message{'s' if buckets > 1 else ''} while the backward pass goes on (fit sends "
+        "them together, after it)"
     )
 
 
@@ -74,20 +75,19 @@ def _of(found: Prediction) -> tuple[str, str, str]:
 
 
 def _all(rows: Sequence[Prediction], algorithms: Sequence[str]) -> list[str]:
-    """Efficiency with each algorithm, and the figures of the best one."""
+    """Efficiency with each algorithm, and the figures of the best one as `fit` exchanges: without overlap."""
     names = [name for algorithm in algorithms for name in (algorithm, "overlapped")]
     head = ("nodes", "compute", *names, "best", *_COSTS[:3])
     lines = []
     for nodes in dict.fromkeys(found.nodes for found in rows):
         here = [found for found in rows if found.nodes == nodes]
-        best = max(here, key=lambda found: found.throughput)
-        how = best.algorithm if nodes > 1 else "-"
+        best = max((found for found in here if not found.overlap), key=lambda found: found.throughput)
         lines.append(
             (
                 str(nodes),
                 time_text(best.compute),
                 *(_percent(found) for found in here),
-                f"{how}, overlapped" if best.overlap else how,
+                best.algorithm if nodes > 1 else "-",
                 _seconds(best.allreduce),
                 *_of(best)[:2],
             )

@@ -45,7 +45,7 @@ def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*STEP, "--network", "1gbe", "--scaling", "weak"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("figures: 27 ms a step of 128 samples on one node")
-    assert lines[1] == "1gbe: 50 µs a message, 117.7 MB/s, 5 GB/s added"
+    assert lines[1] == "1gbe: 50 µs a message, 117.7 MB/s, 10 GB/s added"
     assert lines[3] == "weak scaling: 128 samples on each node"
     heads = "nodes compute ring overlapped rabenseifner overlapped doubling overlapped tree overlapped best"
     assert lines[4].split()[:11] == heads.split()
