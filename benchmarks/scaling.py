@@ -4,8 +4,8 @@
 
 For each number of ranks it first lets them measure the step of one rank, all at the same time, and messages
 between them, and predicts (``symgraph scale NETWORK --measure``); then they train together. Each rank has as
-many threads as there are processors for it, at least one: with more ranks than processors they take turns, which
-the step that they measure contains. Needs an MPI: `pip install symgraph[mpi]`.
+many threads as there are processors for it, at least one: with more ranks than processors they take turns,
+which the step that they measure contains. Needs an MPI: `pip install symgraph[mpi]`.
 """
 
 from __future__ import annotations

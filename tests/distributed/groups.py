@@ -17,6 +17,13 @@ class ThreadWorld(World):
     def __init__(self, rank: int, places: list[Any], barrier: threading.Barrier) -> None:
         self.rank, self.size = rank, len(places)
         self._places, self._barrier = places, barrier
+        self.communicator = self
+
+    def Sendrecv(
+        self, mine: np.ndarray, target: int, tag: int, theirs: np.ndarray, source: int, other_tag: int
+    ) -> None:
+        assert (target, tag) == (source, other_tag)
+        theirs[...] = self._exchanged(mine)[source]
 
     def allreduce(self, buffer: np.ndarray) -> None:
         parts = self._exchanged(buffer)

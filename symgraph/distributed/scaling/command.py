@@ -131,7 +131,7 @@ def scale(
         Options are missing or contradict each other, or files are not what they should be.
     """
     _check(options)
-    group = world() if options.measure else World()
+    group = world()
     measured = measure(group) if options.measure else None
     net = _network(options, measured)
     if options.out and group.rank == 0:

@@ -37,10 +37,10 @@ def scale_lines(
         rows = [found for found in predictions if found.scaling == scaling]
         yield from _one(rows) if len(algorithms) == 1 else _all(rows, algorithms)
     yield ""
+    messages = f"{buckets} message{'s' if buckets > 1 else ''}"
     yield (
         "efficiency: throughput over that of so many single nodes; overlapped: what it would be with "
-        f"gradients in {buckets} message{'s' if buckets > 1 else ''} while the backward pass goes on (fit sends "
-        "them together, after it)"
+        f"gradients in {messages} while the backward pass goes on; fit sends them together, after it"
     )
 
 
