@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph.backend.functions import PhaseFunction, phase_function, symbolic_learning_phase
 from symgraph.compiler.lower import variables_of
+from symgraph.distributed.alike import check_alike
 from symgraph.distributed.rows import OwnRows, bounds, own_share
 from symgraph.distributed.sharding import Divided, divide
 from symgraph.distributed.world import world
@@ -142,9 +143,10 @@ class DividedFunction(AlikeFunction):
         if len(counts) != 1:
             raise ValueError(f"{self.name}: expected inputs of as many samples, got {sorted(counts)}")
         (samples,) = counts
+        check_alike(samples, arrays)
         own = own_share(samples)
         fed = [a[own] if rows else a for a, rows in zip(arrays, self.by_rows, strict=True)]
-        return self._with_sizes(fed, samples)
+        return self._with_sizes(fed, samples, bounds(samples, ranks.size))
 
     def _with_sizes(
         self, values: Sequence[Any], samples: int, starts: Sequence[int] | None = None
@@ -152,22 +154,10 @@ class DividedFunction(AlikeFunction):
         """`values`, and the two inputs that tell sizes."""
         ranks = world()
         if starts is None:
-            _check_alike(samples)
+            check_alike(samples)
             starts = bounds(samples, ranks.size)
         self._exchange.starts = starts
         return (*values, *(np.empty((size, 0), np.float32) for size in (samples, starts[ranks.rank])))
-
-
-def _check_alike(samples: int) -> None:
-    """ValueError unless all ranks are called with as many samples."""
-    ranks = world()
-    counts = np.array([samples, samples * samples], np.int64)
-    ranks.allreduce(counts)
-    if counts[1] * ranks.size != counts[0] ** 2:
-        raise ValueError(
-            f"rank {ranks.rank} of {ranks.size} has a batch of {samples} samples, others have another: all "
-            "ranks have to be given the same batches"
-        )
 
 
 def share_variables(variables: Iterable[Variable]) -> None:

@@ -11,6 +11,7 @@ from symgraph import backend as K
 from symgraph import callbacks as cbks
 from symgraph.callbacks.log_names import new_logs
 from symgraph.compiler.run.results import shown
+from symgraph.distributed.alike import check_alike
 from symgraph.distributed.function import share_variables_of
 from symgraph.distributed.rows import OwnRows, own_share
 from symgraph.distributed.together import is_first, quietly, share_order, share_random_states
@@ -70,6 +71,8 @@ class Batches:
         self._sparse = {i for i, tensor in enumerate(inputs) if K.is_sparse(tensor)}
         self._gathered: list[np.ndarray | None] = [None for _ in arrays]
         self.samples = int(sizes(arrays[0])[0] or 0) if arrays else 0
+        if self._by_rows is not None:
+            check_alike(self.samples, self._arrays)
 
     def whole(self) -> list[Any]:
         """All rows of each array, and tensors as they are."""
