@@ -1,11 +1,10 @@
 """A training on data of each kind, which notes what it reads: run by one process, and by ranks of MPI.
 
-mpirun -n 2 python reading.py FOLDER       writes FOLDER/<rank>.npz
+mpirun -n 2 python reading.py       on what `prepare` made in this folder; writes <rank>.npz
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -143,5 +142,4 @@ def run(folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", "Left out of the data")
-    target = Path(sys.argv[1])
-    np.savez(target / f"{world().rank}.npz", **run(target))
+    np.savez(f"{world().rank}.npz", **run(Path.cwd()))
