@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from symgraph.distributed.rows import bounds
 from symgraph.distributed.world import world
 from symgraph.graph.sparse import is_sparse_matrix
 
@@ -42,6 +43,29 @@ def check_alike(samples: int, arrays: Iterable[Any] = ()) -> None:
         raise ValueError(
             f"the {ranks.size} ranks were given different data, of which each takes its rows: let all have "
             "the same, for instance by `numpy.random.seed` before data are drawn or shuffled"
+        )
+
+
+def check_shares(rows: int, check: Callable[[slice], None]) -> None:
+    """Let each rank check its share of so many rows; all of them have to call this.
+
+    Raises
+    ------
+    ValueError
+        On all ranks, if one of them raised it.
+    """
+    ranks = world()
+    mine, failed = None, np.zeros(ranks.size, np.int64)
+    try:
+        check(slice(*bounds(rows, ranks.size)[ranks.rank : ranks.rank + 2]))
+    except ValueError as error:
+        mine, failed[ranks.rank] = error, 1
+    ranks.allreduce(failed)
+    if mine is not None:
+        raise mine
+    if failed.any():
+        raise ValueError(
+            f"the data were refused by rank {failed.argmax()} of {ranks.size}, whose error says why"
         )
 
 

@@ -35,6 +35,7 @@ def prepare(folder: Path) -> None:
     (folder / "pictures" / "a" / "damaged.png").write_bytes(b"no picture")
     with h5py.File(folder / "rows.h5", "w") as file:
         file["x"], file["y"] = random.rand(ROWS, 6, 5, 3), random.rand(ROWS, 2)
+        file["classes"] = random.randint(0, 2, (ROWS, 1))
 
 
 class Rows(Batches):
@@ -131,6 +132,14 @@ def run(folder: Path) -> dict[str, Any]:
         found["hdf5 read"] = np.array(rows)
         found["hdf5"] = np.concatenate([*map(np.ravel, model.get_weights()), history.history["val_loss"]])
         found["hdf5 predicted"] = model.predict(x, batch_size=9)
+
+    # Class numbers are checked before, too.
+    with HDF5Matrix(folder / "rows.h5", "x") as x, HDF5Matrix(folder / "rows.h5", "classes") as y:
+        rows.clear()
+        model = _model("sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+        found["classes read"] = np.array(rows)
+        found["classes"] = np.concatenate([*map(np.ravel, model.get_weights())])
 
     read: list[int] = []
     model = _model("mse")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import scipy.sparse
 
 from symgraph.distributed import World, alike
-from symgraph.distributed.alike import check_alike
+from symgraph.distributed.alike import check_alike, check_shares
 from tests.distributed.groups import together
 
 BATCH = np.random.default_rng(0).normal(size=(30, 4, 5))
@@ -22,16 +23,20 @@ class _Ranks(threading.local):
     world = World()
 
 
-def _found(monkeypatch: pytest.MonkeyPatch, samples: list[int], arrays: list[list[Any]]) -> list[Any]:
-    """What comes of the check on each rank: nothing, or an error."""
+def _on_ranks(monkeypatch: pytest.MonkeyPatch, size: int, check: Callable[[int], None]) -> list[Any]:
+    """What comes of a check on each rank: nothing, or an error."""
     own = _Ranks()
     monkeypatch.setattr(alike, "world", lambda: own.world)
 
-    def check(world: World) -> None:
+    def act(world: World) -> None:
         own.world = world
-        check_alike(samples[world.rank], arrays[world.rank])
+        check(world.rank)
 
-    return together(len(samples), check)
+    return together(size, act)
+
+
+def _found(monkeypatch: pytest.MonkeyPatch, samples: list[int], arrays: list[list[Any]]) -> list[Any]:
+    return _on_ranks(monkeypatch, len(samples), lambda rank: check_alike(samples[rank], arrays[rank]))
 
 
 def test_the_same_data_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,3 +72,19 @@ def test_other_data_on_one_rank_are_refused_on_all(ranks: int, monkeypatch: pyte
 def test_batches_of_other_sizes_are_refused_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
     for rank, error in enumerate(_found(monkeypatch, [30, 30, 29], [[]] * 3)):
         assert f"rank {rank} of 3 has a batch of {30 - rank // 2} samples, others have another" in str(error)
+
+
+def test_each_rank_checks_its_share_and_all_hear_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(10)
+    checked: list[int] = []
+
+    def check(mine: slice) -> None:
+        checked.extend(rows[mine].tolist())
+        if 5 in rows[mine]:
+            raise ValueError("row 5 is odd")
+
+    errors = _on_ranks(monkeypatch, 3, lambda rank: check_shares(10, check))
+    assert sorted(checked) == rows.tolist()
+    other = "the data were refused by rank 1 of 3, whose error says why"
+    assert list(map(str, errors)) == [other, "row 5 is odd", other]
+    assert _on_ranks(monkeypatch, 4, lambda rank: check_shares(5, check)) == [None] * 4

@@ -10,6 +10,8 @@ import numpy as np
 
 from symgraph import backend as K
 from symgraph import losses
+from symgraph.distributed.alike import check_shares
+from symgraph.distributed.world import world
 from symgraph.engine.data.checks import (
     check_array_length_consistency,
     check_class_labels,
@@ -198,8 +200,7 @@ def _standardized_targets(
     for target, fn, shape, name in zip(targets, functions, model._feed_output_shapes, names, strict=True):
         known = not K.is_tensor(target) and shape[-1] is not None
         if losses.function_of(fn) is losses.sparse_categorical_crossentropy and known:
-            for rows in in_parts(target) if sizes(target)[0] else ():
-                check_class_labels(rows, shape[-1], name)
+            _check_labels(target, shape[-1], name)
     check_loss_and_target_compatibility(targets, functions, shapes)
     class_weights = standardize_class_weights(class_weight, names)
     refuse_weights_by_class(targets, class_weights)
@@ -214,6 +215,19 @@ def _standardized_targets(
         )
     ]
     return targets, weights
+
+
+def _check_labels(target: Any, classes: int, name: str) -> None:
+    """ValueError for class numbers that are none; of a file each of several processes reads its share."""
+
+    def check(rows: Any) -> None:
+        for part in in_parts(rows) if sizes(rows)[0] else ():
+            check_class_labels(part, classes, name)
+
+    if world().size == 1 or not is_dataset(target):
+        check(target)
+    else:
+        check_shares(target.shape[0], lambda mine: check(DatasetRows(target, mine.start, mine.stop)))
 
 
 def _target_shape(output_shape: tuple[int | None, ...], loss: Any) -> tuple[int | None, ...] | None:
