@@ -285,7 +285,7 @@ def test_a_compile_that_fails_late_keeps_the_optimizers_state(monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr("symgraph.engine.training_parts.compiled_network.phase_function", no_memory)
+        patched.setattr("symgraph.engine.training_parts.compiled_network.model_function", no_memory)
         with pytest.raises(MemoryError):
             model.compile(optimizer, "mae")
     for a, b in zip(before, optimizer.get_weights(), strict=True):
