@@ -85,7 +85,8 @@ def test_dense_layers_with_weights_penalties_and_metrics(samples: int) -> None:
     assert calls[2][1] >= 5 * 6 + 6 + 6 * 3 + 3 + 1
 
 
-def test_convolutions_and_pooling() -> None:
+@pytest.mark.parametrize(("samples", "size"), [(5, 2), (2, 3)])
+def test_convolutions_and_pooling(samples: int, size: int) -> None:
     model = Sequential(
         [
             layers.Conv2D(4, 3, activation="relu", input_shape=(8, 8, 2)),
@@ -96,11 +97,12 @@ def test_convolutions_and_pooling() -> None:
             layers.Dense(2),
         ]
     )
-    calls = check(*trained(model), batch(model, 5), size=2)
-    assert sum(size for kind, size in calls if kind == "rows") == 10
+    calls = check(*trained(model), batch(model, samples), size)
+    assert sum(values for kind, values in calls if kind == "rows") == 2 * samples
 
 
-def test_statistics_of_the_whole_batch() -> None:
+@pytest.mark.parametrize("samples", [5, 2])
+def test_statistics_of_the_whole_batch(samples: int) -> None:
     """Batch normalisation as one process does it, forwards and backwards."""
     model = Sequential(
         [
@@ -110,15 +112,16 @@ def test_statistics_of_the_whole_batch() -> None:
             layers.GlobalAveragePooling2D(),
         ]
     )
-    check(*trained(model), batch(model, 5))
+    check(*trained(model), batch(model, samples))
 
 
 @pytest.mark.parametrize("cell", [layers.LSTM, layers.GRU, layers.SimpleRNN])
 def test_recurrent_layers_exchange_no_sequences(cell: Any) -> None:
     """Their weights' gradients, summed over steps and samples, are parts of sums."""
     model = Sequential([cell(4, return_sequences=True, input_shape=(5, 3)), cell(2)])
-    calls = check(*trained(model), batch(model, 7))
-    assert sum(size for kind, size in calls if kind == "rows") == 7 * 2
+    for samples in (7, 2):
+        calls = check(*trained(model), batch(model, samples))
+        assert sum(size for kind, size in calls if kind == "rows") == samples * 2
 
 
 def test_masks_words_and_several_outputs() -> None:
