@@ -8,6 +8,7 @@ symgraph report a.json b.json    compare two saved profiles
 symgraph bench conv2d ...        time one kernel on given shapes, beside what the machine can do at most
 symgraph convert FILES           convert a network: from Caffe, from and to ONNX
 symgraph scale model.h5 ...      predict how training scales to more nodes
+symgraph launch -n 4 train.py    train a script by several processes, and start them again when one is lost
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from symgraph import layers
 from symgraph.alias.install import answer_imports, run_script, starts_a_script
 from symgraph.compiler.observe.profile import Profile
 from symgraph.convert.command import add_convert, convert
+from symgraph.distributed.launch import add_launch, launch
 from symgraph.distributed.scaling.command import add_scale, scale, without_script_arguments
 from symgraph.engine.saving import load_model
 from symgraph.engine.sequential import Sequential
@@ -68,6 +70,8 @@ def _answer(options: argparse.Namespace) -> int:
         return bench(options)
     if options.command == "convert":
         return convert(options)
+    if options.command == "launch":
+        return launch(options)
     if options.command == "scale":
         return scale(options, answer_imports)
     if len(options.files) == 2:
@@ -101,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     add_convert(commands)
     add_scale(commands)
+    add_launch(commands)
     return parser
 
 

@@ -2,10 +2,10 @@
 
 Unique-name counters, the default float type, the fuzz factor, the default picture layout, the learning phase,
 the session with the variables that it may start anew, where seeds are drawn from, the name by which the API
-was imported, the processes that train together, and the registry of custom objects; and the functions that
-this process wrote to files, so that a script may load them without trusting other code. Everything else in
-the project is passed as an argument. Float type, fuzz factor and layout begin as the user's file of settings
-says, see `symgraph.settings_file`.
+was imported, the processes that train together, the count of trainings, and the registry of custom objects;
+and the functions that this process wrote to files, so that a script may load them without trusting other
+code. Everything else in the project is passed as an argument. Float type, fuzz factor and layout begin as the
+user's file of settings says, see `symgraph.settings_file`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ class _Settings:
     session: Any = None
     random: Any = None
     variables: WeakSet[Any] = field(default_factory=WeakSet)
+    draws: WeakSet[Any] = field(default_factory=WeakSet)
     process_group: Any = None
+    trainings: int = 0
+    in_training: bool = False
+    ended_trainings: list[bytes] = field(default_factory=list)
+    joined: Any = None
 
 
 _settings = _Settings(**read_settings())
@@ -246,9 +251,20 @@ def noted_variables() -> Iterable[Any]:
     return list(_settings.variables)
 
 
+def note_draw(state: Any) -> None:
+    """Let a restart of a training find the state of a draw, as long as it lives."""
+    _settings.draws.add(state)
+
+
+def noted_draws() -> Iterable[Any]:
+    """The states of all draws that live."""
+    return list(_settings.draws)
+
+
 def forget_variables() -> None:
     """Leave the variables so far out of what a session starts anew, as `clear_session` does."""
     _settings.variables.clear()
+    _settings.draws.clear()
 
 
 def process_group() -> Any:
@@ -259,3 +275,34 @@ def process_group() -> Any:
 def set_process_group(group: Any) -> None:
     """Set what `process_group` returns."""
     _settings.process_group = group
+
+
+def next_training() -> int:
+    """The number, from 1, of the training that begins now."""
+    _settings.trainings += 1
+    return _settings.trainings
+
+
+def is_training() -> bool:
+    """Whether a training is under way: one that begins now is part of it, as a callback has started it."""
+    return _settings.in_training
+
+
+def set_training(under_way: bool) -> None:
+    """Note that a training begins or ends."""
+    _settings.in_training = under_way
+
+
+def ended_trainings() -> list[bytes]:
+    """What a process in the place of a lost one has to know of each training before the present one."""
+    return _settings.ended_trainings
+
+
+def joined() -> Any:
+    """What this process, in the place of a lost one, knows of the training that it will take part in."""
+    return _settings.joined
+
+
+def set_joined(what: Any) -> None:
+    """Set what `joined` returns."""
+    _settings.joined = what

@@ -125,6 +125,21 @@ class ProgbarLogger(Callback):
         if self.verbose:
             self.progbar.update(self.seen, self.log_values)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a restart needs to know."""
+        bar = getattr(self, "progbar", None)
+        return {
+            "seen": getattr(self, "seen", 0),
+            "log_values": self.log_values,
+            "bar": None if bar is None else bar.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state; in the middle of an epoch with the bar that its beginning has made."""
+        self.seen, self.log_values = state["seen"], state["log_values"]
+        if state["bar"] is not None and hasattr(self, "progbar"):
+            self.progbar.load_state_dict(state["bar"])
+
     def _collect(self, logs: dict[str, Any]) -> None:
         self.log_values.extend((name, logs[name]) for name in self.params["metrics"] if name in logs)
 
@@ -157,6 +172,15 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a restart needs to know."""
+        return {"epoch": self.epoch, "history": dict(self.history)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.epoch, self.history = state["epoch"], new_logs()
+        self.history.update(state["history"])
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Draw the curves of loss and metrics, each beside that of the validation.
@@ -233,6 +257,26 @@ class CSVLogger(Callback):
         if self.csv_file is not None:
             self.csv_file.close()
         self.writer = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a restart needs to know, with all that is in the file."""
+        path = Path(self.filename)
+        return {
+            "keys": self.keys,
+            "append_header": self.append_header and self.writer is None,
+            "text": path.read_text(encoding="utf-8") if path.exists() else "",
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state: the file is as it was then, without the lines of what is done again."""
+        self.keys, self.append_header, self.writer = state["keys"], state["append_header"], None
+        under_way = self.csv_file is not None and not self.csv_file.closed
+        if self.csv_file is not None:
+            self.csv_file.close()
+        path = Path(self.filename)
+        path.write_text(state["text"], newline="\n", encoding="utf-8")
+        if under_way:
+            self.csv_file = path.open("a", newline="\n", encoding="utf-8")
 
 
 def _csv_value(value: Any) -> Any:

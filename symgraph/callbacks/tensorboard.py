@@ -137,6 +137,20 @@ class TensorBoard(Callback):
     def on_train_end(self, _: Logs = None) -> None:
         """Nothing is left to do: all that was told is in the file."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a restart needs to know."""
+        return {
+            "samples_seen": self.samples_seen,
+            "samples_seen_at_last_write": self.samples_seen_at_last_write,
+            "events": self.writer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state, in the file of before, without the events of what is done again."""
+        self.samples_seen = state["samples_seen"]
+        self.samples_seen_at_last_write = state["samples_seen_at_last_write"]
+        self.writer.load_state_dict(state["events"])
+
     def _write_logs(self, logs: dict[str, Any], step: int) -> None:
         values = {
             name: float(value.item() if isinstance(value, np.ndarray) else value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.distributed.rows import bounds
+from symgraph.distributed.rows import own_share
 from symgraph.distributed.world import world
 from symgraph.graph.sparse import is_sparse_matrix
 
@@ -26,7 +26,7 @@ def check_alike(samples: int, arrays: Iterable[Any] = ()) -> None:
         On all ranks, if the number of samples or the elements differ.
     """
     ranks = world()
-    if ranks.size == 1:
+    if not ranks.exchanges:
         return
     own = np.concatenate([[samples, float(samples) ** 2], *(_some(array) for array in arrays)])
     mean = own.copy()
@@ -57,7 +57,7 @@ def check_shares(rows: int, check: Callable[[slice], None]) -> None:
     ranks = world()
     mine, failed = None, np.zeros(ranks.size, np.int64)
     try:
-        check(slice(*bounds(rows, ranks.size)[ranks.rank : ranks.rank + 2]))
+        check(own_share(rows))
     except ValueError as error:
         mine, failed[ranks.rank] = error, 1
     ranks.allreduce(failed)

@@ -10,7 +10,7 @@ import numpy as np
 from symgraph.backend.functions import PhaseFunction, phase_function, symbolic_learning_phase
 from symgraph.compiler.lower import variables_of
 from symgraph.distributed.alike import check_alike
-from symgraph.distributed.rows import OwnRows, bounds, own_share
+from symgraph.distributed.rows import OwnRows, own_bounds, own_share
 from symgraph.distributed.sharding import Divided, divide
 from symgraph.distributed.world import world
 from symgraph.graph.leaves import Variable
@@ -74,6 +74,15 @@ class AlikeFunction(PhaseFunction):
     """A function that all ranks call alike; before its first call they take the first one's variables."""
 
     _alike = False
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether all ranks have the same variables already."""
+        return self._alike
+
+    def note_alike(self, alike: bool) -> None:
+        """Let `is_alike` be what it is on the other ranks."""
+        self._alike = alike
 
     def share_variables(self) -> None:
         """Let all ranks have the values that the first one has."""
@@ -146,7 +155,7 @@ class DividedFunction(AlikeFunction):
         check_alike(samples, arrays)
         own = own_share(samples)
         fed = [a[own] if rows else a for a, rows in zip(arrays, self.by_rows, strict=True)]
-        return self._with_sizes(fed, samples, bounds(samples, ranks.size))
+        return self._with_sizes(fed, samples, own_bounds(samples))
 
     def _with_sizes(
         self, values: Sequence[Any], samples: int, starts: Sequence[int] | None = None
@@ -155,7 +164,7 @@ class DividedFunction(AlikeFunction):
         ranks = world()
         if starts is None:
             check_alike(samples)
-            starts = bounds(samples, ranks.size)
+            starts = own_bounds(samples)
         self._exchange.starts = starts
         return (*values, *(np.empty((size, 0), np.float32) for size in (samples, starts[ranks.rank])))
 

@@ -29,10 +29,18 @@ def exchanged_bounds(own: int) -> list[int]:
     return [0, *np.cumsum(counts).tolist()]
 
 
+def own_bounds(samples: int) -> list[int]:
+    """`bounds` for the ranks that there are; where the others compute nothing this one has all samples."""
+    ranks = world()
+    if not ranks.exchanges:
+        return [samples * (rank > ranks.rank) for rank in range(ranks.size + 1)]
+    return bounds(samples, ranks.size)
+
+
 def own_share(samples: int) -> slice:
     """The samples of this process, of a batch of so many."""
-    ranks = world()
-    return slice(*bounds(samples, ranks.size)[ranks.rank : ranks.rank + 2])
+    rank = world().rank
+    return slice(*own_bounds(samples)[rank : rank + 2])
 
 
 class OwnRows(list[Any]):

@@ -74,6 +74,11 @@ class ShardedSequence(Sequence):
     def __len__(self) -> int:
         return len(self.sequence)
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("state_dict", "load_state_dict"):
+            return getattr(self.sequence, name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
     def on_epoch_end(self) -> None:
         """Prepare the next pass."""
         self.sequence.on_epoch_end()

@@ -10,133 +10,20 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections import deque
-from collections.abc import Sequence
-from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
+from symgraph.distributed.elastic import WaitingWorld, elastic_world, end_in_order, is_joining, wants_elastic
+from symgraph.distributed.group import MPIWorld, World
+from symgraph.distributed.signs import BEGUN, give_sign
+from symgraph.distributed.watchdog import WatchedWorld, alarmed, own_watchdog
 from symgraph.globals import process_group, set_process_group
+
+__all__ = ["MPIWorld", "World", "is_distributed", "set_world", "watch_the_end", "world"]
 
 SWITCH = "SYMGRAPH_DISTRIBUTED"
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where launchers tell how many processes they started: Open MPI; MPICH and Intel MPI; MVAPICH."""
-
-_SIGNAL = 2016
-"""The tag of messages that tell other ranks of something done."""
-
-
-class World:
-    """One process that is alone: nothing has to be exchanged.
-
-    Attributes
-    ----------
-    rank : int
-        The number of this process, from 0.
-    size : int
-        How many processes there are.
-    """
-
-    rank: int = 0
-    size: int = 1
-
-    def allreduce(self, buffer: np.ndarray) -> None:
-        """Replace `buffer`, a contiguous array, by the sum of those of all ranks: the same bits on each.
-
-        A call that raises has left the buffer in an unknown state.
-        """
-
-    def broadcast(self, buffer: np.ndarray, root: int = 0) -> None:
-        """Replace `buffer`, a contiguous array, by that of the rank `root`."""
-
-    def gather(self, buffer: np.ndarray, bounds: Sequence[int]) -> None:
-        """Fill `buffer`, a contiguous array, with rows ``bounds[r]`` to ``bounds[r + 1]`` of each rank r."""
-
-    def barrier(self) -> None:
-        """Wait until all ranks are here."""
-
-    def agree(self) -> None:
-        """Called after the last exchange of a step, before it changes anything.
-
-        What it raises ends the step, with all variables as they were.
-        """
-
-    def signal(self) -> None:
-        """Tell the other ranks that this one, the first, has done something: see `await_signal`."""
-
-    def await_signal(self) -> None:
-        """Wait until the first rank has signalled as often as this one has waited."""
-
-    def abort(self, status: int = 1) -> None:
-        """End the processes of all ranks at once, this one too. Alone: nothing."""
-
-
-class MPIWorld(World):
-    """The processes of a communicator of MPI.
-
-    Parameters
-    ----------
-    communicator : mpi4py.MPI.Intracomm
-    """
-
-    def __init__(self, communicator: Any) -> None:
-        self.communicator = communicator
-        self.rank = int(communicator.Get_rank())
-        self.size = int(communicator.Get_size())
-        mpi = importlib.import_module("mpi4py.MPI")
-        self._in_place, self._byte = mpi.IN_PLACE, mpi.BYTE
-        self._signals, self._sent = 0, deque[Any]()
-
-    def allreduce(self, buffer: np.ndarray) -> None:
-        """See `World.allreduce`."""
-        self.communicator.Allreduce(self._in_place, _bytes_of_bools(buffer))
-
-    def broadcast(self, buffer: np.ndarray, root: int = 0) -> None:
-        """See `World.broadcast`."""
-        self.communicator.Bcast(_bytes_of_bools(buffer), root)
-
-    def gather(self, buffer: np.ndarray, bounds: Sequence[int]) -> None:
-        """See `World.gather`."""
-        if not len(buffer) or not buffer.size:
-            return
-        row = buffer.nbytes // len(buffer)
-        counts = [(end - start) * row for start, end in pairwise(bounds)]
-        places = [start * row for start in bounds[:-1]]
-        memory = buffer.reshape(-1).view(np.uint8)
-        self.communicator.Allgatherv(self._in_place, [memory, counts, places, self._byte])
-
-    def barrier(self) -> None:
-        """See `World.barrier`."""
-        self.communicator.Barrier()
-
-    def signal(self) -> None:
-        """See `World.signal`."""
-        self._signals += 1
-        while self._sent and self._sent[0][0].Test():
-            self._sent.popleft()
-        for rank in range(1, self.size):
-            number = np.array([self._signals], np.int64)
-            self._sent.append((self.communicator.Isend(number, rank, _SIGNAL), number))
-
-    def await_signal(self) -> None:
-        """See `World.await_signal`."""
-        self._signals += 1
-        number = np.zeros(1, np.int64)
-        while number[0] < self._signals:
-            self.communicator.Recv(number, 0, _SIGNAL)
-
-    def abort(self, status: int = 1) -> None:
-        """See `World.abort`."""
-        self.communicator.Abort(status)
-
-
-def _bytes_of_bools(buffer: np.ndarray) -> np.ndarray:
-    """The buffer as MPI can add its elements: truth values as bytes, of which each is 0 or more."""
-    if not buffer.flags.c_contiguous:
-        raise ValueError(f"expected a contiguous buffer, got one of shape {buffer.shape} with gaps")
-    return buffer.view(np.uint8) if buffer.dtype == np.bool_ else buffer
 
 
 def is_distributed() -> bool:
@@ -170,11 +57,31 @@ def world() -> World:
     """
     current: World | None = process_group()
     if current is None:
-        current = MPIWorld(_communicator()) if is_distributed() else World()
+        current = _ranks() if is_distributed() or is_joining() else World()
         set_process_group(current)
         if current.size > 1:
-            _abort_after_errors()
+            watch_the_end()
     return current
+
+
+def _ranks() -> World:
+    if is_joining():
+        return WaitingWorld()
+    watchdog = own_watchdog()
+    with alarmed(watchdog.seconds):
+        if not wants_elastic():
+            return WatchedWorld(_communicator(), watchdog)
+        ranks = elastic_world(_communicator, watchdog)
+    if ranks.rank == 0:
+        give_sign(BEGUN)
+    return ranks
+
+
+def watch_the_end() -> None:
+    """Let the end of this process, in order or by an error, not keep the others waiting."""
+    _abort_after_errors()
+    if wants_elastic():
+        end_in_order(world)
 
 
 def set_world(group: World | None) -> None:
@@ -203,6 +110,6 @@ def _abort_after_errors() -> None:
         shown(kind, error, traceback)
         sys.stdout.flush()
         sys.stderr.flush()
-        world().abort()
+        world().abort(getattr(error, "exit_code", 1))
 
     sys.excepthook = show_and_abort

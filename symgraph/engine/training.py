@@ -23,11 +23,12 @@ from symgraph.engine.data.feed import (
 from symgraph.engine.data.symbolic import sizes
 from symgraph.engine.layer.rollback import unchanged_on_error
 from symgraph.engine.training_parts import loops
+from symgraph.engine.training_parts.epochs import checked_frequency, scalar
 from symgraph.engine.training_parts.generator_methods import GeneratorMethods
 from symgraph.engine.training_parts.generators import makes_batches
-from symgraph.engine.training_parts.loops import scalar
 from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.engine.training_parts.old_calls import shows_accuracy, take_accuracy
+from symgraph.engine.training_parts.resume import resumed_training
 from symgraph.graph.leaves import Variable
 from symgraph.graph.tensor import topological
 from symgraph.inspection.text.checks import CheckReport
@@ -134,7 +135,7 @@ class Model(GeneratorMethods):
         take_accuracy(self, "fit", kwargs)
         if kwargs:
             raise TypeError(f"fit: unrecognized keyword arguments {sorted(kwargs)}")
-        validation_freq = loops.checked_frequency(validation_freq)
+        validation_freq = checked_frequency(validation_freq)
         if makes_batches(x):
             _refuse_beside_batches(
                 y=y,
@@ -170,11 +171,12 @@ class Model(GeneratorMethods):
             feed = standardized_pair(self, x, y, sample_weight, class_weight, batch_size)
             ins, val_ins = _parts(self, feed, validation_data, validation_split, batch_size)
         numbers, steps = range(initial_epoch, epochs), (steps_per_epoch, validation_steps, validation_freq)
-        self._make_train_function()
-        with observed(self, profile, taps):
-            history = loops.fit_loop(
-                self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps
-            )
+        with resumed_training(self) as resume:
+            self._make_train_function()
+            with observed(self, profile, taps):
+                history = loops.fit_loop(
+                    self, ins, val_ins, batch_size, numbers, verbose, callbacks, shuffle, *steps, resume
+                )
         if profile is not False:
             history.profile = self.profile
         return history

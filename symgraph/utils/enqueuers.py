@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from operator import getitem
@@ -14,6 +15,7 @@ import numpy as np
 
 from symgraph.utils.batch_queue import BatchQueue, DataEndedError, Job
 from symgraph.utils.generic_utils import check_count
+from symgraph.utils.plain_state import keeps_state
 from symgraph.utils.sequence import Sequence, count_batches
 from symgraph.utils.warn_user import warn_user
 from symgraph.utils.workers import WorkerPool, reason_for_threads
@@ -46,6 +48,9 @@ class SequenceEnqueuer(ABC):
         self._queue: BatchQueue | None = None
         self._local: Iterator[Job] | None = None
         self._pool: WorkerPool | None = None
+        self._handed = 0  # batches, those that are None among them
+        #: numpy's generator as the workers found it.
+        self.random_state: Any = None
 
     def is_running(self) -> bool:
         """Whether it was started, and not stopped since."""
@@ -79,6 +84,7 @@ class SequenceEnqueuer(ABC):
         try:
             self._pool = self._processes(threads) if threads else None
             jobs = itertools.islice(self._jobs(self._pool), batches)
+            self.random_state = np.random.get_state()
             if workers:
                 self._queue = BatchQueue(jobs, threads, max_queue_size)
                 self._queue.start()
@@ -132,6 +138,7 @@ class SequenceEnqueuer(ABC):
             except BaseException:
                 self.stop()
                 raise
+            self._handed += 1
             if batch is not None:
                 yield batch
 
@@ -176,6 +183,24 @@ class OrderedEnqueuer(SequenceEnqueuer):
     def __init__(self, sequence: Sequence, use_multiprocessing: bool = False, shuffle: bool = False) -> None:
         super().__init__(sequence, use_multiprocessing)
         self.shuffle = shuffle
+        self._passes_begun: deque[dict[str, Any]] = deque()
+        self._start: dict[str, Any] | None = None
+
+    def place(self) -> dict[str, Any]:
+        """The place behind the batches that were handed out: what `go_on` of another enqueuer takes.
+
+        The sequence needs the methods `state_dict` and `load_state_dict`; its state is that at the beginning
+        of a pass, whatever has been made ahead since.
+        """
+        passes = [begun for begun in list(self._passes_begun) if begun["first"] <= self._handed]
+        # A pass that was read to its end may have been followed by the next one, or not yet.
+        begun = next((b for b in reversed(passes) if b["first"] < self._handed), passes[0])
+        return {**begun, "batches": self._handed}
+
+    def go_on(self, place: dict[str, Any]) -> None:
+        """Let `start` begin at the place of another enqueuer of an equal sequence."""
+        self.sequence.load_state_dict(place["sequence"])
+        self._handed, self._start = place["batches"], place
 
     def _most_at_once(self) -> int:
         # A pass begins after the one before it.
@@ -193,17 +218,42 @@ class OrderedEnqueuer(SequenceEnqueuer):
     def _jobs(self, pool: WorkerPool | None) -> Iterator[Job]:
         # Drawn here, in the thread that starts: the feeder would draw between others.
         seed = np.random.randint(2**31) if self.shuffle else 0
-        return self._passes(pool, np.random.RandomState(seed))
+        random, first = np.random.RandomState(seed), 0
+        if self._start is not None:
+            random.set_state(self._start["random"])
+            first = self._start["first"]
+        self._note_pass(first, random)
+        return self._passes(pool, random, first)
 
-    def _passes(self, pool: WorkerPool | None, random: np.random.RandomState) -> Iterator[Job]:
+    def _passes(self, pool: WorkerPool | None, random: np.random.RandomState, first: int) -> Iterator[Job]:
         make = partial(getitem, self.sequence) if pool is None else pool.batch
         while True:
             order = np.arange(count_batches(self.sequence))
             if self.shuffle:
                 random.shuffle(order)
-            for index in order[:-1].tolist():
+            left = order[max(self._handed_before - first, 0) :].tolist()
+            for index in left[:-1]:
                 yield partial(make, index), None
-            yield partial(make, int(order[-1])), partial(self._end_pass, pool)
+            if left:
+                yield partial(make, left[-1]), partial(self._end_pass, pool)
+            else:
+                self._end_pass(pool)
+            first += len(order)
+            self._note_pass(first, random)
+
+    @property
+    def _handed_before(self) -> int:
+        """Batches that were handed out before this enqueuer was started."""
+        return 0 if self._start is None else int(self._start["batches"])
+
+    def _note_pass(self, first: int, random: np.random.RandomState) -> None:
+        """Keep what the pass that begins with this batch depends on, if anybody can go back to it."""
+        passes = self._passes_begun
+        while len(passes) > 1 and passes[1]["first"] < self._handed:
+            passes.popleft()
+        if keeps_state(self.sequence):
+            begun = {"first": first, "random": random.get_state(), "sequence": self.sequence.state_dict()}
+            passes.append(begun)
 
     def _end_pass(self, pool: WorkerPool | None) -> None:
         self.sequence.on_epoch_end()

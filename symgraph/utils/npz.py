@@ -25,7 +25,7 @@ _AROUND_LISTS = 16  # tuples and the like that say what the array is
 
 
 def read_npz(
-    path: str | os.PathLike[str], names: Sequence[str], max_bytes: int, most_lists: int = 0
+    path: str | os.PathLike[str] | IO[bytes], names: Sequence[str], max_bytes: int, most_lists: int = 0
 ) -> dict[str, NDArray]:
     """Read the named arrays of an .npz file.
 
@@ -34,7 +34,7 @@ def read_npz(
 
     Parameters
     ----------
-    path : str
+    path : str, or open file
     names : sequence of str
         The arrays wanted; others in the file are not read.
     max_bytes : int
@@ -87,9 +87,7 @@ def read_npz(
         raise ValueError(f"{path} is no .npz file, or a damaged one: {error}") from error
 
 
-def _read_array(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | os.PathLike[str], most_lists: int
-) -> NDArray:
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: object, most_lists: int) -> NDArray:
     with archive.open(member) as stream:
         label = f"{path}, array {member.filename},"
         shape, dtype = _read_header(stream, label)

@@ -84,6 +84,14 @@ class Progbar:
         """Move the bar by `n` steps; `values` as in `update`."""
         self.update(self._seen_so_far + n, values)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was counted so far."""
+        return {"seen": self._seen_so_far, "sums": self._sums}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting from a state."""
+        self._seen_so_far, self._sums = state["seen"], state["sums"]
+
     def _averages(self) -> list[tuple[str, float]]:
         return [(name, float(np.mean(total / max(1, count)))) for name, (total, count) in self._sums.items()]
 

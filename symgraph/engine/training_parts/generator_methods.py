@@ -12,10 +12,11 @@ from symgraph.engine.data.checks import check_epochs
 from symgraph.engine.data.feed import NOT_COMPILED
 from symgraph.engine.training_parts import generators
 from symgraph.engine.training_parts.compiled_network import CompiledNetwork
+from symgraph.engine.training_parts.epochs import checked_frequency
 from symgraph.engine.training_parts.generators import Workers
-from symgraph.engine.training_parts.loops import checked_frequency
 from symgraph.engine.training_parts.observed import observed, profiled
 from symgraph.engine.training_parts.old_calls import generator_method, shows_accuracy
+from symgraph.engine.training_parts.resume import resumed_training
 
 
 class GeneratorMethods(CompiledNetwork):
@@ -91,21 +92,23 @@ class GeneratorMethods(CompiledNetwork):
         """
         self._check_compiled()
         check_epochs(epochs, initial_epoch)
-        history = generators.fit_generator(
-            self,
-            generator,
-            steps_per_epoch,
-            range(initial_epoch, epochs),
-            verbose,
-            callbacks,
-            validation_data,
-            validation_steps,
-            class_weight,
-            Workers(workers, max_queue_size, use_multiprocessing),
-            shuffle,
-            partial(observed, self, profile, taps),
-            checked_frequency(validation_freq),
-        )
+        with resumed_training(self) as resume:
+            history = generators.fit_generator(
+                self,
+                generator,
+                steps_per_epoch,
+                range(initial_epoch, epochs),
+                verbose,
+                callbacks,
+                validation_data,
+                validation_steps,
+                class_weight,
+                Workers(workers, max_queue_size, use_multiprocessing),
+                shuffle,
+                partial(observed, self, profile, taps),
+                checked_frequency(validation_freq),
+                resume,
+            )
         if profile is not False:
             history.profile = self.profile
         return history

@@ -11,29 +11,36 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from symgraph.distributed.elastic import at_most_once
 from symgraph.distributed.rows import OwnRows, exchanged_bounds
 from symgraph.distributed.shards import ShardedSequence, shared_out
 from symgraph.distributed.together import is_first, share_random_states
 from symgraph.distributed.world import world
 from symgraph.engine.data.feed import FedModel, Feed, joined, standardized, standardized_pair, validation_part
 from symgraph.engine.data.tables import is_table
-from symgraph.engine.training_parts.loops import (
+from symgraph.engine.training_parts.epochs import (
     Batch,
+    TrainedModel,
+    callback_model,
+    run_epochs,
+    settings_of,
+)
+from symgraph.engine.training_parts.loops import (
     Batches,
     Call,
-    TrainedModel,
     average_outputs,
-    callback_model,
     checked_callbacks,
     join_outputs,
     prepare_callbacks,
     progress_bar,
-    run_epochs,
     test_loop,
 )
 from symgraph.engine.training_parts.old_calls import Samples
+from symgraph.engine.training_parts.resume import Resume
+from symgraph.engine.training_parts.training_state import same_draws
 from symgraph.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer
 from symgraph.utils.generic_utils import to_list
+from symgraph.utils.plain_state import knows_all_its_state
 from symgraph.utils.sequence import Sequence, count_batches
 from symgraph.utils.warn_user import warn_user
 
@@ -50,6 +57,9 @@ class BatchedModel(FedModel, TrainedModel, Protocol):
 
     def _make_predict_function(self) -> None:
         """Make the function, unless it is there."""
+
+
+Place = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -86,20 +96,66 @@ def _passes(loader: Any, batches: int | None) -> Iterator[Any]:
             yield item
 
 
-@contextmanager
-def stream(data: Any, batches: int, workers: Workers, shuffle: bool = False) -> Iterator[Iterator[Any]]:
-    """So many batches of a Sequence or a generator; all threads and processes end with the block."""
-    made = workers.use_multiprocessing
-    if is_loader(data):
-        data = _passes(data, len(data) or None)
-    enqueuer = (
-        OrderedEnqueuer(data, made, shuffle) if isinstance(data, Sequence) else GeneratorEnqueuer(data, made)
-    )
-    try:
-        enqueuer.start(workers.workers, workers.max_queue_size, batches)
-        yield enqueuer.get()
-    finally:
-        enqueuer.stop()
+class Stream:
+    """Batches that are made ahead, in order, and the place behind those that were taken.
+
+    A Sequence that knows its state is put to a place at once. All others begin at their beginning and make
+    the batches before it again, as only that brings whatever they keep to where it was.
+    """
+
+    def __init__(self, data: Any, enqueuer: Any) -> None:
+        self._data, self._enqueuer = data, enqueuer
+        self._batches: Iterator[Any] = iter(())
+        self._taken = 0
+        #: Whether making batches again may have drawn from the generators of the process, as it did before.
+        self.draws = False
+
+    @classmethod
+    @contextmanager
+    def of(
+        cls, data: Any, batches: int, workers: Workers, shuffle: bool = False, place: Place | None = None
+    ) -> Iterator[Stream]:
+        """So many batches of a Sequence or a generator; all threads and processes end with the block."""
+        made = workers.use_multiprocessing
+        if is_loader(data):
+            data = _passes(data, len(data) or None)
+        ordered = isinstance(data, Sequence)
+        enqueuer = OrderedEnqueuer(data, made, shuffle) if ordered else GeneratorEnqueuer(data, made)
+        stream = cls(data, enqueuer)
+        sought = None if place is None else place["sequence"]
+        if place is not None and isinstance(enqueuer, OrderedEnqueuer) and sought is not None:
+            enqueuer.go_on(sought)
+            stream._taken = place["taken"]
+            batches -= sought["batches"]
+        try:
+            enqueuer.start(workers.workers, workers.max_queue_size, batches)
+            stream._batches = enqueuer.get()
+            if place is not None and sought is None:
+                stream._make_again(place["taken"], workers.workers > 0)
+            yield stream
+        finally:
+            enqueuer.stop()
+
+    def _make_again(self, taken: int, ahead: bool) -> None:
+        for _ in itertools.islice(self, taken):
+            pass
+        begun, now = self._enqueuer.random_state, np.random.get_state(legacy=True)
+        # Threads have drawn for batches that are not taken yet: what they have drawn since counts.
+        self.draws = ahead and not same_draws(begun, now)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        batch = next(self._batches)
+        self._taken += 1
+        return batch
+
+    def place(self) -> Place:
+        """The place behind the batches that were taken."""
+        data = self._data.sequence if isinstance(self._data, ShardedSequence) else self._data
+        sought = isinstance(self._enqueuer, OrderedEnqueuer) and knows_all_its_state(data)
+        return {"taken": self._taken, "sequence": self._enqueuer.place() if sought else None}
 
 
 def fit_generator(
@@ -115,7 +171,8 @@ def fit_generator(
     workers: Workers,
     shuffle: bool,
     observe: Callable[[], AbstractContextManager[None]],
-    validation_freq: Any = 1,
+    validation_freq: Any,
+    resume: Resume,
 ) -> Any:
     """Train on the batches of a generator or a Sequence.
 
@@ -129,6 +186,8 @@ def fit_generator(
         As `Model.fit_generator` takes them.
     validation_freq : int or frozenset of int
         See `checked_frequency`.
+    resume : Resume
+        What a crash has left of this training.
 
     Returns
     -------
@@ -140,36 +199,46 @@ def fit_generator(
     steps = _steps(generator, steps_per_epoch, "steps_per_epoch")
     # Of samples there may be one in a batch.
     total = steps * len(epochs)
+    validates = validation_data is not None
+    on_batches = validates and makes_batches(validation_data)
+    params: dict[str, Any] = {
+        "epochs": epochs.stop,
+        **({"steps": None, "samples": int(steps)} if isinstance(steps, Samples) else {"steps": steps}),
+        "verbose": verbose,
+        "do_validation": validates,
+    }
+    places = resume.begin(
+        [generator, *([validation_data] if on_batches else [])], **settings_of(model, epochs, params)
+    )
     generator = _shared_out(model, generator, "train_function")
     feed = _pairs_fed(model, generator, class_weight)
     with ExitStack() as stack:
-        source = stack.enter_context(stream(generator, total, workers, shuffle))
-        source = _built_by_first(model, source, feed)
+        source = stack.enter_context(Stream.of(generator, total, workers, shuffle, places.get("train")))
+        items = _built_by_first(model, source, feed)
         model._make_train_function()
-        batches = _Epochs(model, source, steps, total, feed)
+        batches = _Epochs(model, items, steps, total, feed, [source])
         val_ins, validate = None, None
-        if validation_data is not None:
+        if validates:
             model._make_test_function()
-            if makes_batches(validation_data):
-                count = _steps(validation_data, validation_steps, "validation_steps")
-                validation_data = _shared_out(model, validation_data, "test_function")
-                val_source = stack.enter_context(stream(validation_data, count * len(epochs), workers))
-                val_feed = _pairs_fed(model, validation_data)
-                validate = _validation_on_batches(model, val_source, count, val_feed)
-            else:
-                val_ins = _validation_arrays(model, validation_data)
-                validate = _validation_on_arrays(model, val_ins, batches)
+        if on_batches:
+            count = _steps(validation_data, validation_steps, "validation_steps")
+            validation_data = _shared_out(model, validation_data, "test_function")
+            validation = Stream.of(
+                validation_data, count * len(epochs), workers, place=places.get("validation")
+            )
+            batches.streams.append(stack.enter_context(validation))
+            val_feed = _pairs_fed(model, validation_data)
+            validate = _validation_on_batches(model, batches.streams[1], count, val_feed)
+        elif validates:
+            val_ins = _validation_arrays(model, validation_data)
+            validate = _validation_on_arrays(model, val_ins, batches)
         labels = list(model.metrics_names)
-        params = {
-            "epochs": epochs.stop,
-            **({"steps": None, "samples": int(steps)} if isinstance(steps, Samples) else {"steps": steps}),
-            "verbose": verbose,
-            "do_validation": validate is not None,
-            "metrics": labels + [f"val_{label}" for label in labels],
-        }
+        params["metrics"] = labels + [f"val_{label}" for label in labels]
         callback_list = prepare_callbacks(model, callbacks, params, val_ins)
         stack.enter_context(observe())
-        return run_epochs(model, batches, callback_list, epochs, validate, validation_freq)
+        history = run_epochs(model, batches, callback_list, epochs, validate, validation_freq, resume)
+    resume.end()
+    return history
 
 
 class _Epochs:
@@ -182,14 +251,31 @@ class _Epochs:
     """
 
     def __init__(
-        self, model: BatchedModel, source: Iterator[Any], steps: int, total: int, feed: Feeding
+        self,
+        model: BatchedModel,
+        source: Iterator[Any],
+        steps: int,
+        total: int,
+        feed: Feeding,
+        streams: list[Stream],
     ) -> None:
         self._model, self._source, self._feed = model, source, feed
         self._steps, self._total = steps, total
+        self._done = 0  # of the steps of this epoch
+        self.streams = streams
         self.largest = 0
 
+    def new_epoch(self) -> None:
+        """See `Epochs.new_epoch`."""
+        self._done = 0
+
+    def share(self) -> None:
+        """See `Epochs.share`: all ranks make all batches."""
+
     def __call__(self) -> Iterator[Batch]:
-        done = 0
+        done = self._done
+        if done >= self._steps:
+            return
         for item in self._source:
             size, ins = self._feed(item)
             self.largest = max(self.largest, size)
@@ -200,6 +286,7 @@ class _Epochs:
                     f"results: {done} instead of {int(self._steps)}. Set `samples_per_epoch` to a multiple "
                     "of the batch size to avoid this warning."
                 )
+            self._done = done
             yield size, ins
             if done >= self._steps:
                 return
@@ -207,6 +294,24 @@ class _Epochs:
             raise _no_batches("steps_per_epoch")
         _warn_of_end("steps_per_epoch * epochs", self._total, self._steps)
         callback_model(self._model).stop_training = True
+
+    @property
+    def leaves_random_state(self) -> bool:
+        """See `Data.leaves_random_state`."""
+        return not any(stream.draws for stream in self.streams)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Data.state_dict`."""
+        places = zip(("train", "validation"), self.streams, strict=False)
+        return {
+            "done": self._done,
+            "largest": self.largest,
+            **{name: stream.place() for name, stream in places},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Data.load_state_dict`; the streams are at their places already."""
+        self._done, self.largest = state["done"], state["largest"]
 
 
 def _counted(steps: int, size: int) -> int:
@@ -219,7 +324,8 @@ def _validation_on_batches(
 ) -> Callable[[], list[Any]]:
     def validate() -> list[Any]:
         calls = _calls(source, steps, feed, "validation_steps")
-        return to_list(average_outputs(model, model.test_function, calls, progress_bar(0, None, steps)))
+        with at_most_once("the validation on batches of a generator"):
+            return to_list(average_outputs(model, model.test_function, calls, progress_bar(0, None, steps)))
 
     return validate
 
@@ -250,8 +356,8 @@ def evaluate_generator(
     count = _steps(generator, steps, "steps")
     generator = _shared_out(model, generator, "test_function")
     feed = _pairs_fed(model, generator)
-    with stream(generator, count, workers) as source:
-        source = _built_by_first(model, source, feed)
+    with Stream.of(generator, count, workers) as stream:
+        source = _built_by_first(model, stream, feed)
         model._make_test_function()
         calls = _calls(source, count, feed)
         return average_outputs(model, model.test_function, calls, progress_bar(verbose, None, count))
@@ -278,8 +384,8 @@ def predict_generator(
         inputs = _inputs(tuple(item) if paired else item)
         return _fed(model, standardized(model, inputs, may_be_empty=sharded), sharded)
 
-    with stream(generator, count, workers) as source:
-        source = _built_by_first(model, source, feed)
+    with Stream.of(generator, count, workers) as stream:
+        source = _built_by_first(model, stream, feed)
         model._make_predict_function()
         calls = _calls(source, count, feed)
         return join_outputs(model, model.predict_function, calls, progress_bar(verbose, None, count))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from symgraph import backend as K
 from symgraph import callbacks as cbks
-from symgraph.callbacks.log_names import new_logs
 from symgraph.compiler.run.results import shown
 from symgraph.distributed.alike import check_alike
-from symgraph.distributed.function import share_variables_of
 from symgraph.distributed.rows import OwnRows, own_share
 from symgraph.distributed.together import is_first, quietly, share_order, share_random_states
 from symgraph.engine.data.checks import (
@@ -22,36 +20,20 @@ from symgraph.engine.data.checks import (
 )
 from symgraph.engine.data.symbolic import sizes
 from symgraph.engine.data.tables import is_dataset
+from symgraph.engine.training_parts.epochs import (
+    Batch,
+    Function,
+    TrainedModel,
+    callback_model,
+    run_epochs,
+    settings_of,
+)
+from symgraph.engine.training_parts.resume import Resume
 from symgraph.graph.sparse import is_sparse_matrix
 from symgraph.utils.generic_utils import Progbar, unpack_singleton
 
-Function = Callable[[list[Any]], Sequence[Any]]
-Batch = tuple[int, list[Any]]
-"""What `logs['size']` says, and the arrays that a function is fed with."""
-
-
 Call = tuple[int, int, list[Any]]
 """Progress after a call of a test or predict function, the weight of its results, and what it is fed with."""
-
-
-class TrainedModel(Protocol):
-    """A compiled model as the loops see it."""
-
-    history: Any
-    train_function: Any
-    test_function: Any
-    outputs: list[Any]
-    output_names: list[str]
-    metrics_names: list[str]
-    stateful_metric_names: list[str]
-    stateful_metric_functions: list[Any]
-    _feed_inputs: list[Any]
-
-    def _make_train_function(self) -> None:
-        """Make the function, unless it is there."""
-
-    def _make_test_function(self) -> None:
-        """Make the function, unless it is there."""
 
 
 class Batches:
@@ -127,7 +109,8 @@ def fit_loop(
     shuffle: bool | str,
     steps_per_epoch: int | None,
     validation_steps: int | None,
-    validation_freq: Any = 1,
+    validation_freq: Any,
+    resume: Resume,
 ) -> Any:
     """Train on arrays, or on data of the graph if `steps_per_epoch` is given.
 
@@ -140,6 +123,8 @@ def fit_loop(
         The numbers of the epochs.
     batch_size, verbose, callbacks, shuffle, steps_per_epoch, validation_steps, validation_freq
         As `Model.fit` takes them.
+    resume : Resume
+        What a crash has left of this training.
 
     Returns
     -------
@@ -166,100 +151,83 @@ def fit_loop(
         "do_validation": validates,
         "metrics": labels + [f"val_{label}" for label in labels] if validates else labels,
     }
-    reader = Batches(ins, model._feed_inputs, model.train_function)
-    order = np.arange(samples or 0)
-
-    def batches() -> Iterator[Batch]:
-        nonlocal order
-        if steps_per_epoch is not None:
-            return ((1, list(ins)) for _ in range(steps_per_epoch))
-        if shuffle == "batch":
-            order = batch_shuffle(order, batch_size or 1)
-        elif shuffle:
-            np.random.shuffle(order)
-        order = share_order(order)
-        return _epoch_of_batches(reader, order, batch_size or 1, shuffle)
+    batches = ArrayEpochs(model, ins, samples or 0, batch_size, shuffle, steps_per_epoch)
 
     def validate() -> Sequence[Any]:
         outs = test_loop(model, model.test_function, val_ins, batch_size=batch_size, steps=validation_steps)
         return outs if isinstance(outs, list) else [outs]
 
     callback_list = prepare_callbacks(model, callbacks, params, val_ins or [])
-    return run_epochs(model, batches, callback_list, epochs, validate if validates else None, validation_freq)
-
-
-def run_epochs(
-    model: TrainedModel,
-    batches: Callable[[], Iterator[Batch]],
-    callbacks: cbks.CallbackList,
-    epochs: Iterable[int],
-    validate: Callable[[], Sequence[Any]] | None,
-    validation_freq: Any = 1,
-) -> Any:
-    """Epoch after epoch: train on all `batches()`, then `validate`, and tell the callbacks.
-
-    An epoch without any batch, whose data have ended before it, does not count, and is the last one.
-
-    Returns
-    -------
-    History
-        `model.history` as it is now, which is among the callbacks: one of them may train this model too.
-    """
-    f, labels, history = model.train_function, list(model.metrics_names), model.history
-    share_variables_of(f, model.test_function)
-    target = callback_model(model)
-    callbacks.on_train_begin()
-    target.stop_training = False
-    for epoch in epochs:
-        for metric in model.stateful_metric_functions:
-            metric.reset_states()
-        callbacks.on_epoch_begin(epoch)
-        logs = new_logs()
-        index = -1
-        for index, (size, ins) in enumerate(batches()):
-            batch_logs = new_logs()
-            batch_logs.update(batch=index, size=size)
-            callbacks.on_batch_begin(index, batch_logs)
-            for label, value in zip(labels, f(ins), strict=False):
-                batch_logs[label] = scalar(value)
-            callbacks.on_batch_end(index, batch_logs)
-            if target.stop_training:
-                break
-        else:
-            wanted = validate is not None and validates_after(epoch, validation_freq)
-            if validate is not None and wanted and not target.stop_training:
-                logs.update({f"val_{label}": value for label, value in zip(labels, validate(), strict=False)})
-        if index < 0:
-            break
-        callbacks.on_epoch_end(epoch, logs)
-        if target.stop_training:
-            break
-    callbacks.on_train_end()
+    resume.begin([], **settings_of(model, epochs, params))
+    checks = (validate if validates else None, validation_freq)
+    history = run_epochs(model, batches, callback_list, epochs, *checks, resume)
+    resume.end()
     return history
 
 
-def checked_frequency(validation_freq: Any) -> Any:
-    """A number of epochs, or the epochs (from 1) to evaluate after. ValueError for anything else."""
-    if isinstance(validation_freq, int) and not isinstance(validation_freq, bool) and validation_freq >= 1:
-        return validation_freq
-    if isinstance(validation_freq, list | tuple | set | range):
-        return frozenset(validation_freq)
-    raise ValueError(
-        "`validation_freq` should be a number of epochs, at least 1, or a list of epochs counted from 1, got "
-        f"{validation_freq!r}"
-    )
+class ArrayEpochs:
+    """Cuts arrays into batches, in another order each epoch; called at the beginning of each.
 
+    Parameters
+    ----------
+    model, ins, batch_size, shuffle, steps_per_epoch
+        As of `fit_loop`.
+    samples : int
+    """
 
-def validates_after(epoch: int, validation_freq: Any) -> bool:
-    """Whether the epoch of this number, from 0, ends with an evaluation."""
-    if isinstance(validation_freq, int):
-        return (epoch + 1) % validation_freq == 0
-    return epoch + 1 in validation_freq
+    leaves_random_state = True
 
+    def __init__(
+        self,
+        model: TrainedModel,
+        ins: Sequence[Any],
+        samples: int,
+        batch_size: int | None,
+        shuffle: bool | str,
+        steps_per_epoch: int | None,
+    ) -> None:
+        self._ins, self._reader = ins, Batches(ins, model._feed_inputs, model.train_function)
+        self._order = np.arange(samples)
+        self._batch_size, self._shuffle, self._steps = batch_size or 1, shuffle, steps_per_epoch
+        self._done = 0  # batches of this epoch
+        self._shared = True  # whether all ranks have this order
 
-def scalar(value: Any) -> Any:
-    """The number of an array without axes, as a number of numpy; else the array."""
-    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    def new_epoch(self) -> None:
+        """See `Epochs.new_epoch`."""
+        self._done = 0
+        if self._steps is None:
+            self._draw_order()
+            self._shared = False
+
+    def share(self) -> None:
+        """See `Epochs.share`."""
+        if not self._shared:
+            self._order = share_order(self._order)
+            self._shared = True
+
+    def __call__(self) -> Iterator[Batch]:
+        first = self._done
+        if self._steps is not None:
+            left: Iterator[Batch] = ((1, list(self._ins)) for _ in range(self._steps - first))
+        else:
+            left = _epoch_of_batches(self._reader, self._order, self._batch_size, self._shuffle, first)
+        for batch in left:
+            self._done += 1
+            yield batch
+
+    def _draw_order(self) -> None:
+        if self._shuffle == "batch":
+            self._order = batch_shuffle(self._order, self._batch_size)
+        elif self._shuffle:
+            np.random.shuffle(self._order)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Data.state_dict`."""
+        return {"order": self._order, "done": self._done, "shared": self._shared}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Data.load_state_dict`."""
+        self._order, self._done, self._shared = state["order"], state["done"], state["shared"]
 
 
 def prepare_callbacks(
@@ -297,11 +265,6 @@ def checked_callbacks(callbacks: Any) -> list[Any]:
     return given
 
 
-def callback_model(model: object) -> Any:
-    """The model that callbacks see: `callback_model` if it is set."""
-    return getattr(model, "callback_model", None) or model
-
-
 def _plans_validation(
     val_ins: Sequence[Any] | None, steps_per_epoch: int | None, validation_steps: int | None
 ) -> bool:
@@ -335,9 +298,9 @@ def _checked_shuffle(ins: Sequence[Any], shuffle: bool | str, steps: int | None)
 
 
 def _epoch_of_batches(
-    reader: Batches, order: np.ndarray, batch_size: int, shuffle: bool | str
+    reader: Batches, order: np.ndarray, batch_size: int, shuffle: bool | str, first: int
 ) -> Iterator[Batch]:
-    for start, stop in make_batches(len(order), batch_size):
+    for start, stop in make_batches(len(order), batch_size)[first:]:
         if shuffle is True:
             yield stop - start, reader.take(order[start:stop])
         else:

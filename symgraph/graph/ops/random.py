@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symgraph.globals import floatx, random_source
+from symgraph.globals import floatx, note_draw, random_source
 from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import Variable, constant
 from symgraph.graph.op import Op, Sample
@@ -295,6 +295,7 @@ class RandomState(Variable):
         self.trainable = False
         self.turns: Dim = 1
         self.default_update = self + constant(np.array([0, 1, 0], np.int64))
+        note_draw(self)
 
 
 def random_state(seed: int | None = None) -> RandomState:

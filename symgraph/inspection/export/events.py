@@ -67,6 +67,20 @@ class EventWriter:
         """A graph, as `graph_def` makes it."""
         self._write(_bytes(4, graph_def))
 
+    def state_dict(self) -> dict[str, Any]:
+        """The file, and how much is in it."""
+        return {"path": str(self.path), "size": self.path.stat().st_size}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on in the file of before, if it is there: it loses what was written since, and this one goes."""
+        before = Path(state["path"])
+        if not before.exists() or before.stat().st_size < state["size"]:
+            return
+        os.truncate(before, state["size"])
+        if before != self.path:
+            self.path.unlink()
+            self.path = before
+
     def _summary(self, values: Sequence[bytes], step: int) -> None:
         if values:
             self._write(_int(2, step) + _bytes(5, b"".join(_bytes(1, value) for value in values)))

@@ -29,6 +29,8 @@ Indices = NDArray[np.intp]
 
 _SEEDS = 2**32
 
+_PLACE = ("_base_seed", "epoch", "batch_index", "total_batches_seen", "_epoch_begun")
+
 # Attributes by their names in Keras 1.
 _OLD_NAMES = {"N": "n", "nb_sample": "samples", "nb_class": "num_classes", "X": "x"}
 
@@ -312,6 +314,18 @@ class Iterator(Sequence):
     def _get_batches_of_transformed_samples(self, index_array: Indices) -> Any:
         """The batch of the samples `index_array`."""
         raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the batches to come depend on: seed, epoch, and how far `next` has gone."""
+        with self.lock:
+            return {name: getattr(self, name) for name in _PLACE}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        with self.lock:
+            for name in _PLACE:
+                setattr(self, name, state[name])
+            self.index_array = None
 
     def __getstate__(self) -> dict[str, Any]:
         """All but locks, so that iterators can be sent to other processes."""
