@@ -128,6 +128,28 @@ def optional(**arrays: np.ndarray | None) -> tuple[list[np.ndarray], Callable[..
     return list(given.values()), lambda *buffers: dict(zip(given, buffers, strict=True))
 
 
+class _ArrayInterface:
+    """What numpy makes a view of."""
+
+    __slots__ = ("__array_interface__",)
+
+    def __init__(self, address: int, buffer: Buffer) -> None:
+        self.__array_interface__: dict[str, Any] = {
+            "data": (address, False),
+            "shape": buffer.shape,
+            "strides": buffer.strides,
+            "typestr": buffer.dtype.str,
+            "version": 3,
+        }
+
+
+def array_at(address: int, buffer: Buffer) -> np.ndarray:
+    """The strided array at an address that is like `buffer`, as a view."""
+    if not buffer.size:
+        return np.empty(buffer.shape, buffer.dtype)
+    return np.asarray(_ArrayInterface(address, buffer))
+
+
 Scratch = Callable[[Sequence[int], np.dtype | type | str], Buffer]
 """Gives a contiguous buffer of a shape and dtype that lives as long as the rows being planned."""
 

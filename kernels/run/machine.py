@@ -83,14 +83,22 @@ _SLICE_CYCLES = 200_000_000 if _PROCESSOR in _X86 else 0
 class KernelError(ValueError):
     """A kernel stopped with a positive status.
 
-    `row` is its row, `status` the code, the message its meaning.
+    `row` is its row, `status` the code, `meaning` what it stands for.
     """
 
-    def __init__(self, row: Row, status: int) -> None:
-        meaning = row.kernel.errors.get(status, f"status {status}")
-        super().__init__(f"{row.kernel.name}: {meaning}")
+    def __init__(self, row: Row, status: int, meaning: str | None = None) -> None:
+        self.meaning = meaning or row.kernel.errors.get(status, f"status {status}")
+        super().__init__(f"{row.kernel.name}: {self.meaning}")
         self.row = row
         self.status = status
+
+
+class HostError(KernelError):
+    """The Python function of a row that is `named` has raised `error`, a ValueError."""
+
+    def __init__(self, row: Row, error: ValueError) -> None:
+        super().__init__(row, 1, str(error))
+        self.error = error
 
 
 @intrinsic
@@ -478,7 +486,7 @@ class Lease:
             state = self._entered(0)
             while state != _DONE:
                 self._answer(state)
-                if state == _STEPPED:
+                if state in (_STEPPED, _CALLED):
                     yield int(self.context[_CURSOR])
                 state = self._entered(1)
         finally:
@@ -511,12 +519,16 @@ class Lease:
         assert row is not None and isinstance(row.kernel, Host)
         first = int(self.table.table[number, OPERAND]) + 2
         operands = self.words[first : first + len(row.operands)].tolist()
-        if self._kept[0] is None:
+        timed = self._kept[0] is not None
+        start = read_cycles() if timed else 0
+        try:
             row.kernel.call(operands)
-            return
-        start = read_cycles()
-        row.kernel.call(operands)
-        self._note_call(number, start, read_cycles())
+        except ValueError as error:
+            if not row.kernel.named:
+                raise
+            raise HostError(row, error) from error
+        if timed:
+            self._note_call(number, start, read_cycles())
 
     def _note_call(self, number: int, start: int, end: int) -> None:
         """Add the time of a Python function to its row's clock, and to the events while there is room."""
@@ -536,6 +548,7 @@ __all__ = [
     "Address",
     "Branch",
     "Host",
+    "HostError",
     "KernelError",
     "Lease",
     "Loop",

@@ -80,10 +80,15 @@ class Branch:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Host:
-    """A Python function in the place of a kernel: it gets the row's operands, with absolute addresses."""
+    """A Python function in the place of a kernel: it gets the row's operands, with absolute addresses.
+
+    A ValueError of a function that is `named` tells what is wrong with its operands: the caller gets it with
+    the name and place of the row. All others reach the caller as they are.
+    """
 
     name: str
     call: Callable[[Sequence[int]], None]
+    named: bool = False
     errors: Mapping[int, str] = field(default_factory=dict)
     address: int = 0
     compile_seconds: float = 0.0

@@ -150,7 +150,7 @@ class Program:
     ) -> list[np.ndarray]:
         """As `run`, row by row; ``after(lease, row)`` is called after each. What it raises ends the call.
 
-        Only for a Program whose rows are in no gangs. Calls of Python are not reported.
+        Only for a Program whose rows are in no gangs.
         """
         ends = {number + 1: row for row, number in enumerate(self._machine_numbers)}
 

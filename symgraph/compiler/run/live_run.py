@@ -20,8 +20,8 @@ from symgraph.compiler.program.works import Work
 from symgraph.compiler.run.named_graph import NamedGraph
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.tensor import Tensor
-from symgraph.kernels.run.buffer import Buffer
-from symgraph.kernels.run.machine import Branch, Host, Lease, Loop
+from symgraph.kernels.run.buffer import Buffer, array_at
+from symgraph.kernels.run.machine import Branch, Lease, Loop
 
 
 class Observer(Protocol):
@@ -96,11 +96,10 @@ class LiveRun:
 
     @cached_property
     def _last_rows(self) -> dict[int, list[int]]:
-        """The numbers of the works that end with each row. Python is not waited for."""
+        """The numbers of the works that end with each row."""
         found: dict[int, list[int]] = {}
-        rows = self.program.rows
         for number, work in enumerate(self.program.inventory.works):
-            own = [row for row in work.rows if not isinstance(rows[row].kernel, Host)]
+            own = work.rows
             ends = self._ends(*work.span) if work.kind == "block" else {max(own)} if own else ()
             for end in ends:
                 found.setdefault(end, []).append(number)
@@ -189,23 +188,3 @@ class LiveRun:
         if isinstance(op, Constant):
             return op.array
         return op.value(self.program.sizes) if isinstance(op, DimValue) else None
-
-
-class _ArrayInterface:
-    """What numpy makes a view of."""
-
-    def __init__(self, address: int, buffer: Buffer) -> None:
-        self.__array_interface__: dict[str, Any] = {
-            "data": (address, False),
-            "shape": buffer.shape,
-            "strides": buffer.strides,
-            "typestr": buffer.dtype.str,
-            "version": 3,
-        }
-
-
-def array_at(address: int, buffer: Buffer) -> np.ndarray:
-    """The strided array at an address that is like `buffer`, as a view."""
-    if not buffer.size:
-        return np.empty(buffer.shape, buffer.dtype)
-    return np.asarray(_ArrayInterface(address, buffer))

@@ -19,6 +19,7 @@ from symgraph.compiler.run.named_graph import Compilation, NamedGraph
 from symgraph.compiler.run.recorder import RECORDER
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.tensor import Tensor
+from symgraph.kernels.run.machine import HostError
 from symgraph.kernels.run.threads import get_num_threads
 
 _MOST_PROGRAMS = 16
@@ -71,7 +72,7 @@ class Variant(NamedGraph):
             with self._lock:
                 return program.run(feeds, self._slabs, clocks)
         except RowError as error:
-            raise ValueError(self._described(program, error, feeds)) from error
+            raise self._described(program, error, feeds) from error
 
     def observed(
         self, feeds: list[np.ndarray], observers: Sequence[Observer], mode: Mode = "pinned"
@@ -82,17 +83,18 @@ class Variant(NamedGraph):
             with self._lock or nullcontext():
                 return LiveRun(self, program, feeds).observed_by(observers, self._wide_slabs)
         except RowError as error:
-            raise ValueError(self._described(program, error, feeds)) from error
+            raise self._described(program, error, feeds) from error
 
     def alone(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
         """Run the Program unobserved. For a graph without updates."""
         return self.program(tuple([f.shape for f in feeds])).run(feeds, self._slabs)
 
-    def _described(self, program: Program, error: RowError, feeds: Sequence[np.ndarray]) -> str:
-        """The error of a kernel: layer, line, op, shapes of its inputs, and its place in a loop."""
-        row, status = program.rows[error.row], error.error.status
-        meaning = row.kernel.errors.get(status, f"status {status}")
-        detail = self._complaint(row.node, feeds)
+    def _described(self, program: Program, error: RowError, feeds: Sequence[np.ndarray]) -> ValueError:
+        """The error of a row, told by layer, line, op, shapes of its inputs, and its place in a loop."""
+        row, meaning = program.rows[error.row], error.error.meaning
+        of_host = error.error.error if isinstance(error.error, HostError) else None
+        # Kernels do not name values, what Python computes does.
+        detail = None if of_host else self._complaint(row.node, feeds)
         if detail:
             meaning = f"{meaning}: {detail.removeprefix(f'{row.node.op}: ')}"
         work = program.inventory.works[program.inventory.work_of_row(error.row)]
@@ -103,7 +105,8 @@ class Variant(NamedGraph):
             where.append(f"slice {row.slice + 1} of the samples")
         origins = ", ".join(map(str, row.node.origins))
         text = f"{origins}: {row.node.op}: {meaning} (inputs of shapes {shapes}"
-        return f"{text}; {', '.join(where)})" if where else f"{text})"
+        text = f"{text}; {', '.join(where)})" if where else f"{text})"
+        return np.linalg.LinAlgError(text) if isinstance(of_host, np.linalg.LinAlgError) else ValueError(text)
 
     def _complaint(self, node: Tensor, feeds: Sequence[np.ndarray]) -> str | None:
         """The error of a node's numpy reference on these feeds, which names values; kernels do not.

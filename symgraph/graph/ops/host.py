@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from symgraph.graph.op import Op, Sample
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.buffer import Buffer, Scratch, array_at
 from symgraph.kernels.run.machine import Host, Row
 
 
@@ -54,7 +53,7 @@ class Watch(Op):
         (output,) = outputs
 
         def call(operands: Sequence[int]) -> None:
-            self.callback(_array_at(operands[0], output.shape, output.dtype))
+            self.callback(array_at(operands[0], output).copy())
 
         copies = copy_rows(inputs[0], output, threads=threads, scratch=scratch)
         return [*copies, Row(Host(self.what, call), (output.address,))]
@@ -70,13 +69,6 @@ class Watch(Op):
 
 def _nothing(value: np.ndarray) -> None:
     """A callback that does nothing."""
-
-
-def _array_at(address: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """A copy of the contiguous array at an address."""
-    array = np.empty(shape, dtype)
-    ctypes.memmove(array.ctypes.data, address, array.nbytes)
-    return array
 
 
 def watch(x: Any, callback: Callable[[np.ndarray], None], what: str = "watch") -> Tensor:
