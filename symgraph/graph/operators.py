@@ -34,6 +34,7 @@ from symgraph.graph.ops import (
     slicing,
     sort,
 )
+from symgraph.graph.ops.linalg import determinants, diagonals, factors, least_squares, norms, solve, spectral
 from symgraph.graph.tensor import install_operators
 
 _BUILDERS = {
@@ -57,5 +58,6 @@ install_operators(
 FAMILIES = (
     barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
     fused, host, index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
+    determinants, diagonals, factors, least_squares, norms, solve, spectral,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""
