@@ -27,6 +27,7 @@ _MODULES = (
     "losses",
     "metrics",
     "models",
+    "numpy",
     "optimizers",
     "preprocessing",
     "regularizers",

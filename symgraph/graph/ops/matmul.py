@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,21 +173,48 @@ def dot(a: Any, b: Any) -> Tensor:
 def tensordot(a: Any, b: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Tensor:
     """Sum over pairs of axes: the last n of a and first n of b, or ``(axes of a, axes of b)``."""
     a, b = map(as_tensor, beside(a, b))
-    if isinstance(axes, int):
-        axes = (tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes)))
-    left = [normalize_axis(i, a.ndim) for i in axes[0]]
-    right = [normalize_axis(i, b.ndim) for i in axes[1]]
-    if len(left) != len(right):
-        raise ValueError(f"tensordot: expected as many axes of both tensors, got {axes[0]} and {axes[1]}")
+    left, right = _summed_axes(a, b, axes)
+    pairs = [(a.shape[i], b.shape[j]) for i, j in zip(left, right, strict=True)]
+    sizes = [known if isinstance(known, int) else size for size, known in pairs]
+    a, b = (
+        _with_sizes(a, dict(zip(left, sizes, strict=True))),
+        _with_sizes(b, dict(zip(right, sizes, strict=True))),
+    )
     kept_a = [i for i in range(a.ndim) if i not in left]
     kept_b = [i for i in range(b.ndim) if i not in right]
     rows = [a.shape[i] for i in kept_a]
     columns = [b.shape[i] for i in kept_b]
     inner = product(a.shape[i] for i in left)
     flat_a = call("reshape", call("transpose", a, (*kept_a, *left)), (product(rows), inner))
-    flat_b = call(
-        "reshape",
-        call("transpose", b, (*right, *kept_b)),
-        (product(b.shape[i] for i in right), product(columns)),
-    )
+    flat_b = call("reshape", call("transpose", b, (*right, *kept_b)), (inner, product(columns)))
     return call("reshape", matmul(flat_a, flat_b), (*rows, *columns))
+
+
+def _summed_axes(a: Tensor, b: Tensor, axes: Any) -> tuple[list[int], list[int]]:
+    """The pairs of axes, counted from the front; ValueError where sizes that are known differ."""
+    if isinstance(axes, (int, np.integer)):
+        if not 0 <= axes <= min(a.ndim, b.ndim):
+            raise ValueError(f"tensordot: expected up to {min(a.ndim, b.ndim)} axes, got {axes}")
+        axes = (range(a.ndim - axes, a.ndim), range(axes))
+    left, right = (
+        [normalize_axis(int(i), x.ndim) for i in ([given] if isinstance(given, (int, np.integer)) else given)]
+        for x, given in zip((a, b), axes, strict=True)
+    )
+    if len(left) != len(right):
+        raise ValueError(f"tensordot: expected as many axes of both tensors, got {axes[0]} and {axes[1]}")
+    if len(set(left)) < len(left) or len(set(right)) < len(right):
+        raise ValueError(f"tensordot: expected each axis once, got {axes[0]} and {axes[1]}")
+    for i, j in zip(left, right, strict=True):
+        sizes = a.shape[i], b.shape[j]
+        if all(isinstance(size, int) for size in sizes) and sizes[0] != sizes[1]:
+            raise ValueError(
+                f"tensordot: axis {i} of {a.type} and axis {j} of {b.type} are summed together: expected "
+                f"equal sizes, got {sizes[0]} and {sizes[1]}"
+            )
+    return left, right
+
+
+def _with_sizes(x: Tensor, sizes: Mapping[int, Dim]) -> Tensor:
+    """`x`, of which some axes are known to have these sizes; where that is not proven it is checked."""
+    stated = tuple(sizes.get(axis, size) for axis, size in enumerate(x.shape))
+    return x if stated == x.shape else call("broadcast_to", x, stated)

@@ -45,7 +45,7 @@ def _singular(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     try:
         u, s, vt = np.linalg.svd(x)
     except LinAlgError as error:
-        raise refusal(x, np.linalg.svd, "has no singular values that were found") from error
+        raise refusal(x, np.linalg.svd, "has singular values that LAPACK did not find") from error
     sign = np.sign(np.linalg.det(u) * np.linalg.det(vt)).astype(x.dtype)
     return u, s, vt, sign[..., None, None]
 

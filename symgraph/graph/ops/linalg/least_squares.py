@@ -26,6 +26,7 @@ from symgraph.graph.ops.linalg.matrices import (
     check_dtypes,
     check_matrices,
     floats,
+    matrix_name,
     matrix_samples,
     refusal,
     regular,
@@ -42,6 +43,8 @@ from symgraph.graph.ops.shape import expand_dims, squeeze
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType
+
+_NOT_FOUND = "has singular values that LAPACK did not find"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Pinv(HostCall):
             with np.errstate(all="ignore"):
                 return np.linalg.pinv(x, rtol=rtol).astype(x.dtype, copy=False)
         except LinAlgError as error:
-            raise refusal(x, np.linalg.svd, "has singular values that LAPACK did not find") from error
+            raise refusal(x, np.linalg.svd, _NOT_FOUND) from error
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """14 M N^2 + 8 N^3 for singular vectors, N being the smaller size, and a product."""
@@ -151,10 +154,14 @@ class Lstsq(HostCall):
         a, b = (np.broadcast_to(m, (*lead, *m.shape[-2:])) for m in (a, b))
         found = np.empty((*lead, a.shape[-1], b.shape[-1]), a.dtype)
         for index in np.ndindex(lead):
+            if not (np.isfinite(a[index]).all() and np.isfinite(b[index]).all()):
+                raise LinAlgError(
+                    f"{matrix_name(index)} or its right-hand side has numbers that are not finite"
+                )
             try:
                 found[index] = np.linalg.lstsq(a[index], b[index], self.rcond)[0]
             except LinAlgError as error:
-                raise refusal(a, np.linalg.svd, "has singular values that LAPACK did not find") from error
+                raise LinAlgError(f"{matrix_name(index)} {_NOT_FOUND}") from error
         return found
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:

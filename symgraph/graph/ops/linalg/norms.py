@@ -177,7 +177,9 @@ def cross(a: Any, b: Any, axis: int = -1) -> Tensor:
     for x in (a, b):
         place = normalize_axis(axis, x.ndim, "cross: axis")
         if x.shape[place] != 3:
-            raise ValueError(f"cross: expected 3 elements on axis {axis}, got {a.type} and {b.type}")
+            if isinstance(x.shape[place], int):
+                raise ValueError(f"cross: expected 3 elements on axis {axis}, got {a.type} and {b.type}")
+            x = broadcast_to(x, (*x.shape[:place], 3, *x.shape[place + 1 :]))
         sides.append([x[(slice(None),) * place + (i,)] for i in range(3)])
     (a0, a1, a2), (b0, b1, b2) = sides
     pairs = ((a1, b2, a2, b1), (a2, b0, a0, b2), (a0, b1, a1, b0))

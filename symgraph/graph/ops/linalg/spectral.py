@@ -34,6 +34,7 @@ from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import TensorType, TupleType
 
 _NOT_FOUND = "has eigenvalues that LAPACK did not find"
+_NOT_FOUND_SINGULAR = "has singular values that LAPACK did not find"
 
 
 def _gaps(values: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ class Svdvals(HostCall):
         try:
             return np.linalg.svd(arrays[0], compute_uv=False)
         except LinAlgError as error:
-            raise refusal(arrays[0], np.linalg.svd, _NOT_FOUND.replace("eigen", "singular ")) from error
+            raise refusal(arrays[0], np.linalg.svd, _NOT_FOUND_SINGULAR) from error
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """4 M N^2 - 4/3 N^3 (Golub and Van Loan, section 8.6), N being the smaller size."""
@@ -206,7 +207,7 @@ class Svd(HostCall):
         try:
             u, s, vt = np.linalg.svd(arrays[0], full_matrices=self.full_matrices)
         except LinAlgError as error:
-            raise refusal(arrays[0], np.linalg.svd, _NOT_FOUND.replace("eigen", "singular ")) from error
+            raise refusal(arrays[0], np.linalg.svd, _NOT_FOUND_SINGULAR) from error
         return u, s, vt
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
