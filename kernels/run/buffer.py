@@ -145,9 +145,27 @@ class _ArrayInterface:
 
 def array_at(address: int, buffer: Buffer) -> np.ndarray:
     """The strided array at an address that is like `buffer`, as a view."""
-    if not buffer.size:
+    if 0 in buffer.shape:
         return np.empty(buffer.shape, buffer.dtype)
     return np.asarray(_ArrayInterface(address, buffer))
+
+
+class Place:
+    """Makes arrays like a buffer at addresses. At the address of the call before it gives the same view."""
+
+    __slots__ = ("_buffer", "_last")
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+        self._last: tuple[int, np.ndarray | None] = (0, None)
+
+    def __call__(self, address: int) -> np.ndarray:
+        """As `array_at`. Several threads may call."""
+        known, array = self._last
+        if array is None or known != address:
+            array = array_at(address, self._buffer)
+            self._last = (address, array)
+        return array
 
 
 Scratch = Callable[[Sequence[int], np.dtype | type | str], Buffer]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph.graph.op import Op
-from symgraph.kernels.run.buffer import Buffer, Scratch, array_at
+from symgraph.kernels.run.buffer import Buffer, Place, Scratch
 from symgraph.kernels.run.machine import Host, Row
 
 
@@ -36,17 +36,18 @@ class HostCall(Op):
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
     ) -> list[Row]:
         """A call of `compute`, whose results are copied to their places."""
-        places = (*inputs, *outputs)
+        buffers = (*inputs, *outputs)
+        places = [Place(buffer) for buffer in buffers]
         given = len(inputs)
 
         def call(operands: Sequence[int]) -> None:
-            arrays = [array_at(address, place) for address, place in zip(operands, places, strict=True)]
+            arrays = [place(address) for place, address in zip(places, operands, strict=True)]
             found = self.compute(*arrays[:given])
             results = found if isinstance(found, tuple) else (found,)
             for target, result in zip(arrays[given:], results, strict=True):
-                assert (result.dtype, result.shape) == (target.dtype, target.shape), (
+                assert result.dtype == target.dtype and result.shape == target.shape, (
                     f"{self}: computed {result.dtype}{result.shape}, inferred {target.dtype}{target.shape}"
                 )
                 target[...] = result
 
-        return [Row(Host(f"numpy[{self}]", call, named=True), tuple(place.address for place in places))]
+        return [Row(Host(f"numpy[{self}]", call, named=True), tuple(buffer.address for buffer in buffers))]

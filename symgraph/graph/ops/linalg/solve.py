@@ -162,15 +162,14 @@ class SolveTriangular(_System):
         """Substitution by blocks."""
         a, b = arrays
         if not self.unit_diagonal:
-            zeros = np.argwhere(np.diagonal(a, 0, -2, -1) == 0)
-            if len(zeros):
-                *index, place = map(int, zeros[0])
+            zeros = np.diagonal(a, 0, -2, -1) == 0
+            if zeros.any():
+                *index, place = map(int, np.argwhere(zeros)[0])
                 raise LinAlgError(f"{matrix_name(index)} is singular: element {place} of its diagonal is 0")
-        if not self.lower:
-            return _back_substituted(a, b, self.unit_diagonal)
-        # Backwards, so that it is an upper triangle: LAPACK does not exchange rows of that.
-        turned = _back_substituted(a[..., ::-1, ::-1], b[..., ::-1, :], self.unit_diagonal)
-        return turned[..., ::-1, :]
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
+        _substitute(a, x, self.lower, self.unit_diagonal)
+        return x
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """N^2 for each right-hand side."""
@@ -187,21 +186,31 @@ class SolveTriangular(_System):
         yield Sample(cls(False), (large, rng.standard_normal((150, 2))), False)
 
 
-def _back_substituted(a: np.ndarray, b: np.ndarray, unit: bool) -> np.ndarray:
-    """The solution for the upper triangle of `a`, the last rows first.
-
-    A block's LU factors are the unit matrix and the block itself, so LAPACK's `gesv` only substitutes.
-    """
+def _substitute(a: np.ndarray, x: np.ndarray, lower: bool, unit: bool) -> None:
+    """Put the solution for a triangle of `a` into the place of the right-hand sides `x`, half by half."""
     size = a.shape[-1]
     if size <= _BLOCK:
-        block = np.triu(a)
-        if unit:
-            block[..., range(size), range(size)] = 1
-        return np.asarray(np.linalg.solve(block, b))
+        x[...] = _substituted(a, x, lower, unit)
+        return
     middle = -(-size // (2 * _BLOCK)) * _BLOCK
-    last = _back_substituted(a[..., middle:, middle:], b[..., middle:, :], unit)
-    rest = b[..., :middle, :] - a[..., :middle, middle:] @ last
-    return np.concatenate([_back_substituted(a[..., :middle, :middle], rest, unit), last], -2)
+    halves = slice(None, middle), slice(middle, None)
+    first, then = halves if lower else halves[::-1]
+    _substitute(a[..., first, first], x[..., first, :], lower, unit)
+    x[..., then, :] -= a[..., then, first] @ x[..., first, :]
+    _substitute(a[..., then, then], x[..., then, :], lower, unit)
+
+
+def _substituted(a: np.ndarray, b: np.ndarray, lower: bool, unit: bool) -> np.ndarray:
+    """The solution for one block, by LAPACK's `gesv`, which only substitutes if the triangle is an upper one.
+
+    Its LU factors are then the unit matrix and the block itself. A lower one is turned round for that.
+    """
+    block = np.tril(a) if lower else np.triu(a)
+    if unit:
+        block[..., range(a.shape[-1]), range(a.shape[-1])] = 1
+    if not lower:
+        return np.asarray(np.linalg.solve(block, b))
+    return np.asarray(np.linalg.solve(block[..., ::-1, ::-1], b[..., ::-1, :]))[..., ::-1, :]
 
 
 def inv(x: Any) -> Tensor:
