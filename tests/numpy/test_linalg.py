@@ -280,6 +280,14 @@ def test_sizes_that_are_summed_together_are_checked_pair_by_pair() -> None:
         g(np.ones((2, 3)), np.ones((1, 3)))
 
 
+def test_vectors_of_one_element_do_not_broadcast_along_the_axis_that_is_summed() -> None:
+    x, one = symgraph.placeholder((2, None)), symgraph.placeholder((2, 1))
+    f = symgraph.function([x, one], linalg.vecdot(x, one))
+    np.testing.assert_array_equal(f([[2.0], [3.0]], [[5.0], [7.0]]), [10, 21])
+    with pytest.raises(ValueError, match="have to be equal"):
+        f(np.ones((2, 3)), np.ones((2, 1)))
+
+
 def test_loops_and_choices_hold_rows_of_numpy() -> None:
     x = symgraph.placeholder((None, 3, 3), dtype="float64")
     data = regular(np.random.default_rng(4).standard_normal((4, 3, 3)))

@@ -177,8 +177,8 @@ def tensordot(a: Any, b: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 
     pairs = [(a.shape[i], b.shape[j]) for i, j in zip(left, right, strict=True)]
     sizes = [known if isinstance(known, int) else size for size, known in pairs]
     a, b = (
-        _with_sizes(a, dict(zip(left, sizes, strict=True))),
-        _with_sizes(b, dict(zip(right, sizes, strict=True))),
+        with_sizes(a, dict(zip(left, sizes, strict=True))),
+        with_sizes(b, dict(zip(right, sizes, strict=True))),
     )
     kept_a = [i for i in range(a.ndim) if i not in left]
     kept_b = [i for i in range(b.ndim) if i not in right]
@@ -214,7 +214,7 @@ def _summed_axes(a: Tensor, b: Tensor, axes: Any) -> tuple[list[int], list[int]]
     return left, right
 
 
-def _with_sizes(x: Tensor, sizes: Mapping[int, Dim]) -> Tensor:
+def with_sizes(x: Tensor, sizes: Mapping[int, Dim]) -> Tensor:
     """`x`, of which some axes are known to have these sizes; where that is not proven it is checked."""
     stated = tuple(sizes.get(axis, size) for axis, size in enumerate(x.shape))
     return x if stated == x.shape else call("broadcast_to", x, stated)

@@ -16,7 +16,7 @@ from symgraph.graph.ops.linalg.matrices import check_matrices, floats
 from symgraph.graph.ops.linalg.solve import inv
 from symgraph.graph.ops.linalg.spectral import svdvals
 from symgraph.graph.ops.math import absolute, sqrt, square
-from symgraph.graph.ops.matmul import matmul
+from symgraph.graph.ops.matmul import matmul, with_sizes
 from symgraph.graph.ops.reduce import max as largest
 from symgraph.graph.ops.reduce import min as smallest
 from symgraph.graph.ops.reduce import sum as total
@@ -161,9 +161,13 @@ def vecdot(a: Any, b: Any, axis: int = -1) -> Tensor:
     axis = axis if axis < 0 else normalize_axis(axis, max(a.ndim, b.ndim)) - max(a.ndim, b.ndim)
     for x in (a, b):
         normalize_axis(axis, x.ndim, "vecdot: axis")
-    if a.shape[axis] != b.shape[axis] and 1 in (a.shape[axis], b.shape[axis]):
+    sizes = a.shape[axis], b.shape[axis]
+    known = [size for size in sizes if isinstance(size, int)]
+    if len(set(known)) > 1:
         raise ValueError(f"vecdot: expected as many elements on axis {axis}, got {a.type} and {b.type}")
-    products = multiply(a, b)
+    # A size of 1 that meets one that is not known yet does not broadcast.
+    size = known[0] if known else sizes[0]
+    products = multiply(*(with_sizes(x, {x.ndim + axis: size}) for x in (a, b)))
     return cast(total(products, axis), products.dtype)
 
 
@@ -179,7 +183,7 @@ def cross(a: Any, b: Any, axis: int = -1) -> Tensor:
         if x.shape[place] != 3:
             if isinstance(x.shape[place], int):
                 raise ValueError(f"cross: expected 3 elements on axis {axis}, got {a.type} and {b.type}")
-            x = broadcast_to(x, (*x.shape[:place], 3, *x.shape[place + 1 :]))
+            x = with_sizes(x, {place: 3})
         sides.append([x[(slice(None),) * place + (i,)] for i in range(3)])
     (a0, a1, a2), (b0, b1, b2) = sides
     pairs = ((a1, b2, a2, b1), (a2, b0, a0, b2), (a0, b1, a1, b0))
