@@ -129,3 +129,21 @@ def _shifted(x: Any, axes: int | Sequence[int] | None, start: Any) -> Tensor:
         ends = slice_axis(x, axis, first, size - first), slice_axis(x, axis, 0, first)
         x = concatenate(ends, axis)
     return cast(x, dtype)
+
+
+__all__ = [
+    "fft",
+    "fftfreq",
+    "fftn",
+    "fftshift",
+    "hfft",
+    "ifft",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "irfft",
+    "irfftn",
+    "rfft",
+    "rfftfreq",
+    "rfftn",
+]

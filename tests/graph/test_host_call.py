@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_views_are_read_where_they_lie_and_the_row_is_listed() -> None:
     names = [row.kernel.name for row in f.program().rows]
     assert names[0] == "numpy[rising]" and len(names) == 2
     assert "numpy[rising]" in str(f)
+
+
+@pytest.mark.threads
+def test_threads_see_operands_of_their_own() -> None:
+    """Views are kept from call to call: each call has to get those of its own memory."""
+    x = K.placeholder((64, 8), dtype="float64")
+    f = symgraph.function([x], _Rising()(x * 2.0) + _Rising()(x))
+    rng = np.random.default_rng(3)
+    batches = [rng.random((64, 8)) for _ in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        for data, found in zip(batches, pool.map(f, batches), strict=True):
+            np.testing.assert_allclose(found, np.sort(data, axis=0) * 3, rtol=1e-15)
 
 
 def test_turns_of_a_loop_are_computed_one_by_one() -> None:
