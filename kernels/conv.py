@@ -407,8 +407,8 @@ def conv2d(
     groups: int = 1,
     bias: np.ndarray | None = None,
     activation: str = "linear",
-    addend: np.ndarray | None = None,
     threads: int | None = None,
+    addend: np.ndarray | None = None,
 ) -> np.ndarray:
     """``activation(cross_correlation(x, w) + bias + addend)``.
 

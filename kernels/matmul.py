@@ -302,8 +302,8 @@ def matmul(
     b: np.ndarray,
     bias: np.ndarray | None = None,
     activation: str = "linear",
-    addend: np.ndarray | None = None,
     threads: int | None = None,
+    addend: np.ndarray | None = None,
 ) -> np.ndarray:
     """``activation(a @ b + bias + addend)`` with numpy's broadcasting of batch axes.
 

@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_script(given[1:])
     given, of_script = without_script_arguments(given)
     options = _parser().parse_args(given)
-    options.script_arguments = of_script
+    if options.command == "scale":
+        options.script_arguments = of_script
     if options.command == "warmup":
         return warmup((lambda text: None) if options.quiet else print)
     if options.command == "doctor":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from symgraph.distributed import World, alike
+from symgraph.distributed import World, alike, rows
 from symgraph.distributed.alike import check_alike, check_shares
 from tests.distributed.groups import together
 
@@ -26,7 +26,8 @@ class _Ranks(threading.local):
 def _on_ranks(monkeypatch: pytest.MonkeyPatch, size: int, check: Callable[[int], None]) -> list[Any]:
     """What comes of a check on each rank: nothing, or an error."""
     own = _Ranks()
-    monkeypatch.setattr(alike, "world", lambda: own.world)
+    for module in (alike, rows):
+        monkeypatch.setattr(module, "world", lambda: own.world)
 
     def act(world: World) -> None:
         own.world = world
@@ -75,16 +76,16 @@ def test_batches_of_other_sizes_are_refused_on_all(monkeypatch: pytest.MonkeyPat
 
 
 def test_each_rank_checks_its_share_and_all_hear_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = np.arange(10)
+    numbers = np.arange(10)
     checked: list[int] = []
 
     def check(mine: slice) -> None:
-        checked.extend(rows[mine].tolist())
-        if 5 in rows[mine]:
+        checked.extend(numbers[mine].tolist())
+        if 5 in numbers[mine]:
             raise ValueError("row 5 is odd")
 
     errors = _on_ranks(monkeypatch, 3, lambda rank: check_shares(10, check))
-    assert sorted(checked) == rows.tolist()
+    assert sorted(checked) == numbers.tolist()
     other = "the data were refused by rank 1 of 3, whose error says why"
     assert list(map(str, errors)) == [other, "row 5 is odd", other]
     assert _on_ranks(monkeypatch, 4, lambda rank: check_shares(5, check)) == [None] * 4

@@ -18,6 +18,7 @@ from symgraph.graph.operators import FAMILIES
 from symgraph.graph.ops import (
     barrier,
     bits,
+    collective,
     compare,
     cond,
     conv,
@@ -300,7 +301,11 @@ COUNTERS: dict[type[Op], Counter] = {
         _each_result,
     ),
     **dict.fromkeys(
-        [_R.Sum, _R.Mean, _R.Product, _R.Max, _R.MaxOrLowest, _R.Min, _R.ArgMax, _R.ArgMin], _reduction
+        [
+            _R.Sum, _R.Mean, _R.Product, _R.Max, _R.MaxOrLowest, _R.Min, _R.ArgMax, _R.ArgMin,
+            collective.OwnSum,
+        ],
+        _reduction,
     ),
     **dict.fromkeys([cumulative.CumSum, cumulative.CumProd], _cumulative),
     **dict.fromkeys([nn.Softmax, nn.LogSoftmax], _softmax),
@@ -336,6 +341,8 @@ COUNTERS: dict[type[Op], Counter] = {
             index.Gather, index.TakeAlongAxis,
             cond.Undefined, host.Watch, create.Arange, create.Eye, create.OneHot,
             diagonals.Diagonal, diagonals.OnDiagonal,
+            # How many ranks add is not known to the graph.
+            collective.SumOfRanks, collective.RowsOfRanks, collective.OwnNormal,
         ],
         _nothing,
     ),

@@ -122,6 +122,8 @@ CASES: dict[str, Case] = {
     "K.shape": (K.shape, lambda x: np.array(x.shape), (2,)),
 }
 
+# Linear algebra, and what ranks do together.
+ROOMS_APART = ("symgraph.graph.ops.linalg.", "symgraph.graph.ops.collective")
 # Ops of floats alone, sources, and what passes make: their own tests say which dtypes they take.
 APART = {
     "AddAlongAxis", "Arange", "AveragePool2D", "AveragePool2DGradient", "Cond", "Conv2D",
@@ -212,7 +214,8 @@ def test_the_page_has_every_op() -> None:
             if _word(name, dtype) != "refused":
                 result = ours(*(placeholder((None, 10)[-n:], dtype=dtype) for n in axes))
                 seen |= {type(node.op).__name__ for node in topological([result])}
-    assert {op.__name__ for op in registered_ops()} - seen == APART
+    here = {op.__name__ for op in registered_ops() if not op.__module__.startswith(ROOMS_APART)}
+    assert here - seen == APART
 
 
 @pytest.mark.parametrize("left", DTYPES)

@@ -75,7 +75,7 @@ def fit_line(times: dict[int, float]) -> tuple[float, float]:
     sizes, seconds = np.array(list(times), float), np.array(list(times.values()))
     columns = np.stack([1 / seconds, sizes / seconds], axis=1)
     (alpha, beta), *_ = np.linalg.lstsq(columns, np.ones(len(sizes)), rcond=None)
-    if alpha < 0:
+    if alpha < 0 or beta <= 0:
         # The line through zero.
         alpha, beta = 0.0, float(np.sum(columns[:, 1]) / np.sum(columns[:, 1] ** 2))
     return float(alpha), float(beta)

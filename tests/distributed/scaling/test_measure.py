@@ -31,6 +31,13 @@ def test_there_is_no_negative_latency() -> None:
     assert 1e-10 < beta < 4e-10
 
 
+def test_there_is_no_negative_bandwidth() -> None:
+    """On a busy machine small messages may have waited longer than large ones."""
+    alpha, beta = fit_line({8: 1e-3, 512: 1e-4, 32768: 1e-5})
+    assert alpha == 0.0
+    assert beta > 0
+
+
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_all_ranks_find_the_same(ranks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranks that are threads; of three the last one has no partner, and only takes part in what all do."""
