@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from symgraph.graph.leaves import constant
 from symgraph.graph.op import Part
-from symgraph.graph.origin import inherit
+from symgraph.graph.origin import inherit, warn_user
 from symgraph.graph.stable import Stable
 from symgraph.graph.symbolic import brief
 from symgraph.graph.tensor import Tensor, call, topological
 from symgraph.graph.types import TensorType, TupleType, is_float, working_dtype
 
-_DISCONNECTED = ("none", "zero", "raise")
+_DISCONNECTED = ("none", "zero", "warn", "raise")
 
 
 def gradients(
@@ -31,8 +31,9 @@ def gradients(
         Float tensors of the graph: variables, placeholders, or any node between.
     grad : Tensor, optional
         Gradient of something with respect to `loss` (its shape and dtype); ones where not given.
-    disconnected : {'none', 'zero', 'raise'}
-        What to give for a tensor that `loss` does not depend on: None, zeros, or a ValueError that names it.
+    disconnected : {'none', 'zero', 'warn', 'raise'}
+        What to give for a tensor that `loss` does not depend on: None, zeros, zeros and a warning, or a
+        ValueError that names it.
         A path through integers, comparisons, rounding or `stop_gradient` is no dependence.
 
     Returns
@@ -41,26 +42,39 @@ def gradients(
         Same shapes and dtypes as `wrt`.
     """
     wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt)
-    if disconnected not in _DISCONNECTED:
-        raise ValueError(f"gradients: disconnected has to be one of {_DISCONNECTED}, got {disconnected!r}")
+    checked_disconnected("gradients", disconnected)
     for number, value in enumerate([loss, *wrt]):
         if not isinstance(value, Tensor):
             what = f"variable number {number - 1}" if number else "loss"
             raise TypeError(f"gradients: expected a tensor as {what}, got {brief(value)}")
     if not is_float(loss.dtype):
         raise TypeError(f"gradients: expected a float loss, got {loss.dtype}")
-    for tensor in wrt:
-        if tensor.sparse:
-            raise TypeError(f"gradients: {tensor!r} is sparse, so it has no gradient; use K.to_dense")
-        if not is_float(tensor.dtype):
-            raise TypeError(f"gradients: {tensor!r} is not a float tensor, so it has no gradient")
+    check_wrt("gradients", wrt)
     if grad is None:
         one = constant(1, working_dtype(loss.dtype))
         grad = call("broadcast_to", one, loss.shape) if loss.ndim else one
-    elif not _fits(grad, loss):
+    elif not fits(grad, loss):
         raise ValueError(f"gradients: expected a grad of type {loss.type}, got {grad.type}")
     found = flows([(loss, grad)], wrt)
-    return [_finish(flow, tensor, loss, disconnected) for flow, tensor in zip(found, wrt, strict=True)]
+    return [
+        finished(flow, tensor, f"gradients: {loss!r} does not depend on {tensor!r}", disconnected)
+        for flow, tensor in zip(found, wrt, strict=True)
+    ]
+
+
+def checked_disconnected(what: str, disconnected: str) -> None:
+    """ValueError where `disconnected` is not one of the choices that `gradients` lists."""
+    if disconnected not in _DISCONNECTED:
+        raise ValueError(f"{what}: disconnected has to be one of {_DISCONNECTED}, got {disconnected!r}")
+
+
+def check_wrt(what: str, wrt: Sequence[Tensor]) -> None:
+    """TypeError for a tensor by which nothing can be differentiated."""
+    for tensor in wrt:
+        if tensor.sparse:
+            raise TypeError(f"{what}: {tensor!r} is sparse, so it has no gradient; use K.to_dense")
+        if not is_float(tensor.dtype):
+            raise TypeError(f"{what}: {tensor!r} is not a float tensor, so it has no gradient")
 
 
 def flows(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -> list[Tensor | None]:
@@ -90,13 +104,16 @@ def _flows(
     return {id(t): found.get(id(place)) for t, place in zip(wrt, places, strict=True)}
 
 
-def _finish(grad: Tensor | None, tensor: Tensor, loss: Tensor, disconnected: str) -> Tensor | None:
-    if grad is None and disconnected == "raise":
-        raise ValueError(f"gradients: {loss!r} does not depend on {tensor!r}")
-    if grad is None and disconnected == "zero":
-        grad = call("zeros_like", tensor)
+def finished(flow: Tensor | None, tensor: Tensor, message: str, disconnected: str) -> Tensor | None:
+    """What arrives at `tensor`, in its dtype; where nothing does, what `disconnected` says."""
+    if flow is None and disconnected == "raise":
+        raise ValueError(message)
+    if flow is None and disconnected == "warn":
+        warn_user(f"{message}; zeros are taken")
+    if flow is None and disconnected != "none":
+        flow = call("zeros_like", tensor)
     # What is stored only has gradients in its working dtype on the way, and is rounded here, once.
-    return grad if grad is None else call("cast", grad, tensor.dtype)
+    return flow if flow is None else call("cast", flow, tensor.dtype)
 
 
 def _accumulate(roots: Sequence[tuple[Tensor, Tensor]], wrt: Sequence[Tensor]) -> dict[int, Tensor]:
@@ -149,10 +166,10 @@ def _depending(order: Sequence[Tensor], wrt: Sequence[Tensor]) -> set[int]:
 def _check(node: Tensor, source: Tensor, flow: Tensor) -> None:
     """A gradient has the type of what it belongs to: anything else is a fault of the op."""
     assert isinstance(source.type, TensorType), f"{node.op}: gradient for a tuple"
-    assert _fits(flow, source), f"{node.op}: gradient of type {flow.type} for an input of type {source.type}"
+    assert fits(flow, source), f"{node.op}: gradient of type {flow.type} for an input of type {source.type}"
 
 
-def _fits(grad: Tensor, tensor: Tensor) -> bool:
+def fits(grad: Tensor, tensor: Tensor) -> bool:
     """Whether dtype and shape agree as far as sizes are known."""
     return (
         grad.ndim == tensor.ndim

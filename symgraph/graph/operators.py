@@ -17,6 +17,7 @@ from symgraph.graph.ops import (
     csr,
     ctc,
     cumulative,
+    custom_gradient,
     elementwise,
     fused,
     host,
@@ -57,7 +58,7 @@ install_operators(
 
 FAMILIES = (
     barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
-    fused, host, index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing, sort,
-    determinants, diagonals, factors, least_squares, norms, solve, spectral,
+    fused, host, index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing,
+    sort, determinants, diagonals, factors, least_squares, norms, solve, spectral, custom_gradient,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -74,3 +75,12 @@ def _is_ours(file: str) -> bool:
 def current_layer() -> str | None:
     """The layer, or other scope, that nodes made now belong to."""
     return _layer.get()
+
+
+def warn_user(text: str) -> None:
+    """Give a warning at the user's line: the innermost one on the stack outside this package."""
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from symgraph.graph.dims import Dim
 from symgraph.graph.leaves import constant, constant_value
-from symgraph.graph.op import registered_ops
+from symgraph.graph.op import Part, registered_ops
 from symgraph.graph.ops.barrier import Identity, Padded, StopGradient
 from symgraph.graph.ops.compare import equal
+from symgraph.graph.ops.custom_gradient import CustomGradient
 from symgraph.graph.ops.elementwise import (
     Add,
     Cast,
@@ -59,6 +60,14 @@ def _keeps(node: Tensor, operand: Tensor) -> bool:
 def pass_through(node: Tensor) -> Tensor | None:
     """identity(x) -> x"""
     return node.inputs[0]
+
+
+@rule(Part)
+def own_gradient(node: Tensor) -> Tensor | None:
+    """a result of custom_gradient(y, ...) -> y: everything has been differentiated"""
+    (whole,) = node.inputs
+    assert isinstance(node.op, Part)
+    return whole.inputs[node.op.index] if isinstance(whole.op, CustomGradient) else None
 
 
 @rule(Add)
@@ -256,6 +265,7 @@ def transpose_indices(node: Tensor) -> Tensor | None:
 
 RULES: tuple[Rule, ...] = (
     pass_through,
+    own_gradient,
     add_zero,
     subtract_zero,
     multiply_one,

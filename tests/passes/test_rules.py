@@ -11,7 +11,7 @@ import pytest
 
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.leaves import constant, placeholder
-from symgraph.graph.ops import barrier, elementwise, index, math, nn, reduce, shape, slicing
+from symgraph.graph.ops import barrier, custom_gradient, elementwise, index, math, nn, reduce, shape, slicing
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.passes import layout, simplify, stabilise
 from symgraph.passes.rewrite import Rule, apply_rules
@@ -34,8 +34,14 @@ def _placed(x: Tensor, column: int) -> Tensor:
     return slicing.Place((2, 3), (0, column), (1, 1))(x)
 
 
+def _own_gradient(x: Tensor) -> Tensor:
+    made: Tensor = custom_gradient.custom_gradient(lambda x: (x + 1, lambda g: g))(x)
+    return made
+
+
 CASES = [
     Case(simplify.pass_through, barrier.identity, lambda x: x + 1),
+    Case(simplify.own_gradient, _own_gradient, lambda x: reduce.max(x)),
     Case(simplify.add_zero, lambda x: -0.0 + x, lambda x: reduce.sum(x) + np.full((2, 3), -0.0)),
     Case(simplify.add_zero, lambda x: x + -0.0, lambda x: x + 0.0),
     Case(
