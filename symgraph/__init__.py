@@ -38,9 +38,11 @@ _MODULES = (
 _OBJECTS = {
     "Function": "compiler.function",
     "GradientError": "compiler.check_gradient",
+    "In": "compiler.run.signature",
     "Input": "layers",
     "Lop": "graph.derivatives",
     "Model": "models",
+    "Out": "compiler.run.signature",
     "Rop": "graph.derivatives",
     "RunMetadata": "compiler.observe.run_metadata",
     "RunOptions": "compiler.observe.run_metadata",
@@ -62,6 +64,7 @@ _OBJECTS = {
     "hessian_vector_product": "graph.derivatives",
     "install_as_keras": "alias.install",
     "jacobian": "graph.derivatives",
+    "jit": "compiler.jit",
     "jvp": "graph.derivatives",
     "left_shift": "graph.ops.bits",
     "nan_guard": "compiler.observe.guard",
@@ -73,6 +76,7 @@ _OBJECTS = {
     "stop_gradient": "graph.ops.barrier",
     "strict_dtypes": "graph.strict",
     "tap": "compiler.observe.taps",
+    "vectorize": "graph.vectorize",
     "vjp": "graph.derivatives",
     "watch": "graph.ops.host",
 }

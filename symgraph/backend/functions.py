@@ -135,7 +135,7 @@ class _KerasFunction(Function):
         self.feed_dict = {} if feed_dict is None else feed_dict
         wanted = _listed(outputs)
         fetched = [] if fetches is None else _listed(fetches)
-        changes = _listed(updates)
+        changes = _listed(list(updates.items()) if isinstance(updates, Mapping) else updates)
         stored = [item for item in changes if not isinstance(item, Tensor)]
         stored += filter(_is_update, (*wanted, *fetched))
         self.fetches = (
@@ -167,7 +167,7 @@ class _KerasFunction(Function):
         else:
             with self.run_metadata.recording():
                 results = self._results(values)
-        return as_value(results) if self._single else list(map(as_value, results))
+        return as_value(results) if self._form.single else list(map(as_value, results))
 
     def _results(self, values: Sequence[Any]) -> Any:
         unusual = any(value is None or isinstance(value, Tensor) for value in values)
@@ -177,7 +177,7 @@ class _KerasFunction(Function):
             return super()._results(values)
         feed = {target: value for target, value in zip(self._own, values, strict=True) if value is not None}
         results = self.run({**self.feed_dict, **feed}, [*self.outputs, *self.fetches])
-        return results[0] if self._single else results[: len(self.outputs)]
+        return self._form.shaped(results[: len(self.outputs)])
 
 
 def _is_update(item: Any) -> bool:

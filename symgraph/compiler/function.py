@@ -21,6 +21,7 @@ from symgraph.compiler.run.feeds import as_feed, as_feeds, is_plain, label
 from symgraph.compiler.run.live_run import Observer
 from symgraph.compiler.run.named_graph import Compilation
 from symgraph.compiler.run.results import has_padding, shown
+from symgraph.compiler.run.signature import Results, Signature, as_givens, as_pairs
 from symgraph.compiler.run.variant import Variant, recent
 from symgraph.graph.leaves import Variable, as_stored, free_sizes
 from symgraph.graph.ops.csr import to_dense
@@ -41,18 +42,19 @@ _MOST_SPECIALISATIONS = 32
 class Function(Debugging, FunctionViews):
     """Outputs and updates of a graph as a callable.
 
-    ``f(a, b)`` and ``f([a, b])`` feed the inputs in order and return a list of arrays (one array where a
-    single output, not a list, was asked for). `run` feeds and fetches any node. Several threads may call one
+    ``f(a, b)``, ``f([a, b])`` and ``f(a, y=b)`` feed the inputs, in order or by name, and return a list of
+    arrays, or what else was asked for. `run` feeds and fetches any node. Several threads may call one
     Function; calls of a Function with updates run one at a time.
 
     Parameters
     ----------
-    inputs : sequence of Tensor
-        Placeholders, or any nodes: a fed node cuts the graph above it.
-    outputs : Tensor or sequence of Tensor
-    updates : sequence of (Variable, Tensor)
+    inputs : Tensor, In, or sequence of them
+        Placeholders, or any nodes: a fed node cuts the graph above it. `In` gives names and default values.
+    outputs : Tensor, Out, sequence or dict of them, or None
+        A call returns one array, a list, a dict with the same keys, or None.
+    updates : mapping of Variable to Tensor, or pairs
         New values, all computed from the old ones and stored after the outputs.
-    givens : mapping of Tensor to value
+    givens : mapping of Tensor to value, or pairs
         Tensors replaced by other tensors or constants.
     nan_guard : bool or "nan"
         Whether every value is checked, and the first NaN or infinity ends the call with a
@@ -74,10 +76,10 @@ class Function(Debugging, FunctionViews):
 
     def __init__(
         self,
-        inputs: Sequence[Tensor],
-        outputs: Tensor | Sequence[Tensor],
-        updates: Iterable[Any] = (),
-        givens: Mapping[Tensor, Any] | None = None,
+        inputs: Any,
+        outputs: Any = None,
+        updates: Any = (),
+        givens: Any = None,
         name: str | None = None,
         nan_guard: bool | str = False,
     ) -> None:
@@ -85,18 +87,19 @@ class Function(Debugging, FunctionViews):
         self.known: dict[str, Tensor] = {}
         guard = as_guard(nan_guard)
         self._observers: list[Observer] = [] if guard is None else [guard]
-        if isinstance(inputs, Tensor):
-            raise TypeError(f"{self.name}: expected a list of inputs, got the tensor {inputs!r}")
-        self.inputs = tuple(inputs)
-        self._single = isinstance(outputs, Tensor)
-        self.outputs = tuple(map(_dense, (outputs,) if isinstance(outputs, Tensor) else outputs))
+        self._signature = Signature(self.name, inputs)
+        self._form = Results(outputs)
+        self.inputs = self._signature.tensors
+        self.outputs = tuple(map(_dense, self._form.tensors))
         for role, tensors in (("input", self.inputs), ("output", self.outputs)):
             _check_tensors(self.name, role, tensors)
-        self.givens = dict(givens or {})
+        self.givens = as_givens(self.name, givens)
         _check_givens(self.name, self.inputs, self.givens)
-        checked = _checked_updates(updates)
+        checked = _checked_updates(as_pairs("updates", updates))
         self._explicit = len(checked)
-        self.updates = tuple(_with_defaults(checked, [*self.outputs, *self._given_values()]))
+        # What a call computes: the outputs, and new defaults of inputs.
+        self._computed = (*self.outputs, *self._signature.kept)
+        self.updates = tuple(_with_defaults(checked, [*self._computed, *self._given_values()]))
         self._sparse = any(t.sparse for t in self.inputs)
         self._dtypes = () if self._sparse else tuple(np.dtype(t.dtype) for t in self.inputs)
         self._padded = has_padding(self.outputs)
@@ -110,23 +113,36 @@ class Function(Debugging, FunctionViews):
         if not self._static:
             self._main(())
         used = {
-            id(t) for t in topological([*self.outputs, *(v for _, v in self.updates), *self._given_values()])
+            id(t)
+            for t in topological([*self._computed, *(v for _, v in self.updates), *self._given_values()])
         }
         self.unused_inputs = tuple(
             t for t in self.inputs if all(id(leaf) not in used for leaf in _fed_leaves(t))
         )
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Feed the inputs in order; a single list or tuple is the argument list, as in Keras."""
-        return self._results(self._arguments(arguments, self.inputs))
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Feed the inputs in order or by name.
+
+        A single list or tuple is the argument list, as in Keras, where no input has a default.
+        """
+        if self._signature.plain and not named:
+            return self._results(self._arguments(arguments, self.inputs))
+        if not self._signature.kept:
+            return self._results(self._signature.bound(arguments, named))
+        # A default is read and stored by one call at a time.
+        with self._lock:
+            return self._results(self._signature.bound(arguments, named))
 
     def _results(self, values: Sequence[Any]) -> Any:
         """The results of a call with one value for each input."""
         variant, feeds = self._fed(values)
         results = variant.run(feeds)
+        if self._signature.kept:
+            self._signature.keep(results[len(self.outputs) :])
+            results = results[: len(self.outputs)]
         if self._padded:
             results = self._shown(self.outputs, results)
-        return results[0] if self._single else results
+        return self._form.shaped(results)
 
     def _shown(self, outputs: Sequence[Tensor], results: list[np.ndarray]) -> list[np.ndarray]:
         """What the caller gets for the results: no columns that are padding in every row."""
@@ -196,7 +212,9 @@ class Function(Debugging, FunctionViews):
         results = variant.run([f for t, f in zip(targets, feeds, strict=True) if not is_static(t)])
         if has_padding(wanted):
             results = self._shown(wanted, results)
-        return results[0] if single or (fetch is None and self._single) else results
+        if fetch is None:
+            return self._form.shaped(results)
+        return results[0] if single else results
 
     def lowered(self, static: Sequence[int] = ()) -> Lowered:
         """The rewritten graph of the main call (for given values of static inputs)."""
@@ -285,7 +303,7 @@ class Function(Debugging, FunctionViews):
         fixed = {self._leaves[i]: v for i, v in zip(self._static, static, strict=True)}
         phases = ", ".join(f"{t.name or repr(t)} = {v}" for t, v in fixed.items())
         return self._variant(
-            static, self._leaves, self.outputs, fixed, True, phases or "the Function was made"
+            static, self._leaves, self._computed, fixed, True, phases or "the Function was made"
         )
 
     def _variant(
@@ -358,10 +376,10 @@ def _names(fed: Sequence[Tensor], fetched: Sequence[Tensor]) -> str:
 
 
 def function(
-    inputs: Sequence[Tensor],
-    outputs: Tensor | Sequence[Tensor],
-    updates: Iterable[Any] = (),
-    givens: Mapping[Tensor, Any] | None = None,
+    inputs: Any,
+    outputs: Any = None,
+    updates: Any = (),
+    givens: Any = None,
     name: str | None = None,
     nan_guard: bool | str = False,
 ) -> Function:
