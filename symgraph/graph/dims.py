@@ -331,3 +331,20 @@ def shape_text(shape: Sequence[Dim]) -> str:
     """A shape as a reader writes it: ``(N, 28, 28)``."""
     inner = ", ".join(str(d) for d in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def substituted(dim: Dim, sizes: Mapping[Unknown, Dim]) -> Dim:
+    """`dim` with other sizes in the place of some unknown ones."""
+    if isinstance(dim, int):
+        return dim
+    total: Dim = 0
+    for monomial, factor in dim.terms:
+        term: Dim = factor
+        for atom in monomial:
+            if isinstance(atom, Unknown):
+                term = term * sizes.get(atom, _atom(atom))
+            else:
+                made = {"floordiv": quotient, "min": smaller, "max": larger}[atom.function]
+                term = term * made(*(substituted(a, sizes) for a in atom.arguments))
+        total = total + term
+    return total

@@ -26,6 +26,7 @@ from symgraph.graph.ops import (
     matmul,
     moments,
     nn,
+    own,
     pool,
     random,
     reduce,
@@ -59,6 +60,6 @@ install_operators(
 FAMILIES = (
     barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
     fused, host, index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing,
-    sort, determinants, diagonals, factors, least_squares, norms, solve, spectral, custom_gradient,
+    sort, determinants, diagonals, factors, least_squares, norms, solve, spectral, custom_gradient, own,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

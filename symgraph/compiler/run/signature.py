@@ -160,7 +160,7 @@ class Results:
 
 
 def as_pairs(what: str, given: Any) -> list[Any]:
-    """`updates` or `givens` (a mapping, pairs, or one pair) as a list of pairs. TypeError for what is none."""
+    """`updates` or `givens`, a mapping, pairs, or one pair, as a list of pairs. TypeError for all else."""
     if given is None:
         return []
     if isinstance(given, Mapping):

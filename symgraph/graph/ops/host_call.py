@@ -23,6 +23,8 @@ class HostCall(Op):
     """
 
     abstract: ClassVar[bool] = True
+    #: What listings show before the op.
+    machine: ClassVar[str] = "numpy"
 
     def compute(self, *arrays: np.ndarray) -> Any:
         """The result, an array of the inferred shape and dtype; a tuple of them for a tuple of results."""
@@ -50,4 +52,5 @@ class HostCall(Op):
                 )
                 target[...] = result
 
-        return [Row(Host(f"numpy[{self}]", call, named=True), tuple(buffer.address for buffer in buffers))]
+        name, places = f"{self.machine}[{self}]", tuple(buffer.address for buffer in buffers)
+        return [Row(Host(name, call, named=True), places)]
