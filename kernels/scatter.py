@@ -1,7 +1,11 @@
-"""Adding by indices: the gradients of gathers. Every sum is made by one tile, in the order of the indices."""
+"""Writing by indices: adding, which is the gradient of gathers, and storing, multiplying, least and greatest.
+
+What happens at a place is done by one tile, in the order of the indices.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -14,13 +18,23 @@ from symgraph.kernels.run.target import TARGET
 from symgraph.kernels.tile.nest import Writer, load, store, vector_kernel
 from symgraph.kernels.tile.operand import WORTH_A_THREAD, each_row, extra_word, lesser, row_nest
 from symgraph.kernels.tile.subscript import OUT_OF_RANGE, checked, row_place
-from symgraph.kernels.tile.vector import ITEMSIZE, Vec
+from symgraph.kernels.tile.vector import ITEMSIZE, Vec, maximum, minimum
 
 _UPDATES, _INDICES, _OUT, _POSITIONS, _WIDTH, _CHUNK = range(6)
 
 
+#: What becomes of the element that is there, and the update.
+_COMBINED: dict[str, Callable[[Vec, Vec], Vec]] = {
+    "add": lambda there, update: there + update,
+    "multiply": lambda there, update: there * update,
+    "max": maximum,
+    "min": minimum,
+    "set": lambda there, update: update,
+}
+
+
 @cache
-def _scatter_kernel(dtype: str, index_dtype: str, parts: int, mode: str) -> Kernel:
+def _scatter_kernel(dtype: str, index_dtype: str, parts: int, mode: str, how: str) -> Kernel:
     def write(writer: Writer) -> None:
         lanes, size = TARGET.lanes(ITEMSIZE[dtype]), ITEMSIZE[dtype]
         first = writer.tile * writer.word(_CHUNK)
@@ -28,28 +42,35 @@ def _scatter_kernel(dtype: str, index_dtype: str, parts: int, mode: str) -> Kern
         with writer.loop(0, writer.word(_POSITIONS)) as at:
             place = row_place(writer, index_dtype, parts, mode, at)
             source = writer.word(_UPDATES) + (at * writer.word(_WIDTH) + first) * size
-            _add(writer, dtype, lanes, source, writer.word(_OUT) + place + first * size, count)
+            _combine(writer, dtype, lanes, source, writer.word(_OUT) + place + first * size, count, how)
 
-    return vector_kernel(f"scatter_add[{dtype}]", write, (dtype, index_dtype, parts, mode), OUT_OF_RANGE)
+    key = (dtype, index_dtype, parts, mode, how)
+    return vector_kernel(f"scatter_{how}[{dtype}]", write, key, OUT_OF_RANGE)
 
 
-def _add(writer: Writer, dtype: str, lanes: int, source: Vec, target: Vec, count: Vec) -> None:
-    """``target[:count] += source[:count]``: whole vectors, then single elements."""
-    size = ITEMSIZE[dtype]
+def _combine(writer: Writer, dtype: str, lanes: int, source: Vec, target: Vec, count: Vec, how: str) -> None:
+    """``target[:count] += source[:count]``, or as `how` says: whole vectors, then single elements."""
+    size, combined = ITEMSIZE[dtype], _COMBINED[how]
     whole = count - count.remainder(lanes)
     with writer.loop(0, whole, lanes) as at:
-        store(
-            load(target + at * size, dtype, lanes) + load(source + at * size, dtype, lanes),
-            target + at * size,
-        )
+        there, update = load(target + at * size, dtype, lanes), load(source + at * size, dtype, lanes)
+        store(combined(there, update), target + at * size)
     with writer.loop(whole, count) as at:
-        store(load(target + at * size, dtype) + load(source + at * size, dtype), target + at * size)
+        there, update = load(target + at * size, dtype), load(source + at * size, dtype)
+        store(combined(there, update), target + at * size)
 
 
 def _scatter(
-    indices: Buffer, updates: Buffer, out: Buffer, parts: int, mode: str, threads: int, scratch: Scratch
+    indices: Buffer,
+    updates: Buffer,
+    out: Buffer,
+    parts: int,
+    mode: str,
+    threads: int,
+    scratch: Scratch,
+    how: str = "add",
 ) -> list[Row]:
-    assert out.contiguous, "scatter-add needs a contiguous output"
+    assert out.contiguous, "scattering needs a contiguous output"
     rows: list[Row] = []
     indices = contiguous_copy(indices, rows, threads, scratch)
     updates = contiguous_copy(updates, rows, threads, scratch)
@@ -71,7 +92,7 @@ def _scatter(
         0,
     ]
     words += [w for i in range(parts) for w in (out.shape[i], strides[i])]
-    kernel = _scatter_kernel(out.dtype.name, indices.dtype.name, parts, mode)
+    kernel = _scatter_kernel(out.dtype.name, indices.dtype.name, parts, mode, how)
     return [*rows, Row(kernel, tuple(words), -(-width // chunk))]
 
 
@@ -94,6 +115,26 @@ def scatter_add_rows(
     if updates.size == 0 or out.size == 0:
         return rows
     return rows + _scatter(indices, updates, out, 1, mode, threads, scratch)
+
+
+def scatter_rows(
+    indices: Buffer,
+    updates: Buffer,
+    out: Buffer,
+    how: str,
+    *,
+    mode: str = "raise",
+    threads: int,
+    scratch: Scratch,
+) -> list[Row]:
+    """Rows for ``out[indices[i...], b...] = updates[i..., b...]``, or what else `how` says.
+
+    `how` is 'set' (the last one stays where an index is repeated), 'add', 'multiply', 'min' or 'max' (NaN
+    where either is NaN); `out` is contiguous. bool for 'set', 'min' and 'max' only.
+    """
+    if updates.size == 0 or out.size == 0:
+        return []
+    return _scatter(indices, updates, out, 1, mode, threads, scratch, how)
 
 
 def scatter_nd_add_rows(

@@ -12,7 +12,7 @@ from symgraph.compiler.lower import variables_of
 from symgraph.graph.gradient import gradients
 from symgraph.graph.leaves import Variable, as_tensor, constant, placeholder
 from symgraph.graph.ops.reduce import sum as total
-from symgraph.graph.ops.shape import of_shape
+from symgraph.graph.ops.shape import BroadcastTo
 from symgraph.graph.structure import leaves
 from symgraph.graph.symbolic import brief
 from symgraph.graph.tensor import Tensor
@@ -130,7 +130,7 @@ def _probe(results: Sequence[Tensor], fed: Mapping[Tensor, Any], rng: np.random.
     for result, value in zip(floats, values, strict=True):
         weight = constant(rng.standard_normal(np.shape(value)), result.dtype)
         # Sizes that are unknown in the graph are those of this value.
-        term = total(of_shape(result, np.shape(value)) * weight)
+        term = total(BroadcastTo(np.shape(value))(result) * weight)
         found = term if found is None else found + term
     return found
 

@@ -58,6 +58,8 @@ class Op:
     pure: ClassVar[bool] = True
     #: Whether a gradient is defined. Ops made by passes, after differentiation, have none.
     differentiable: ClassVar[bool] = True
+    #: Whether its result may lie where its first input lies, if nobody else reads that.
+    overwrites: ClassVar[bool] = False
     #: Whether the op runs one of several graphs.
     choice: ClassVar[bool] = False
     #: Whether this very class is only a base of others (not inherited).

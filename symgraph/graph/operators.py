@@ -27,10 +27,12 @@ from symgraph.graph.ops import (
     moments,
     nn,
     own,
+    parts,
     pool,
     random,
     reduce,
     scan,
+    scatter,
     shape,
     siblings,
     slicing,
@@ -51,6 +53,8 @@ _BUILDERS = {
     slicing: "reverse",
     create: "zeros_like",
     index: "getitem gather take_along_axis",
+    parts: "at",
+    barrier: "identity",
 }
 
 install_operators(
@@ -61,5 +65,6 @@ FAMILIES = (
     barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
     fused, host, index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing,
     sort, determinants, diagonals, factors, least_squares, norms, solve, spectral, custom_gradient, own,
+    parts, scatter,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -38,6 +38,7 @@ class Tensor(Symbolic):
         "__weakref__",
         "_keras_history",
         "_keras_mask",
+        "_picked",
         "_stated_shape",
         "_uses_learning_phase",
         "inputs",
@@ -52,6 +53,8 @@ class Tensor(Symbolic):
     # What layers note on the tensors that they make; unset on all others.
     _keras_history: Any
     _keras_mask: Any
+    #: (x, key) of what was written as ``x[key]``.
+    _picked: Any
     _stated_shape: Any
     _uses_learning_phase: bool
 
@@ -153,7 +156,17 @@ class Tensor(Symbolic):
         return _operators["eval"](self, {**(feed or {}), **(feed_dict or {})})
 
     def __getitem__(self, key: Any) -> Tensor:
-        return call("getitem", self, key)
+        part = call("getitem", self, key)
+        if part is self and hasattr(self, "_picked"):
+            part = call("identity", self)  # the whole of a part is not that part of the whole
+        if part is not self:
+            part._picked = (self, key)
+        return part
+
+    @property
+    def at(self) -> Any:
+        """Parts of this tensor, to be changed: ``x.at[key].set(v)``, see `graph.ops.parts.Places`."""
+        return call("at", self)
 
     def __add__(self, other: Any) -> Tensor:
         return call("add", self, other)

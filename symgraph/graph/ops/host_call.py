@@ -52,5 +52,5 @@ class HostCall(Op):
                 )
                 target[...] = result
 
-        name, places = f"{self.machine}[{self}]", tuple(buffer.address for buffer in buffers)
-        return [Row(Host(name, call, named=True), places)]
+        name, addresses = f"{self.machine}[{self}]", tuple(buffer.address for buffer in buffers)
+        return [Row(Host(name, call, named=True), addresses)]

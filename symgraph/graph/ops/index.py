@@ -41,12 +41,13 @@ _SCATTERED: tuple[tuple[_Shape, int, _Shape, int], ...] = (
 )  # fmt: skip
 
 
-def _check_indices(op: Op, indices: TensorType) -> None:
+def check_indices(op: Op, indices: TensorType) -> None:
+    """TypeError for indices that are no integers that kernels read."""
     if indices.dtype not in _INDICES:
         raise TypeError(f"{op}: expected indices of type int32 or int64, got {indices.dtype}")
 
 
-def _inside(op: Op, indices: np.ndarray, size: int, from_end: bool = True) -> np.ndarray:
+def inside(op: Op, indices: np.ndarray, size: int, from_end: bool = True) -> np.ndarray:
     """`indices` counted from the front. ValueError for one outside of [-size, size), as kernels report it.
 
     Unless they may count `from_end`, outside of [0, size).
@@ -75,7 +76,7 @@ class Gather(Op):
     def infer(self, *types: Any) -> TensorType:
         """The indices' shape in place of the axis."""
         x, indices = types
-        _check_indices(self, indices)
+        check_indices(self, indices)
         if not 0 <= self.axis < x.ndim:
             raise ValueError(f"{self}: axis {self.axis} is out of range for {x}")
         return TensorType(x.dtype, (*x.shape[: self.axis], *indices.shape, *x.shape[self.axis + 1 :]))
@@ -88,7 +89,7 @@ class Gather(Op):
     def reference(self, *arrays: Any) -> Any:
         """numpy's take."""
         x, indices = arrays
-        return np.take(x, _inside(self, indices, x.shape[self.axis], self.from_end), self.axis)
+        return np.take(x, inside(self, indices, x.shape[self.axis], self.from_end), self.axis)
 
     def bytes(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
         """What is picked, the indices, and the result; not the whole of x."""
@@ -129,7 +130,7 @@ class ScatterAdd(Op):
     def infer(self, *types: Any) -> TensorType:
         """The updates' shape with `size` in place of the indices' shape."""
         updates, indices = types
-        _check_indices(self, indices)
+        check_indices(self, indices)
         if updates.dtype not in _ADDABLE:
             raise TypeError(f"{self}: expected a dtype of {', '.join(_ADDABLE)}, got {updates.dtype}")
         given = updates.shape[self.axis : self.axis + indices.ndim]
@@ -162,7 +163,7 @@ class ScatterAdd(Op):
         lines = np.moveaxis(updates, range(self.axis, self.axis + rank), range(rank))
         wide = np.float64 if updates.dtype.kind == "f" else updates.dtype
         result = np.zeros((size, *lines.shape[rank:]), wide)
-        np.add.at(result, _inside(self, indices, size, self.from_end), lines)
+        np.add.at(result, inside(self, indices, size, self.from_end), lines)
         return np.moveaxis(result, 0, self.axis).astype(updates.dtype)
 
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
@@ -206,7 +207,7 @@ class _AlongAxis(Op):
 
     def check(self, values: TensorType, indices: TensorType) -> None:
         """One rank, indices of an index type, an axis that exists."""
-        _check_indices(self, indices)
+        check_indices(self, indices)
         if values.ndim != indices.ndim or not 0 <= self.axis < values.ndim:
             raise ValueError(
                 f"{self}: expected two tensors of one rank above {self.axis}, got {values} and {indices}"
@@ -251,7 +252,7 @@ class TakeAlongAxis(_AlongAxis):
     def reference(self, *arrays: Any) -> Any:
         """numpy's take_along_axis."""
         x, indices = arrays
-        return np.take_along_axis(x, _inside(self, indices, x.shape[self.axis]), self.axis)
+        return np.take_along_axis(x, inside(self, indices, x.shape[self.axis]), self.axis)
 
     def bytes(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
         """What is picked, the indices, and the result; not the whole of x."""
@@ -321,7 +322,7 @@ class AddAlongAxis(_AlongAxis):
         shape = (*updates.shape[: self.axis], size, *updates.shape[self.axis + 1 :])
         result = np.zeros(shape, np.float64)
         places = list(np.indices(indices.shape, sparse=True))
-        places[self.axis] = _inside(self, indices, size)
+        places[self.axis] = inside(self, indices, size)
         np.add.at(result, tuple(places), updates)
         return result.astype(updates.dtype)
 
@@ -353,7 +354,7 @@ class AddAlongAxis(_AlongAxis):
                 yield Sample(cls(axis, size), (rng.standard_normal(shape).astype(dtype), indices))
 
 
-def _as_indices(indices: Any, what: str) -> Tensor:
+def as_indices(indices: Any, what: str) -> Tensor:
     """Indices as an int32 or int64 tensor."""
     indices = as_tensor(indices)
     if not is_integer(indices.dtype):
@@ -382,7 +383,7 @@ def gather(x: Any, indices: Any, axis: int = 0, from_end: bool = True) -> Tensor
 
     Negative ones count from the end, unless `from_end` is False: then they are out of range.
     """
-    x, indices = as_tensor(x), _as_indices(indices, "gather")
+    x, indices = as_tensor(x), as_indices(indices, "gather")
     place = normalize_axis(axis, x.ndim)
     _check_constant(indices, x.shape[place], "gather", from_end)
     return Gather(place, from_end)(x, indices)
@@ -390,7 +391,7 @@ def gather(x: Any, indices: Any, axis: int = 0, from_end: bool = True) -> Tensor
 
 def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
     """An index along `axis` for every element of the result; the other axes broadcast."""
-    x, indices = as_tensor(x), _as_indices(indices, "take_along_axis")
+    x, indices = as_tensor(x), as_indices(indices, "take_along_axis")
     place = normalize_axis(axis, x.ndim)
     if x.ndim != indices.ndim:
         raise ValueError(f"take_along_axis: expected indices of {x.ndim} dimensions, got {indices.type}")
@@ -428,7 +429,7 @@ def _index_item(item: Any) -> Any:
         )
     if not isinstance(item, Tensor) or not is_integer(item.dtype):
         raise TypeError(f"x[key]: expected integers, slices, None, ... or arrays of integers, got {item!r}")
-    return _as_indices(item, "x[key]")
+    return as_indices(item, "x[key]")
 
 
 def _axis_items(x: Tensor, key: Any) -> list[Any]:

@@ -316,8 +316,9 @@ def basic_slice(x: Tensor, key: Sequence[Any]) -> Tensor:
 
 def _slice_of(x: Tensor, key: Any) -> Slice | None:
     """The slice that `x[key]` takes, None where it takes everything. TypeError for other kinds of keys."""
-    node = x[key]
-    if node is not x and not isinstance(node.op, Slice):
+    node: Tensor = call("getitem", x, key)
+    # Behind a reshape, which takes axes away or adds them.
+    if node is not x and isinstance(node.op, View) and not isinstance(node.op, Slice):
         node = node.inputs[0]
     if node is x:
         return None
