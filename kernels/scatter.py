@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from symgraph.kernels.copies import contiguous_copy, fill_rows
+from symgraph.kernels.copies import contiguous_copy, copy_rows, fill_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch, contiguous_strides
 from symgraph.kernels.run.jit import Kernel
 from symgraph.kernels.run.machine import Address, Row
@@ -135,6 +135,30 @@ def scatter_rows(
     if updates.size == 0 or out.size == 0:
         return []
     return _scatter(indices, updates, out, 1, mode, threads, scratch, how)
+
+
+@cache
+def _range_kernel(dtype: str) -> Kernel:
+    def write(writer: Writer) -> None:
+        size = ITEMSIZE[dtype]
+        with writer.loop(0, writer.word(2)) as at:
+            index = load(writer.word(0) + at * size, dtype).cast("int64")
+            index = checked(writer, index, writer.word(3), "raise")
+            store(index.cast(dtype), writer.word(1) + at * size)
+
+    return vector_kernel(f"in_range[{dtype}]", write, dtype, OUT_OF_RANGE)
+
+
+def in_range_rows(indices: Buffer, out: Buffer, size: int, *, threads: int, scratch: Scratch) -> list[Row]:
+    """Rows for ``out = indices`` counted from the front of an axis of `size`; an error for one outside."""
+    if out.size == 0:
+        return []
+    rows: list[Row] = []
+    indices = contiguous_copy(indices, rows, threads, scratch)
+    target = out if out.contiguous else scratch(out.shape, out.dtype)
+    words = (indices.address, target.address, out.size, size)
+    rows.append(Row(_range_kernel(out.dtype.name), words, 1))
+    return rows if target is out else rows + copy_rows(target, out, threads=threads, scratch=scratch)
 
 
 def scatter_nd_add_rows(

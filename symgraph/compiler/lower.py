@@ -27,6 +27,7 @@ from symgraph.graph.leaves import (
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise, cast
 from symgraph.graph.ops.fused import Fused
+from symgraph.graph.ops.scatter import InRange, Scatter
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TupleType, is_float
 from symgraph.passes.pipeline import run_passes
@@ -208,7 +209,7 @@ def _order(
         for value in node.inputs:
             readers.setdefault(id(value), []).append(node)
     for node in reversed(order):
-        sweep = isinstance(node.op, (Elementwise, Fused, Part))
+        sweep = isinstance(node.op, (Elementwise, Fused, Part)) or _stores_parts(node)
         if (
             id(node) not in needed
             and sweep
@@ -220,6 +221,11 @@ def _order(
     late -= {id(node) for node in order if isinstance(node.op, Part) and id(node.inputs[0]) not in late}
     body = tuple(n for n in order if id(n) not in late)
     return body, tuple(n for n in order if id(n) in late)
+
+
+def _stores_parts(node: Tensor) -> bool:
+    """Whether a node only changes parts of a tensor, at places that were checked before."""
+    return isinstance(node.op, Scatter) and isinstance(node.inputs[1].op, InRange)
 
 
 def variables_of(roots: Sequence[Tensor]) -> list[Variable]:

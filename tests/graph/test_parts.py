@@ -108,6 +108,42 @@ class TestAt:
         copies = [sum("copy" in row.kernel.name for row in f.program().rows) for f in (alone, both)]
         assert copies == [0, 1]
 
+    @pytest.mark.parametrize("how", HOWS)
+    def test_what_is_read_out_of_order_is_not_overwritten(self, how: str) -> None:
+        x, order = placeholder(), symgraph.placeholder((None,), dtype="int64")
+        double = x * 2
+        w = symgraph.Variable(X, name="w")
+        f = symgraph.function(
+            [x, order],
+            K.sum(getattr(double.at[order], how)(double) * np.arange(20.0).reshape(4, 5)),
+            updates={w: getattr(w.at[order], how)(w)},
+        )
+        places = np.array([2, 0, 3, 1])
+        expected = changed(2 * X, places, how, 2 * X) * np.arange(20.0).reshape(4, 5)
+        assert np.allclose(f(X, places), expected.sum())
+        assert np.array_equal(w.get_value(), changed(X, places, how, X))
+
+    def test_a_table_is_changed_where_it_lies(self) -> None:
+        """As an embedding is trained: no row copies the table, and an index that is wrong stores nothing."""
+        table = symgraph.Variable(np.zeros((6, 3)), name="table")
+        count = symgraph.Variable(np.float64(0), name="count")
+        ids, rate = symgraph.placeholder((None,), dtype="int64"), symgraph.placeholder((), dtype="float64")
+        loss = K.sum(table[ids] + 1)
+        step = symgraph.function(
+            [ids, rate], loss, updates={table: table.at[ids].add(rate), count: count + K.sum(table)}
+        )
+        assert step([1, 1, -1], 0.5) == 9
+        assert count.get_value() == 0
+        program = step.program()
+        stores = [row for row in program.rows[program.guarded :] if "scatter" in row.kernel.name]
+        copies = [row for row in program.rows if row.kernel.name == "elementwise[copy]"]
+        assert len(stores) == len(copies) == 1  # what is copied is the rate, three times for each index
+        with pytest.raises(ValueError, match="index 6 is out of range for an axis of size 6"):
+            step([0, 6], 1.0)
+        assert np.array_equal(table.get_value()[:, 2], [0, 1, 0, 0, 0, 0.5])
+        step([0], 1.0)
+        assert count.get_value() == 4.5
+
     def test_a_variable(self) -> None:
         w = symgraph.Variable(np.zeros((6, 3)), name="w")
         ids = symgraph.placeholder((None,), dtype="int64")

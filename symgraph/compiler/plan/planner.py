@@ -401,8 +401,15 @@ class _Planner:
             if source.base != target.base:
                 self._copy(source, target, node)
 
-    def _variable_buffer(self, array: np.ndarray) -> Buffer:
-        return self.memory.external(Base("array", array=array), array.shape, array.dtype.name)
+    def _variable_buffer(self, array: np.ndarray, writer: Tensor | None = None) -> Buffer:
+        """The memory of a variable: as `writer` reads it, if its first input is what it overwrites."""
+        read = self._placed(writer.inputs[:1]) if writer is not None and writer.op.overwrites else []
+        same = [buffer for buffer in read if self.memory.array(buffer) is array]
+        return (
+            same[0]
+            if same
+            else self.memory.external(Base("array", array=array), array.shape, array.dtype.name)
+        )
 
     def _save_old_values(self) -> list[tuple[Buffer, Buffer, Tensor]]:
         """New values that the body made.
@@ -429,7 +436,7 @@ class _Planner:
             targets.setdefault(id(value), []).append(variable.storage.array)
         last_reader: dict[int, int] = {}
         for position, node in enumerate(self.lowered.tail):
-            for buffer in self._placed(node):
+            for buffer in self._placed(node.inputs):
                 last_reader[id(self.memory.array(buffer))] = position
         owner: dict[int, list[Tensor]] = {
             id(n.inputs[0]): [] for n in self.lowered.tail if isinstance(n.op, Part)
@@ -452,7 +459,7 @@ class _Planner:
                 late = arrays and last_reader.get(id(arrays[0]), -1) > position
                 # A pinned Program stores all new values at its very end: until then the step can be left.
                 if arrays and not late and not pinned and self._fits(node, result, arrays[0]):
-                    into[index] = self._variable_buffer(arrays[0])
+                    into[index] = self._variable_buffer(arrays[0], node)
                     arrays = arrays[1:]
                 deferred.extend((result, array) for array in arrays)
             self._node(node, tuple(into))
@@ -460,21 +467,21 @@ class _Planner:
             for result, array in deferred:
                 self._copy(self._buffer(result), self._variable_buffer(array), result)
 
-    def _placed(self, node: Tensor) -> list[Buffer]:
-        """The inputs of a tail node that lie in fixed arrays (variables, constants), also through views."""
-        found = (self.buffers.get(id(i)) for i in node.inputs)
+    def _placed(self, inputs: Sequence[Tensor]) -> list[Buffer]:
+        """Those inputs of a tail node that lie in fixed arrays (variables, constants), also through views."""
+        found = [self.buffers.get(id(i)) for i in inputs]
         return [b for b in found if isinstance(b, Buffer) and self.memory.array(b) is not None]
 
     def _fits(self, node: Tensor, result: Tensor, array: np.ndarray) -> bool:
-        """Whether `node` may write its result over `array`.
-
-        Same type, and read, if at all, element by element.
-        """
+        """Whether `node` may write over `array`: of its type, and read, if at all, element by element."""
         same = concrete_shape(result.type, self.sizes) == array.shape and result.dtype == array.dtype.name
-        plain = contiguous_strides(array.shape, array.itemsize)
+        others = self._placed(node.inputs[1:]) if node.op.overwrites else ()  # read in any order
+        same = same and all(self.memory.array(b) is not array for b in others)
         return same and all(
-            b.offset == 0 and b.shape == array.shape and b.strides == plain
-            for b in self._placed(node)
+            b.offset == 0
+            and b.shape == array.shape
+            and b.strides == contiguous_strides(array.shape, array.itemsize)
+            for b in self._placed(node.inputs)
             if self.memory.array(b) is array
         )
 

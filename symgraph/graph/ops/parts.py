@@ -11,7 +11,7 @@ from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.ops.create import arange
 from symgraph.graph.ops.elementwise import cast, maximum, minimum
 from symgraph.graph.ops.index import Gather, as_indices, gather, getitem
-from symgraph.graph.ops.scatter import HOWS, Scatter
+from symgraph.graph.ops.scatter import HOWS, changed
 from symgraph.graph.ops.shape import Reshape, broadcast_to, reshape, transpose
 from symgraph.graph.ops.slicing import Slice, add_slice, set_slice
 from symgraph.graph.symbolic import brief
@@ -108,11 +108,11 @@ class Places:
         """x after the change: rows, slices, or single places, found by where their numbers go."""
         x, part = self._x, self._part
         if isinstance(part.op, Gather) and part.op.axis == 0 and part.inputs[0] is x:
-            return Scatter(how)(x, part.inputs[1], made)
+            return changed(how, x, part.inputs[1], made)
         if self._is_slice():
             return self._sliced(how, made)
         numbers = reshape(arange(product(x.shape), dtype="int64"), x.shape)
-        flat = Scatter(how)(reshape(x, (product(x.shape),)), getitem(numbers, self._key), made)
+        flat = changed(how, reshape(x, (product(x.shape),)), getitem(numbers, self._key), made)
         return reshape(flat, x.shape)
 
     def _is_slice(self) -> bool:
@@ -206,10 +206,10 @@ def scatter(x: Any, indices: Any, updates: Any, axis: int = 0, how: str = "set")
     picked = gather(x, indices, place)
     made = broadcast_to(_held_values("scatter", updates, x), picked.shape)
     if not place:
-        return Scatter(how)(x, indices, made)
+        return changed(how, x, indices, made)
     # The axis, and what stands for it in the updates, to the front.
     behind = range(place + indices.ndim, made.ndim)
     lines = transpose(made, [*range(place, place + indices.ndim), *range(place), *behind])
     front = transpose(x, [place, *(a for a in range(x.ndim) if a != place)])
-    changed = Scatter(how)(front, indices, lines)
-    return transpose(changed, [*range(1, place + 1), 0, *range(place + 1, x.ndim)])
+    stored = changed(how, front, indices, lines)
+    return transpose(stored, [*range(1, place + 1), 0, *range(place + 1, x.ndim)])

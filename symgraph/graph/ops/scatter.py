@@ -15,14 +15,56 @@ from symgraph.graph.ops.create import arange, ones_like, zeros, zeros_like
 from symgraph.graph.ops.elementwise import cast, where
 from symgraph.graph.ops.index import ScatterAdd, check_indices, gather, inside
 from symgraph.graph.ops.shape import broadcast_to, reshape
+from symgraph.graph.ops.sizes import known
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import DTYPES, TensorType
 from symgraph.kernels.index import copy_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row
-from symgraph.kernels.scatter import scatter_rows
+from symgraph.kernels.scatter import in_range_rows, scatter_rows
 
 HOWS = ("set", "add", "multiply", "min", "max")
+
+
+@dataclass(frozen=True)
+class InRange(Op):
+    """Indices of an axis of `size` elements, counted from its front; one that is out of range ends the call.
+
+    What is stored by them later cannot fail any more.
+    """
+
+    size: Dim
+
+    def __str__(self) -> str:
+        return f"in_range[{self.size}]"
+
+    def infer(self, *types: Any) -> TensorType:
+        """The indices' type."""
+        (indices,) = types
+        check_indices(self, indices)
+        return TensorType(indices.dtype, indices.shape)
+
+    def gradient(self, inputs: Sequence[Tensor], output: Tensor, grad: Tensor) -> Sequence[Tensor | None]:
+        """Not connected."""
+        return (None,)
+
+    def reference(self, *arrays: Any) -> Any:
+        """A check, and the size added to negative ones."""
+        (indices,) = arrays
+        return inside(self, indices, known(self.size)).astype(indices.dtype)
+
+    def rows(
+        self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
+    ) -> list[Row]:
+        """One sweep."""
+        return in_range_rows(inputs[0], outputs[0], known(self.size), threads=threads, scratch=scratch)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        """Both dtypes, every rank, none."""
+        for dtype in ("int32", "int64"):
+            for shape in ((), (0,), (7,), (3, 5)):
+                yield Sample(cls(4), (np.asarray(rng.integers(-4, 4, shape)).astype(dtype),), False)
 
 
 @dataclass(frozen=True)
@@ -189,3 +231,8 @@ _GRADIENTS = {
     "min": _extreme_gradient,
     "max": _extreme_gradient,
 }
+
+
+def changed(how: str, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
+    """`x` after `updates` at `indices` of its first axis: see `Scatter`."""
+    return Scatter(how)(x, InRange(x.shape[0])(indices), updates)
