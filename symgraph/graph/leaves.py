@@ -372,8 +372,7 @@ def as_tensor(value: Any, like: str | None = None) -> Tensor:
     Python scalars are weak: they take the dtype `like` of what they meet.
 
     A Python float meeting an integer or bool dtype takes `K.floatx()`; an int meeting bool stays int32.
-    ValueError for an int that does not fit into the dtype that it meets, TypeError for uint64, which no dtype
-    here can compute.
+    ValueError for an int that does not fit into the dtype that it meets.
     """
     tensor = value if isinstance(value, Tensor) else _constant_like(value, like)
     stored = isinstance(tensor.type, TensorType) and tensor.type.dtype in WORKING
@@ -389,8 +388,6 @@ def as_stored(value: Any, dtype: str) -> Tensor:
 def _widened(tensor: Tensor) -> Tensor:
     if tensor.sparse:
         raise TypeError(f"{tensor.dtype} is a dtype to store dense tensors in, got {tensor!r}")
-    if tensor.dtype == "uint64":
-        raise TypeError(f"uint64 is a dtype to store in, got {tensor!r}; use K.cast to compute with it")
     return call("cast", tensor, working_dtype(tensor.dtype))
 
 

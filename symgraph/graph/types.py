@@ -9,17 +9,16 @@ import numpy as np
 
 from symgraph.graph.dims import Dim, shape_text
 
-DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
-"""The dtypes that are computed in, from narrowest to widest: where two meet, the wider one is the result."""
-WORKING = {
-    "int8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64",
-    "float16": "float32",
-}  # fmt: skip
-"""The dtypes that values are stored in only, and those that they are computed in."""
-
-
-INTEGERS = ("uint8", "int32", "int64")
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 """The integer dtypes (bool is none)."""
+FLOATS = ("float32", "float64")
+"""The floating-point dtypes that are computed in."""
+DTYPES = ("bool", *INTEGERS, *FLOATS)
+"""The dtypes that are computed in."""
+COMMON = ("bool", "uint8", "int32", "int64", *FLOATS)
+"""Those of them that ops are sampled in most: the others share the code of one that is as wide."""
+WORKING = {"float16": "float32"}
+"""The dtypes that values are stored in only, and those that they are computed in."""
 
 
 def dtype_name(dtype: object) -> str:
@@ -46,8 +45,20 @@ def working_dtype(dtype: str) -> str:
 
 
 def promote(*dtypes: str) -> str:
-    """The dtype in which `dtypes` meet: the widest, and any float is wider than any integer."""
-    return max(dtypes, key=DTYPES.index)
+    """The dtype in which `dtypes` meet: the narrowest that holds all; floats are wider than integers.
+
+    Bools and integers meet as the Array API standard has it. TypeError for uint64 beside a signed integer:
+    no integer dtype holds both.
+    """
+    floats = [d for d in dtypes if d in FLOATS]
+    if floats:
+        return max(floats, key=FLOATS.index)
+    common = np.result_type(*dtypes).name
+    if common not in DTYPES or is_float(common):
+        raise TypeError(
+            f"no integer dtype holds all values of {' and '.join(dict.fromkeys(dtypes))}; use K.cast"
+        )
+    return common
 
 
 def is_float(dtype: str) -> bool:

@@ -1,4 +1,4 @@
-"""Dtypes that values are only stored in: fed, fetched, updated, saved as they are, computed in wider ones."""
+"""Rare dtypes are fed, fetched, updated, saved as they are; float16 is computed in float32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from symgraph.graph.types import DTYPES, WORKING
 from symgraph.models import Model, load_model
 from tests.graph.test_dtypes import CASES, TABLE
 
-COMPUTED = [d for d in WORKING if d != "uint64"]
+STORED = ("int8", "int16", "uint16", "uint32", "uint64", *WORKING)
 
 
 def _limits(dtype: str) -> np.ndarray:
@@ -25,7 +25,7 @@ def _limits(dtype: str) -> np.ndarray:
     return np.array([info.min, info.max, 0, 1, 3], dtype)
 
 
-@pytest.mark.parametrize("dtype", WORKING)
+@pytest.mark.parametrize("dtype", STORED)
 def test_values_are_kept_as_they_are(dtype: str) -> None:
     x, array = placeholder((None,), dtype=dtype), _limits(dtype)
     fetched = Function([x], [x, K.cast(x, dtype)])(array)
@@ -38,7 +38,7 @@ def test_values_are_kept_as_they_are(dtype: str) -> None:
         assert made.dtype == K.eval(made).dtype == dtype
 
 
-@pytest.mark.parametrize("dtype", WORKING)
+@pytest.mark.parametrize("dtype", STORED)
 def test_what_does_not_fit_is_not_fed(dtype: str) -> None:
     x = placeholder((None,), dtype=dtype, name="x")
     beyond = 1e6 if dtype == "float16" else float(np.iinfo(dtype).max) * 2
@@ -46,7 +46,7 @@ def test_what_does_not_fit_is_not_fed(dtype: str) -> None:
         Function([x], K.cast(x, "float64"))(np.array([beyond]))
 
 
-@pytest.mark.parametrize("dtype", COMPUTED)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_every_function_computes_in_the_working_dtype(dtype: str) -> None:
     for name, (ours, _, axes) in CASES.items():
         given = [placeholder((3, 10)[-n:], dtype=dtype) for n in axes]
@@ -58,7 +58,7 @@ def test_every_function_computes_in_the_working_dtype(dtype: str) -> None:
             assert ours(*given).dtype == ours(*wide).dtype, name
 
 
-@pytest.mark.parametrize("dtype", COMPUTED)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_values_are_computed_in_the_working_dtype(dtype: str) -> None:
     array = _limits(dtype)
     wide = array.astype(WORKING[dtype])
@@ -67,23 +67,6 @@ def test_values_are_computed_in_the_working_dtype(dtype: str) -> None:
     expected = [wide + wide, wide - 1, np.maximum(wide, 2), wide > 300, wide.sum(), wide[1:], wide]
     for value, truth in zip(Function([x], results)(array), expected, strict=True):
         np.testing.assert_array_equal(value, truth)
-
-
-def test_uint64_is_cast_or_refused() -> None:
-    x = placeholder((None,), dtype="uint64")
-    writers: list[Any] = [
-        lambda: x + 1,
-        lambda: K.sum(x),
-        lambda: K.equal(x, x),
-        lambda: K.reshape(x, (3, 1)),
-    ]
-    for wrong in [*writers, lambda: K.ones((2,)) * np.ones(2, "uint64")]:
-        with pytest.raises(TypeError, match=r"uint64 is a dtype to store in, got .*; use K.cast"):
-            wrong()
-    array = np.array([2**64 - 1, 5, 2**63], "uint64")
-    for target in ("int64", "float32", "uint8"):
-        value = K.cast(x, target).eval({x: array})
-        np.testing.assert_array_equal(value, array.astype(target))
 
 
 def test_float16_is_rounded_to_nearest_even() -> None:
@@ -123,7 +106,7 @@ def test_gradients_and_updates_of_float16_round_once() -> None:
     np.testing.assert_array_equal(w.get_value(), new)
 
 
-@pytest.mark.parametrize("dtype", COMPUTED)
+@pytest.mark.parametrize("dtype", STORED)
 def test_updates_are_stored_as_casts(dtype: str) -> None:
     counter = Variable(np.array([5, 100], dtype), name="counter")
     Function([], counter * 2, updates=[(counter, counter + 1)])()
@@ -161,4 +144,4 @@ def test_models_take_and_save_them(dtype: str, tmp_path: Path) -> None:
 def test_every_stored_dtype_has_room_in_its_working_dtype() -> None:
     for dtype, wide in WORKING.items():
         assert wide in DTYPES
-        assert np.can_cast(dtype, wide, "safe") == (dtype != "uint64")
+        assert np.can_cast(dtype, wide, "safe")

@@ -18,7 +18,7 @@ from symgraph.graph.ops.activation import (
     finished,
     kernel_epilogue,
 )
-from symgraph.graph.ops.elementwise import FLOATS, together, where
+from symgraph.graph.ops.elementwise import together, where
 from symgraph.graph.ops.movement import dense
 from symgraph.graph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.graph.ops.sizes import as_dim, known
@@ -38,7 +38,7 @@ from symgraph.graph.ops.window import (
     tap_slices,
 )
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType
+from symgraph.graph.types import FLOATS, TensorType
 from symgraph.kernels.conv import conv2d_input_gradient_rows, conv2d_rows
 from symgraph.kernels.conv_parts.gradient import conv2d_weight_gradient_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch

@@ -16,7 +16,7 @@ from symgraph.graph.ops.elementwise import cast
 from symgraph.graph.ops.shape import broadcast_to
 from symgraph.graph.ops.sizes import as_dim, checked_shape, known, never_negative
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import DTYPES, TensorType, dtype_name, is_integer, working_dtype
+from symgraph.graph.types import COMMON, DTYPES, INTEGERS, TensorType, dtype_name, is_integer, working_dtype
 from symgraph.kernels.index import arange_rows, eye_rows, one_hot_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row
@@ -130,9 +130,9 @@ class OneHot(Op):
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Indices outside of the classes too, every index type and dtype."""
-        for source in ("uint8", "int32", "int64"):
-            low = 0 if source == "uint8" else -2
-            for shape in ((7,), (3, 5), (0,), ()):
+        for source in INTEGERS:
+            low = 0 if source.startswith("u") else -2
+            for shape in ((7,), (3, 5), (0,), ()) if source in COMMON else ((7,),):
                 indices = np.asarray(rng.integers(low, 7, shape)).astype(source)
                 yield Sample(cls(5, "float32"), (indices,), False, ((0, 0),) if shape else ())
         for dtype in DTYPES:

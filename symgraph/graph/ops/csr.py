@@ -15,13 +15,13 @@ import numpy as np
 
 from symgraph.graph.dims import Dim, shape_text
 from symgraph.graph.op import Op, Sample
-from symgraph.graph.ops.elementwise import FLOATS, cast
+from symgraph.graph.ops.elementwise import cast
 from symgraph.graph.ops.shape import concatenate, reshape
 from symgraph.graph.ops.slicing import slice_axis
 from symgraph.graph.sparse import Csr, SparseTensor
 from symgraph.graph.strict import check_widening
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import TensorType, promote
+from symgraph.graph.types import FLOATS, TensorType, promote
 from symgraph.kernels.csr import csr_dot_rows, csr_to_dense_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row

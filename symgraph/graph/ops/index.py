@@ -12,12 +12,12 @@ from symgraph.graph.dims import Dim, Expression, product, shape_text
 from symgraph.graph.leaves import as_tensor, constant, constant_value
 from symgraph.graph.op import Op, Sample, byte_count
 from symgraph.graph.ops.compare import greater_equal, less, logical_or, not_equal
-from symgraph.graph.ops.elementwise import FLOATS, broadcast_requirements, broadcast_shapes, cast, where
+from symgraph.graph.ops.elementwise import broadcast_requirements, broadcast_shapes, cast, minimum, where
 from symgraph.graph.ops.shape import broadcast_to, reshape, transpose
 from symgraph.graph.ops.sizes import known, size_tensor, size_values
 from symgraph.graph.ops.slicing import basic_slice, item_place
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import DTYPES, TensorType, is_float, is_integer, normalize_axis
+from symgraph.graph.types import DTYPES, FLOATS, TensorType, is_float, is_integer, normalize_axis
 from symgraph.kernels.index import (
     copy_rows,
     gather_rows,
@@ -29,7 +29,7 @@ from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row
 
 _INDICES = ("int32", "int64")
-_ADDABLE = ("int32", "int64", "float32", "float64")
+_ADDABLE = ("int32", "int64", "uint64", "float32", "float64")
 _Shape = tuple[int, ...]
 _GATHERED: tuple[tuple[_Shape, int, _Shape], ...] = (
     ((5,), 0, (3,)), ((5, 4), 0, (2, 3)), ((3, 7), 1, (4,)), ((2, 5, 3), 1, (6,)), ((4, 3), 0, ()),
@@ -359,7 +359,12 @@ def as_indices(indices: Any, what: str) -> Tensor:
     indices = as_tensor(indices)
     if not is_integer(indices.dtype):
         raise TypeError(f"{what}: expected integer indices, got {indices.dtype}")
-    return indices if indices.dtype in _INDICES else cast(indices, "int32")
+    if indices.dtype == "uint64":
+        # What int64 does not hold would count from the end.
+        return cast(minimum(indices, constant(np.iinfo("int64").max, "uint64")), "int64")
+    if indices.dtype in _INDICES:
+        return indices
+    return cast(indices, "int64" if indices.dtype == "uint32" else "int32")
 
 
 def _check_constant(indices: Tensor, size: Dim, what: str, from_end: bool = True) -> None:

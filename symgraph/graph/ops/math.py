@@ -11,9 +11,9 @@ import numpy as np
 
 from symgraph.globals import floatx
 from symgraph.graph.leaves import as_tensor, constant
-from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, Elementwise, cast, maximum, minimum, where
+from symgraph.graph.ops.elementwise import NUMBERS, Elementwise, cast, maximum, minimum, where
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import is_float, is_integer, working_dtype
+from symgraph.graph.types import FLOATS, is_float, is_integer, working_dtype
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 

@@ -19,7 +19,6 @@ from symgraph.graph.ops.activation import (
     kernel_epilogue,
 )
 from symgraph.graph.ops.elementwise import (
-    FLOATS,
     NUMBERS,
     beside,
     broadcast_requirements,
@@ -30,7 +29,7 @@ from symgraph.graph.ops.elementwise import (
 )
 from symgraph.graph.ops.movement import dense
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import INTEGERS, TensorType, normalize_axis
+from symgraph.graph.types import FLOATS, INTEGERS, TensorType, normalize_axis
 from symgraph.kernels.matmul import matmul_rows
 from symgraph.kernels.reduce import whole_product_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch

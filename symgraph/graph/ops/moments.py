@@ -11,9 +11,8 @@ import numpy as np
 from symgraph.graph.dims import product
 from symgraph.graph.leaves import DimValue
 from symgraph.graph.op import Op, Sample, parts
-from symgraph.graph.ops.elementwise import FLOATS
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType, TupleType
+from symgraph.graph.types import FLOATS, TensorType, TupleType
 from symgraph.kernels.moments import moments_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row

@@ -13,11 +13,11 @@ from symgraph.graph.dims import Dim, shape_text
 from symgraph.graph.leaves import as_tensor, constant
 from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.compare import greater, less, logical_and
-from symgraph.graph.ops.elementwise import FLOATS, cast, together, where
+from symgraph.graph.ops.elementwise import cast, together, where
 from symgraph.graph.ops.shape import expand_dims, squeeze, transpose
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType, is_float, is_integer, normalize_axis
+from symgraph.graph.types import FLOATS, TensorType, is_float, is_integer, normalize_axis
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row
 from symgraph.kernels.softmax import (

@@ -12,7 +12,7 @@ from symgraph.graph.dims import Dim, shape_text
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Cut, Op, Part, Sample, parts
 from symgraph.graph.ops.create import arange
-from symgraph.graph.ops.elementwise import FLOATS, cast
+from symgraph.graph.ops.elementwise import cast
 from symgraph.graph.ops.movement import dense
 from symgraph.graph.ops.shape import reshape
 from symgraph.graph.ops.sizes import known, size_tensor
@@ -33,7 +33,7 @@ from symgraph.graph.ops.window import (
     tap_slices,
 )
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType, TupleType
+from symgraph.graph.types import FLOATS, TensorType, TupleType
 from symgraph.kernels.pool import (
     average_pool2d_gradient_rows,
     average_pool2d_rows,

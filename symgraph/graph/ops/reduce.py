@@ -14,10 +14,18 @@ from symgraph.graph.dims import product
 from symgraph.graph.leaves import DimValue, as_tensor
 from symgraph.graph.op import Cut, Op, Sample
 from symgraph.graph.ops.compare import equal
-from symgraph.graph.ops.elementwise import FLOATS, NUMBERS, cast
+from symgraph.graph.ops.elementwise import NUMBERS, cast
 from symgraph.graph.ops.math import sqrt, square
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType, is_float, normalize_axes, normalize_axis, working_dtype
+from symgraph.graph.types import (
+    COMMON,
+    FLOATS,
+    TensorType,
+    is_float,
+    normalize_axes,
+    normalize_axis,
+    working_dtype,
+)
 from symgraph.kernels.order import argreduce_rows
 from symgraph.kernels.reduce import reduce_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
@@ -36,7 +44,7 @@ class Reduction(Op):
     abstract: ClassVar[bool] = True
     kind: ClassVar[str] = ""
     function: ClassVar[Callable[..., Any]]
-    accepts: ClassVar[tuple[str, ...]] = ("int32", "int64", "float32", "float64")
+    accepts: ClassVar[tuple[str, ...]] = ("int32", "int64", "uint64", "float32", "float64")
     allows_empty: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
@@ -120,7 +128,7 @@ class Reduction(Op):
         if cls.allows_empty:
             shapes += [((0,), (0,)), ((3, 0), (1,))]
         for dtype in cls.accepts:
-            for index, (shape, axes) in enumerate(shapes):
+            for index, (shape, axes) in enumerate(shapes if dtype in COMMON else shapes[1:2]):
                 yield Sample(
                     cls(axes, bool(index % 2)), (cls.draw(rng, shape, dtype),), cls.smooth, ((0, 0),)
                 )
@@ -131,7 +139,7 @@ class Reduction(Op):
         if dtype == "bool":
             return rng.random(shape) < 0.5
         if not is_float(dtype):
-            return rng.integers(-4, 5, shape).astype(dtype)
+            return rng.integers(0 if dtype == "uint64" else -4, 5, shape).astype(dtype)
         return rng.uniform(0.5, 1.5, shape).astype(dtype)
 
 
@@ -302,8 +310,9 @@ class _ArgReduction(Op):
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         """Ties, NaN, every axis and dtype."""
+        shapes = (((3, 19), 1), ((7,), 0), ((19, 3), 0), ((2, 5, 3), 1), ((0, 3), 1))
         for dtype in NUMBERS:
-            for shape, axis in (((7,), 0), ((3, 19), 1), ((19, 3), 0), ((2, 5, 3), 1), ((0, 3), 1)):
+            for shape, axis in shapes if dtype in COMMON else shapes[:1]:
                 yield Sample(cls(axis), (rng.integers(0, 5, shape).astype(dtype),), False, ((0, 0),))
         with_nan = rng.uniform(size=(4, 9))
         with_nan[1, 3] = np.nan
@@ -327,9 +336,12 @@ class ArgMin(_ArgReduction):
 
 
 def summable(x: Any) -> Tensor:
-    """`x` in the dtype that its sums and products have: integers and bools in int64, as numpy's."""
+    """`x` in the dtype that its sums and products have.
+
+    Bools and integers have int64, and uint64, of which int64 does not hold all, has itself.
+    """
     x = as_tensor(x)
-    return x if is_float(x.dtype) else cast(x, "int64")
+    return x if is_float(x.dtype) or x.dtype == "uint64" else cast(x, "int64")
 
 
 def _reduction(op: type[Reduction], prepared: Callable[[Any], Tensor]) -> Callable[..., Tensor]:

@@ -221,7 +221,10 @@ def _bytes(field: int, data: bytes) -> bytes:
     return _key(field, _BYTES) + _varint(len(data)) + data
 
 
-_DTYPES = {"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int64": 9, "bool": 10}
+_DTYPES = {
+    "float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "int64": 9, "bool": 10,
+    "uint16": 17, "float16": 19, "uint32": 22, "uint64": 23,
+}  # fmt: skip
 
 
 def graph_def(nodes: Iterable[bytes]) -> bytes:

@@ -35,7 +35,10 @@ _WAYS = (
     ("bytes", "bytes"),
     ("dtype", "dtype"),
 )
-_DTYPES = {"float32": 0, "float64": 1, "int32": 2, "int64": 2, "uint8": 3, "bool": 3}
+_DTYPES = {
+    "float32": 0, "float64": 1, "int16": 2, "uint16": 2, "int32": 2, "uint32": 2, "int64": 2, "uint64": 2,
+    "int8": 3, "uint8": 3, "bool": 3,
+}  # fmt: skip
 
 
 def graph(numbers: Numbers) -> str:
