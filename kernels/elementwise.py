@@ -301,6 +301,7 @@ def elementwise(
         "greater_equal",
         "isnan",
         "isinf",
+        "signbit",
         "logical_and",
         "logical_or",
         "logical_not",

@@ -156,7 +156,7 @@ def expm1(x: Vec) -> Vec:
     return where(abs(x) < form.tiny, x, total)
 
 
-def _log_parts(x: Vec) -> tuple[Vec, Vec]:
+def log_parts(x: Vec) -> tuple[Vec, Vec]:
     """``(k, f)``: positive finite ``x = 2**k (1 + f)`` with ``1 + f`` between sqrt(1/2) and sqrt(2)."""
     form = FORMAT[x.dtype]
     small = x < form.tiny
@@ -167,7 +167,7 @@ def _log_parts(x: Vec) -> tuple[Vec, Vec]:
     return where(small, k - form.mantissa, k), f
 
 
-def _small_float(k: Vec, dtype: str) -> Vec:
+def small_float(k: Vec, dtype: str) -> Vec:
     """A small integer as a float: few processors convert 64-bit integers, all can subtract."""
     if dtype == "float32":
         return k.cast(dtype)
@@ -178,8 +178,8 @@ def _small_float(k: Vec, dtype: str) -> Vec:
 def log_positive(x: Vec) -> Vec:
     """Logarithm of positive finite numbers."""
     form = FORMAT[x.dtype]
-    k, f = _log_parts(x)
-    exponent = _small_float(k, x.dtype)
+    k, f = log_parts(x)
+    exponent = small_float(k, x.dtype)
     square = f * f
     if x.dtype == "float32":
         tail = exponent.multiply_add(form.ln2_low, polynomial(f, _LOG_32) * f * square)
@@ -269,7 +269,7 @@ def head(x: Vec) -> Vec:
     return (x.bits() & -(1 << 27)).as_float("float64")
 
 
-def _two_product(a: Vec, b: Vec) -> tuple[Vec, Vec]:
+def two_product(a: Vec, b: Vec) -> tuple[Vec, Vec]:
     """``a * b`` and its rounding error (Dekker, 1971), without a fused multiply-add."""
     high_a, high_b = head(a), head(b)
     low_a, low_b = a - high_a, b - high_b
@@ -278,22 +278,22 @@ def _two_product(a: Vec, b: Vec) -> tuple[Vec, Vec]:
     return product, ((error + high_a * low_b) + low_a * high_b) + low_a * low_b
 
 
-def _log_double(x: Vec) -> tuple[Vec, Vec]:
+def log_double(x: Vec) -> tuple[Vec, Vec]:
     """The logarithm of a positive float64 as the unevaluated sum of two."""
     form = FORMAT["float64"]
-    k, f = _log_parts(x)
-    exponent = _small_float(k, "float64")
+    k, f = log_parts(x)
+    exponent = small_float(k, "float64")
     # s = f / (2 + f) to twice the precision; log(1 + f) = 2 s + 2/3 s**3 + s**5 P(s**2), in which s**3 is
     # worth twice the precision too.
     denominator, denominator_low = _two_sum(f.constant(2.0), f)
     s = f / denominator
-    product, product_low = _two_product(s, denominator)
+    product, product_low = two_product(s, denominator)
     s_low = (((f - product) - product_low) - s * denominator_low) / denominator
-    square, square_low = _two_product(s, s)
+    square, square_low = two_product(s, s)
     square_low = square_low + 2.0 * s * s_low
-    third, third_low = _two_product(square, s.constant(_TWO_THIRDS[0]))
+    third, third_low = two_product(square, s.constant(_TWO_THIRDS[0]))
     third_low = third_low + (square * _TWO_THIRDS[1] + square_low * _TWO_THIRDS[0])
-    cubic, cubic_low = _two_product(s, third)
+    cubic, cubic_low = two_product(s, third)
     cubic_low = cubic_low + (s * third_low + s_low * third)
     rest = cubic_low + s * (square * square) * polynomial(square, _LOG_LONG)
     high, low = _two_sum(exponent * form.ln2_high, 2.0 * s)
@@ -316,7 +316,7 @@ def power(x: Vec, y: Vec) -> Vec:
 
 def _power_32(x: Vec, y: Vec) -> Vec:
     """``x ** y`` of a non-negative float32, by shorter polynomials in float64."""
-    k, f = _log_parts(x)
+    k, f = log_parts(x)
     f = f.cast("float64")
     s = f / (2.0 + f)
     square = s * s
@@ -331,9 +331,9 @@ def _power_32(x: Vec, y: Vec) -> Vec:
 
 def _power_64(x: Vec, y: Vec) -> Vec:
     regular = (x > 0.0) & (x < INFINITY)
-    high, low = _log_double(where(regular, x, 1.0))
+    high, low = log_double(where(regular, x, 1.0))
     high = where(regular, high, log(x))
-    product, error = _two_product(y, high)
+    product, error = two_product(y, high)
     error = error + y * low
     # Far beyond overflow and underflow only the leading part counts.
     sane = regular & (abs(product) < 1e4)

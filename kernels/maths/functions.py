@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from symgraph.kernels.maths import exponential, trigonometric
+from symgraph.kernels.maths import exponential, floats, logarithm, trigonometric
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, lowest, maximum, minimum, repeat_while, where
 
 
@@ -197,6 +197,9 @@ FUNCTIONS: dict[str, Function] = {
     "mod": Function(_mod, 30),
     "pow": Function(_power, 80),
     "atan2": Function(trigonometric.atan2, 40),
+    "hypot": Function(floats.hypot, 12),
+    "copysign": Function(lambda a, b: a.copysign(b), 2),
+    "nextafter": Function(floats.nextafter, 6),
     "maximum": Function(maximum, 2),
     "minimum": Function(minimum, 2),
     "clip": Function(lambda x, low, high: minimum(maximum(x, low), high), 4),
@@ -210,6 +213,8 @@ FUNCTIONS: dict[str, Function] = {
     "relu": Function(_relu),
     "exp": Function(exponential.exp, 20),
     "log": Function(exponential.log, 25),
+    "log2": Function(logarithm.log2, 30),
+    "log10": Function(logarithm.log10, 60),
     "log1p": Function(exponential.log1p, 35),
     "expm1": Function(exponential.expm1, 20),
     "sinh": Function(exponential.sinh, 35),
@@ -224,6 +229,9 @@ FUNCTIONS: dict[str, Function] = {
     "asin": Function(trigonometric.asin, 25),
     "acos": Function(trigonometric.acos, 25),
     "atan": Function(trigonometric.atan, 25),
+    "asinh": Function(logarithm.asinh, 50),
+    "acosh": Function(logarithm.acosh, 50),
+    "atanh": Function(logarithm.atanh, 45),
     "floor": Function(_of_floats(Vec.floor)),
     "ceil": Function(_of_floats(Vec.ceil)),
     "round": Function(_of_floats(Vec.rint)),
@@ -240,6 +248,7 @@ FUNCTIONS: dict[str, Function] = {
     "logical_xor": Function(lambda a, b: a.truth() ^ b.truth(), 1, casts=False),
     "logical_not": Function(lambda a: ~a.truth(), 1, casts=False),
     "isnan": Function(Vec.is_nan, 1, casts=False),
+    "signbit": Function(floats.signbit, 1, casts=False),
     "isinf": Function(_isinf, 1, casts=False),
     "bitwise_and": Function(lambda a, b: a & b),
     "bitwise_or": Function(lambda a, b: a | b),

@@ -19,15 +19,18 @@ from symgraph.graph.ops import (
     cumulative,
     custom_gradient,
     elementwise,
+    floats,
     fused,
     host,
     index,
+    logarithms,
     math,
     matmul,
     moments,
     nn,
     own,
     parts,
+    plane,
     pool,
     random,
     reduce,
@@ -63,8 +66,8 @@ install_operators(
 
 FAMILIES = (
     barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
-    fused, host, index, math, matmul, moments, nn, pool, random, reduce, scan, shape, siblings, slicing,
-    sort, determinants, diagonals, factors, least_squares, norms, solve, spectral, custom_gradient, own,
-    parts, scatter,
+    floats, fused, host, index, logarithms, math, matmul, moments, nn, plane, pool, random, reduce, scan,
+    shape, siblings, slicing, sort, determinants, diagonals, factors, least_squares, norms, solve, spectral,
+    custom_gradient, own, parts, scatter,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -18,7 +18,7 @@ from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.graph.leaves import placeholder
 from symgraph.graph.op import registered_ops
-from symgraph.graph.ops import compare, math, matmul, sort
+from symgraph.graph.ops import compare, floats, logarithms, math, matmul, plane, sort
 from symgraph.graph.tensor import topological
 from symgraph.graph.types import DTYPES, INTEGERS, is_float
 
@@ -80,6 +80,17 @@ CASES: dict[str, Case] = {
     "K.sigmoid": (K.sigmoid, lambda x: np.exp(-np.logaddexp(0, -x)), (1,)),
     "K.softplus": (K.softplus, _softplus, (1,)),
     "erf": (lambda x: math.erf(x) * 0, lambda x: x * 0.0, (1,)),
+    "exp2": (lambda x: logarithms.exp2(x % 7), lambda x: np.exp2(x % 7), (1,)),
+    "log2": (logarithms.log2, np.log2, (1,)),
+    "log10": (logarithms.log10, np.log10, (1,)),
+    "logaddexp": (logarithms.logaddexp, np.logaddexp, (1, 1)),
+    "arctan2": (plane.arctan2, np.arctan2, (1, 1)),
+    "hypot": (plane.hypot, np.hypot, (1, 1)),
+    "arcsinh": (logarithms.arcsinh, np.arcsinh, (1,)),
+    "arccosh": (logarithms.arccosh, np.arccosh, (1,)),
+    "arctanh": (logarithms.arctanh, np.arctanh, (1,)),
+    "isfinite": (floats.isfinite, np.isfinite, (1,)),
+    "signbit": (floats.signbit, lambda x: x < 0, (1,)),
     "isnan": (math.isnan, np.isnan, (1,)),
     "isinf": (math.isinf, np.isinf, (1,)),
     "logical_and": (compare.logical_and, np.logical_and, (1, 1)),
@@ -118,6 +129,13 @@ CASES: dict[str, Case] = {
     "K.ones_like": (K.ones_like, np.ones_like, (2,)),
     "K.identity": (K.identity, np.copy, (2,)),
     "K.stop_gradient": (K.stop_gradient, np.copy, (2,)),
+    "sort": (sort.sort, lambda x: np.sort(x, -1), (2,)),
+    "argsort": (sort.argsort, lambda x: np.argsort(x, -1, kind="stable"), (2,)),
+    "searchsorted": (
+        lambda a, b: sort.searchsorted(sort.sort(a), b),
+        lambda a, b: np.searchsorted(np.sort(a), b),
+        (1, 1),
+    ),
     "top_k": (lambda x: sort.top_k(x, 2)[0], lambda x: -np.sort(-x.astype("O"), -1)[:, :2], (2,)),
     "K.shape": (K.shape, lambda x: np.array(x.shape), (2,)),
 }
@@ -125,16 +143,16 @@ CASES: dict[str, Case] = {
 # Linear algebra, and what ranks do together.
 ROOMS_APART = ("symgraph.graph.ops.linalg.", "symgraph.graph.ops.collective")
 # Functions whose results are sizes and places, whatever the dtype.
-PLACES = ("K.argmax", "K.argmin", "K.shape")
+PLACES = ("K.argmax", "K.argmin", "argsort", "searchsorted", "K.shape")
 # Ops of floats alone, sources, and what passes make: their own tests say which dtypes they take.
 APART = {
     "AddAlongAxis", "Arange", "AveragePool2D", "AveragePool2DGradient", "Cond", "Conv2D",
-    "Conv2DInputGradient", "Conv2DWeightBiasGradient", "Conv2DWeightGradient", "CsrDot", "CsrToDense",
-    "CtcBeamSearch", "Eye", "Fused", "FusedReduction", "LogSoftmax", "MaxPool2D",
-    "MaxPool2DGradient", "MaxPool2DWithIndex", "Moments", "OneHot", "Padded", "Place", "RandomBernoulli",
-    "RandomNormal", "RandomTruncatedNormal", "RandomUniform", "Scan", "ScatterAdd", "SiblingReductions",
-    "SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "Sparse", "TakeAlongAxis", "Undefined",
-    "VariableRead", "Watch",
+    "Conv2DInputGradient", "Conv2DWeightBiasGradient", "Conv2DWeightGradient", "Copysign", "CsrDot",
+    "CsrToDense", "CtcBeamSearch", "Eye", "Fused", "FusedReduction", "LogSoftmax", "MaxPool2D",
+    "MaxPool2DGradient", "MaxPool2DWithIndex", "Moments", "Nextafter", "OneHot", "Padded", "Place",
+    "RandomBernoulli", "RandomNormal", "RandomTruncatedNormal", "RandomUniform", "Scan", "ScatterAdd",
+    "SiblingReductions", "SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "Sparse", "TakeAlongAxis",
+    "Undefined", "VariableRead", "Watch",
 }  # fmt: skip
 
 

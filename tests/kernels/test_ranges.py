@@ -25,6 +25,11 @@ UNARY = {
     "exp": np.exp,
     "log": np.log,
     "log1p": np.log1p,
+    "log2": np.log2,
+    "log10": np.log10,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
     "expm1": np.expm1,
     "sin": np.sin,
     "cos": np.cos,
@@ -54,9 +59,10 @@ EXACT = {
     "relu": lambda x: np.where(x < 0, 0, x),
     "isnan": np.isnan,
     "isinf": np.isinf,
+    "signbit": np.signbit,
     "logical_not": np.logical_not,
 }
-PAIRS = {"div": np.divide, "pow": np.power, "atan2": np.arctan2}
+PAIRS = {"div": np.divide, "pow": np.power, "atan2": np.arctan2, "hypot": np.hypot}
 EXACT_PAIRS = {
     "add": np.add,
     "sub": np.subtract,
@@ -64,6 +70,8 @@ EXACT_PAIRS = {
     "maximum": np.maximum,
     "minimum": np.minimum,
     "mod": np.mod,
+    "copysign": np.copysign,
+    "nextafter": np.nextafter,
     "floordiv": np.floor_divide,
     "equal": np.equal,
     "not_equal": np.not_equal,

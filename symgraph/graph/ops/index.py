@@ -29,7 +29,7 @@ from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Row
 
 _INDICES = ("int32", "int64")
-_ADDABLE = ("int32", "int64", "uint64", "float32", "float64")
+ADDABLE = ("int32", "int64", "uint64", "float32", "float64")
 _Shape = tuple[int, ...]
 _GATHERED: tuple[tuple[_Shape, int, _Shape], ...] = (
     ((5,), 0, (3,)), ((5, 4), 0, (2, 3)), ((3, 7), 1, (4,)), ((2, 5, 3), 1, (6,)), ((4, 3), 0, ()),
@@ -131,8 +131,8 @@ class ScatterAdd(Op):
         """The updates' shape with `size` in place of the indices' shape."""
         updates, indices = types
         check_indices(self, indices)
-        if updates.dtype not in _ADDABLE:
-            raise TypeError(f"{self}: expected a dtype of {', '.join(_ADDABLE)}, got {updates.dtype}")
+        if updates.dtype not in ADDABLE:
+            raise TypeError(f"{self}: expected a dtype of {', '.join(ADDABLE)}, got {updates.dtype}")
         given = updates.shape[self.axis : self.axis + indices.ndim]
         clash = any(
             isinstance(a, int) and isinstance(b, int) and a != b
@@ -194,7 +194,7 @@ class ScatterAdd(Op):
         for shape, axis, count, size in _SCATTERED:
             indices = np.asarray(rng.integers(-size, size, count))
             yield Sample(cls(axis, size), (rng.standard_normal(shape), indices))
-        for dtype in _ADDABLE:
+        for dtype in ADDABLE:
             yield Sample(
                 cls(0, 3), (rng.integers(0, 9, (6, 3)).astype(dtype), np.array([2, 0, 2, 2, 1, 0], np.int32))
             )
@@ -356,15 +356,15 @@ class AddAlongAxis(_AlongAxis):
 
 def as_indices(indices: Any, what: str) -> Tensor:
     """Indices as an int32 or int64 tensor."""
-    indices = as_tensor(indices)
-    if not is_integer(indices.dtype):
-        raise TypeError(f"{what}: expected integer indices, got {indices.dtype}")
-    if indices.dtype == "uint64":
+    found = as_tensor(indices)
+    if not is_integer(found.dtype):
+        raise TypeError(f"{what}: expected integer indices, got {found.dtype}")
+    if found.dtype == "uint64":
         # What int64 does not hold would count from the end.
-        return cast(minimum(indices, constant(np.iinfo("int64").max, "uint64")), "int64")
-    if indices.dtype in _INDICES:
-        return indices
-    return cast(indices, "int64" if indices.dtype == "uint32" else "int32")
+        return cast(minimum(found, constant(np.iinfo("int64").max, "uint64")), "int64")
+    if found.dtype in _INDICES:
+        return found
+    return cast(found, "int64" if found.dtype == "uint32" else "int32")
 
 
 def _check_constant(indices: Tensor, size: Dim, what: str, from_end: bool = True) -> None:

@@ -18,7 +18,7 @@ from symgraph.graph.types import FLOATS, is_float, is_integer, working_dtype
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
-class _Unary(Elementwise):
+class Unary(Elementwise):
     """A function of one float."""
 
     arity: ClassVar[int] = 1
@@ -34,7 +34,7 @@ class _Unary(Elementwise):
         return (None if slope is None else grad * slope,)
 
 
-class _Stairs(_Unary):
+class Stairs(Unary):
     """A function that is constant but for jumps: its derivative is zero almost everywhere."""
 
     smooth: ClassVar[bool] = False
@@ -46,7 +46,7 @@ class _Stairs(_Unary):
 
 
 @dataclass(frozen=True)
-class Negative(_Unary):
+class Negative(Unary):
     """-x."""
 
     kernel: ClassVar[str] = "neg"
@@ -59,7 +59,7 @@ class Negative(_Unary):
 
 
 @dataclass(frozen=True)
-class Absolute(_Unary):
+class Absolute(Unary):
     """|x|; its derivative at 0 is 0."""
 
     kernel: ClassVar[str] = "abs"
@@ -72,7 +72,7 @@ class Absolute(_Unary):
 
 
 @dataclass(frozen=True)
-class Sign(_Stairs):
+class Sign(Stairs):
     """-1, 0 or 1 as x is negative, zero or positive."""
 
     kernel: ClassVar[str] = "sign"
@@ -81,7 +81,7 @@ class Sign(_Stairs):
 
 
 @dataclass(frozen=True)
-class Exp(_Unary):
+class Exp(Unary):
     """e^x."""
 
     kernel: ClassVar[str] = "exp"
@@ -93,7 +93,7 @@ class Exp(_Unary):
 
 
 @dataclass(frozen=True)
-class Expm1(_Unary):
+class Expm1(Unary):
     """e^x - 1, accurate near 0."""
 
     kernel: ClassVar[str] = "expm1"
@@ -105,7 +105,7 @@ class Expm1(_Unary):
 
 
 @dataclass(frozen=True)
-class Log(_Unary):
+class Log(Unary):
     """Natural logarithm."""
 
     kernel: ClassVar[str] = "log"
@@ -118,7 +118,7 @@ class Log(_Unary):
 
 
 @dataclass(frozen=True)
-class Log1p(_Unary):
+class Log1p(Unary):
     """ln(1 + x), accurate near 0."""
 
     kernel: ClassVar[str] = "log1p"
@@ -131,7 +131,7 @@ class Log1p(_Unary):
 
 
 @dataclass(frozen=True)
-class Sqrt(_Unary):
+class Sqrt(Unary):
     """Square root."""
 
     kernel: ClassVar[str] = "sqrt"
@@ -144,7 +144,7 @@ class Sqrt(_Unary):
 
 
 @dataclass(frozen=True)
-class Rsqrt(_Unary):
+class Rsqrt(Unary):
     """1/√x."""
 
     kernel: ClassVar[str] = "rsqrt"
@@ -157,7 +157,7 @@ class Rsqrt(_Unary):
 
 
 @dataclass(frozen=True)
-class Square(_Unary):
+class Square(Unary):
     """x²."""
 
     kernel: ClassVar[str] = "square"
@@ -170,7 +170,7 @@ class Square(_Unary):
 
 
 @dataclass(frozen=True)
-class Reciprocal(_Unary):
+class Reciprocal(Unary):
     """1/x."""
 
     kernel: ClassVar[str] = "reciprocal"
@@ -183,7 +183,7 @@ class Reciprocal(_Unary):
 
 
 @dataclass(frozen=True)
-class Sin(_Unary):
+class Sin(Unary):
     """Sine of radians."""
 
     kernel: ClassVar[str] = "sin"
@@ -195,7 +195,7 @@ class Sin(_Unary):
 
 
 @dataclass(frozen=True)
-class Cos(_Unary):
+class Cos(Unary):
     """Cosine of radians."""
 
     kernel: ClassVar[str] = "cos"
@@ -207,7 +207,7 @@ class Cos(_Unary):
 
 
 @dataclass(frozen=True)
-class Tan(_Unary):
+class Tan(Unary):
     """Tangent of radians."""
 
     kernel: ClassVar[str] = "tan"
@@ -220,7 +220,7 @@ class Tan(_Unary):
 
 
 @dataclass(frozen=True)
-class Arcsin(_Unary):
+class Arcsin(Unary):
     """Inverse sine, in radians."""
 
     kernel: ClassVar[str] = "asin"
@@ -233,7 +233,7 @@ class Arcsin(_Unary):
 
 
 @dataclass(frozen=True)
-class Arccos(_Unary):
+class Arccos(Unary):
     """Inverse cosine, in radians."""
 
     kernel: ClassVar[str] = "acos"
@@ -246,7 +246,7 @@ class Arccos(_Unary):
 
 
 @dataclass(frozen=True)
-class Arctan(_Unary):
+class Arctan(Unary):
     """Inverse tangent, in radians."""
 
     kernel: ClassVar[str] = "atan"
@@ -258,7 +258,7 @@ class Arctan(_Unary):
 
 
 @dataclass(frozen=True)
-class Sinh(_Unary):
+class Sinh(Unary):
     """Hyperbolic sine."""
 
     kernel: ClassVar[str] = "sinh"
@@ -270,7 +270,7 @@ class Sinh(_Unary):
 
 
 @dataclass(frozen=True)
-class Cosh(_Unary):
+class Cosh(Unary):
     """Hyperbolic cosine."""
 
     kernel: ClassVar[str] = "cosh"
@@ -282,7 +282,7 @@ class Cosh(_Unary):
 
 
 @dataclass(frozen=True)
-class Tanh(_Unary):
+class Tanh(Unary):
     """Hyperbolic tangent."""
 
     kernel: ClassVar[str] = "tanh"
@@ -294,7 +294,7 @@ class Tanh(_Unary):
 
 
 @dataclass(frozen=True)
-class Sigmoid(_Unary):
+class Sigmoid(Unary):
     """1/(1 + e^-x)."""
 
     kernel: ClassVar[str] = "sigmoid"
@@ -309,7 +309,7 @@ class Sigmoid(_Unary):
 
 
 @dataclass(frozen=True)
-class Softplus(_Unary):
+class Softplus(Unary):
     """ln(1 + e^x), without overflow."""
 
     kernel: ClassVar[str] = "softplus"
@@ -321,7 +321,7 @@ class Softplus(_Unary):
 
 
 @dataclass(frozen=True)
-class Erf(_Unary):
+class Erf(Unary):
     """The error function 2/√π ∫₀ˣ e^(-t²) dt."""
 
     kernel: ClassVar[str] = "erf"
@@ -335,7 +335,7 @@ class Erf(_Unary):
 
 
 @dataclass(frozen=True)
-class Relu(_Unary):
+class Relu(Unary):
     """max(x, 0); NaN and -0.0 stay as they are; its derivative at 0 is 0."""
 
     kernel: ClassVar[str] = "relu"
@@ -348,7 +348,7 @@ class Relu(_Unary):
 
 
 @dataclass(frozen=True)
-class Floor(_Stairs):
+class Floor(Stairs):
     """The largest integer not above x."""
 
     kernel: ClassVar[str] = "floor"
@@ -356,7 +356,7 @@ class Floor(_Stairs):
 
 
 @dataclass(frozen=True)
-class Ceil(_Stairs):
+class Ceil(Stairs):
     """The smallest integer not below x."""
 
     kernel: ClassVar[str] = "ceil"
@@ -364,7 +364,7 @@ class Ceil(_Stairs):
 
 
 @dataclass(frozen=True)
-class Round(_Stairs):
+class Round(Stairs):
     """The nearest integer, halves to even."""
 
     kernel: ClassVar[str] = "round"
@@ -372,14 +372,14 @@ class Round(_Stairs):
 
 
 @dataclass(frozen=True)
-class Trunc(_Stairs):
+class Trunc(Stairs):
     """The integer part of x."""
 
     kernel: ClassVar[str] = "trunc"
     function: ClassVar[Callable[..., Any]] = np.trunc
 
 
-class _FloatTest(_Stairs):
+class FloatTest(Stairs):
     """A test of a float: bool result."""
 
     def infer(self, *types: Any) -> Any:
@@ -392,7 +392,7 @@ class _FloatTest(_Stairs):
 
 
 @dataclass(frozen=True)
-class IsNan(_FloatTest):
+class IsNan(FloatTest):
     """Whether x is NaN."""
 
     kernel: ClassVar[str] = "isnan"
@@ -400,14 +400,16 @@ class IsNan(_FloatTest):
 
 
 @dataclass(frozen=True)
-class IsInf(_FloatTest):
+class IsInf(FloatTest):
     """Whether x is infinite."""
 
     kernel: ClassVar[str] = "isinf"
     function: ClassVar[Callable[..., Any]] = np.isinf
 
 
-def _unary(op: type[Elementwise]) -> Callable[[Any], Tensor]:
+def unary(op: type[Elementwise]) -> Callable[[Any], Tensor]:
+    """The builder function of an op of one tensor."""
+
     def build(x: Any) -> Tensor:
         x = as_tensor(x, floatx())
         if x.dtype not in op.accepts:
@@ -419,32 +421,32 @@ def _unary(op: type[Elementwise]) -> Callable[[Any], Tensor]:
     return build
 
 
-negative = _unary(Negative)
-absolute = _unary(Absolute)
-sign = _unary(Sign)
-exp = _unary(Exp)
-expm1 = _unary(Expm1)
-log = _unary(Log)
-log1p = _unary(Log1p)
-sqrt = _unary(Sqrt)
-rsqrt = _unary(Rsqrt)
-square = _unary(Square)
-reciprocal = _unary(Reciprocal)
-sin = _unary(Sin)
-cos = _unary(Cos)
-tan = _unary(Tan)
-arcsin = _unary(Arcsin)
-arccos = _unary(Arccos)
-arctan = _unary(Arctan)
-sinh = _unary(Sinh)
-cosh = _unary(Cosh)
-tanh = _unary(Tanh)
-sigmoid = _unary(Sigmoid)
-softplus = _unary(Softplus)
-erf = _unary(Erf)
-relu = _unary(Relu)
-isnan = _unary(IsNan)
-isinf = _unary(IsInf)
+negative = unary(Negative)
+absolute = unary(Absolute)
+sign = unary(Sign)
+exp = unary(Exp)
+expm1 = unary(Expm1)
+log = unary(Log)
+log1p = unary(Log1p)
+sqrt = unary(Sqrt)
+rsqrt = unary(Rsqrt)
+square = unary(Square)
+reciprocal = unary(Reciprocal)
+sin = unary(Sin)
+cos = unary(Cos)
+tan = unary(Tan)
+arcsin = unary(Arcsin)
+arccos = unary(Arccos)
+arctan = unary(Arctan)
+sinh = unary(Sinh)
+cosh = unary(Cosh)
+tanh = unary(Tanh)
+sigmoid = unary(Sigmoid)
+softplus = unary(Softplus)
+erf = unary(Erf)
+relu = unary(Relu)
+isnan = unary(IsNan)
+isinf = unary(IsInf)
 
 
 def _rounding(op: type[Elementwise]) -> Callable[[Any], Tensor]:

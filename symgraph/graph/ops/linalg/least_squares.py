@@ -13,7 +13,6 @@ from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Sample
 from symgraph.graph.ops.compare import greater
 from symgraph.graph.ops.elementwise import (
-    FLOATS,
     broadcast_requirements,
     broadcast_shapes,
     cast,
@@ -42,7 +41,7 @@ from symgraph.graph.ops.reduce import sum as total
 from symgraph.graph.ops.shape import expand_dims, squeeze
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import TensorType
+from symgraph.graph.types import FLOATS, TensorType
 
 _NOT_FOUND = "has singular values that LAPACK did not find"
 

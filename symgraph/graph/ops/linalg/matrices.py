@@ -13,11 +13,11 @@ from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Sample
 from symgraph.graph.ops.compare import equal, greater, less_equal
 from symgraph.graph.ops.create import arange
-from symgraph.graph.ops.elementwise import FLOATS, cast, together, where
+from symgraph.graph.ops.elementwise import cast, together, where
 from symgraph.graph.ops.host_call import HostCall
 from symgraph.graph.ops.shape import expand_dims, transpose
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import TensorType, is_float
+from symgraph.graph.types import FLOATS, TensorType, is_float
 
 LinAlgError = np.linalg.LinAlgError
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.graph.dims import Dim, shape_text
 from symgraph.graph.op import Sample
-from symgraph.graph.ops.elementwise import FLOATS, broadcast_requirements, broadcast_shapes, sum_to
+from symgraph.graph.ops.elementwise import broadcast_requirements, broadcast_shapes, sum_to
 from symgraph.graph.ops.linalg.matrices import (
     SQUARE,
     LinAlgError,
@@ -31,7 +31,7 @@ from symgraph.graph.ops.linalg.matrices import (
 from symgraph.graph.ops.matmul import matmul
 from symgraph.graph.ops.shape import expand_dims, squeeze
 from symgraph.graph.tensor import Tensor
-from symgraph.graph.types import TensorType
+from symgraph.graph.types import FLOATS, TensorType
 
 _BLOCK = 64
 """Rows that are substituted by one call of LAPACK."""
