@@ -6,9 +6,11 @@ A tensor is an op applied to tensors; it is immutable and knows where it comes f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from symgraph.graph.dispatch import install_operators, operator
+from symgraph.graph.methods import Methods
 from symgraph.graph.origin import Origin, current
 from symgraph.graph.static_shape import Shape, StaticShape, refined
 from symgraph.graph.symbolic import Symbolic
@@ -18,10 +20,9 @@ if TYPE_CHECKING:
     from symgraph.graph.op import Op
 
 _serial = itertools.count()
-_operators: dict[str, Callable[..., Any]] = {}
 
 
-class Tensor(Symbolic):
+class Tensor(Methods, Symbolic):
     """The symbolic result of an op.
 
     Attributes
@@ -153,7 +154,7 @@ class Tensor(Symbolic):
 
         `feed_dict` and `session` are for scripts that name the arguments as TensorFlow 1 does.
         """
-        return _operators["eval"](self, {**(feed or {}), **(feed_dict or {})})
+        return operator("eval")(self, {**(feed or {}), **(feed_dict or {})})
 
     def __getitem__(self, key: Any) -> Tensor:
         part = call("getitem", self, key)
@@ -276,17 +277,12 @@ def next_serial() -> int:
     return next(_serial)
 
 
-def install_operators(functions: dict[str, Callable[..., Any]]) -> None:
-    """Give tensors their operators. Ops are built on tensors, so they are handed in from above, once."""
-    _operators.update(functions)
-
-
 def call(name: str, *arguments: Any) -> Tensor:
     """Apply the builder function called `name`.
 
     How op families use each other without importing each other.
     """
-    result: Tensor = _operators[name](*arguments)
+    result: Tensor = operator(name)(*arguments)
     return result
 
 
