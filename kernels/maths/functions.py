@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from symgraph.kernels.maths import exponential, floats, logarithm, trigonometric
+from symgraph.kernels.maths import exponential, floats, gamma, logarithm, trigonometric
 from symgraph.kernels.tile.vector import ITEMSIZE, Vec, lowest, maximum, minimum, repeat_while, where
 
 
@@ -223,6 +223,8 @@ FUNCTIONS: dict[str, Function] = {
     "sigmoid": Function(exponential.sigmoid, 25),
     "softplus": Function(exponential.softplus, 60),
     "erf": Function(exponential.erf, 40),
+    "lgamma": Function(gamma.lgamma, 150),
+    "digamma": Function(gamma.digamma, 120),
     "sin": Function(trigonometric.sin, 35),
     "cos": Function(trigonometric.cos, 35),
     "tan": Function(trigonometric.tan, 40),

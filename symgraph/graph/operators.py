@@ -21,6 +21,7 @@ from symgraph.graph.ops import (
     elementwise,
     floats,
     fused,
+    gamma,
     host,
     index,
     logarithms,
@@ -66,8 +67,8 @@ install_operators(
 
 FAMILIES = (
     barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
-    floats, fused, host, index, logarithms, math, matmul, moments, nn, plane, pool, random, reduce, scan,
-    shape, siblings, slicing, sort, determinants, diagonals, factors, least_squares, norms, solve, spectral,
-    custom_gradient, own, parts, scatter,
+    floats, fused, gamma, host, index, logarithms, math, matmul, moments, nn, plane, pool, random, reduce,
+    scan, shape, siblings, slicing, sort, determinants, diagonals, factors, least_squares, norms, solve,
+    spectral, custom_gradient, own, parts, scatter,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

@@ -9,7 +9,7 @@ from typing import Any
 from symgraph.globals import floatx
 from symgraph.graph.dims import Dim, product
 from symgraph.graph.leaves import constant
-from symgraph.graph.ops import compare, create, floats, index, logarithms, math, reduce, sort
+from symgraph.graph.ops import compare, create, floats, gamma, index, logarithms, math, reduce, sort
 from symgraph.graph.ops import elementwise as ops
 from symgraph.graph.ops import shape as shapes
 from symgraph.graph.ops.linalg import diagonals
@@ -24,6 +24,16 @@ from symgraph.numpy.manipulation import concat, expand_dims
 def erf(x: Any, /) -> Tensor:
     """The error function 2/√π ∫₀ˣ e^(-t²) dt."""
     return math.erf(as_array(x))
+
+
+def lgamma(x: Any, /) -> Tensor:
+    """ln |Γ(x)|: infinite at 0 and the negative whole numbers."""
+    return gamma.lgamma(as_array(x))
+
+
+def digamma(x: Any, /) -> Tensor:
+    """The derivative of ln Γ(x); NaN at the negative whole numbers."""
+    return gamma.digamma(as_array(x))
 
 
 def exp2(x: Any, /) -> Tensor:
@@ -238,6 +248,6 @@ def column_stack(arrays: Sequence[Any], /) -> Tensor:
 
 __all__ = [
     "allclose", "array_equal", "atleast_1d", "atleast_2d", "average", "bincount", "column_stack", "degrees",
-    "diag", "erf", "exp2", "heaviside", "hstack", "interp", "isclose", "isin", "median", "nan_to_num", "ptp",
-    "radians", "sinc", "vstack",
+    "diag", "digamma", "erf", "exp2", "heaviside", "hstack", "interp", "isclose", "isin", "lgamma", "median",
+    "nan_to_num", "ptp", "radians", "sinc", "vstack",
 ]  # fmt: skip

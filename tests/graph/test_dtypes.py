@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from symgraph import backend as K
 from symgraph.compiler.function import Function
 from symgraph.graph.leaves import placeholder
 from symgraph.graph.op import registered_ops
-from symgraph.graph.ops import compare, floats, logarithms, math, matmul, plane, sort
+from symgraph.graph.ops import compare, floats, gamma, logarithms, math, matmul, plane, sort
 from symgraph.graph.tensor import topological
 from symgraph.graph.types import DTYPES, INTEGERS, is_float
 
@@ -89,6 +90,8 @@ CASES: dict[str, Case] = {
     "arcsinh": (logarithms.arcsinh, np.arcsinh, (1,)),
     "arccosh": (logarithms.arccosh, np.arccosh, (1,)),
     "arctanh": (logarithms.arctanh, np.arctanh, (1,)),
+    "lgamma": (lambda x: gamma.lgamma(x % 7), lambda x: scipy.special.gammaln(x % 7), (1,)),
+    "digamma": (lambda x: gamma.digamma(x % 7), lambda x: scipy.special.digamma(x % 7), (1,)),
     "isfinite": (floats.isfinite, np.isfinite, (1,)),
     "signbit": (floats.signbit, lambda x: x < 0, (1,)),
     "isnan": (math.isnan, np.isnan, (1,)),

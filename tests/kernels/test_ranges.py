@@ -84,7 +84,9 @@ EXACT_PAIRS = {
     "logical_xor": np.logical_xor,
 }
 OF_BITS = ("bitwise_", "left_shift", "right_shift")
-TESTED_ELSEWHERE = {"clip", "where", "cast"} | {name for name in FUNCTIONS if name.startswith(OF_BITS)}
+TESTED_ELSEWHERE = {"clip", "where", "cast", "lgamma", "digamma"} | {
+    name for name in FUNCTIONS if name.startswith(OF_BITS)
+}
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
@@ -184,6 +186,58 @@ def test_sine_of_the_number_nearest_to_a_multiple_of_half_pi():
     cosine = elementwise("cos", x)
     np.testing.assert_allclose(cosine[0], -4.68716592425462761112e-19, rtol=1e-15)
     np.testing.assert_allclose(cosine[1], np.cos(x[1]), rtol=1e-15)
+
+
+def _lgamma(x):
+    """scipy's; near 1 and 2, where it is not accurate, -γt + ζ(2)/2 t² - ζ(3)/3 t³ ... at 1 + t."""
+    expected = scipy.special.gammaln(x).astype(LONG)
+    for zero in (1, 2):
+        near = np.abs(x - zero) < 0.7
+        t = x[near].astype(LONG) - zero
+        series = -LONG("0.57721566490153286060651209008240243") * t
+        for k in range(2, 120):
+            series += scipy.special.zeta(k) * (-t) ** k / k
+        expected[near] = series + (np.log1p(t) if zero == 2 else 0)
+    return expected
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["lgamma", "digamma"])
+def test_gamma_functions_are_accurate_everywhere(name, dtype):
+    """In units of the last place where x is positive, of 1 or the value near the zeros below."""
+    truth = {"lgamma": _lgamma, "digamma": scipy.special.digamma}[name]
+    x = samples(dtype)
+    x = x[(np.abs(x) < np.inf) & (x != 0)]
+    x = x[(x > 0) | ((x > -100) & (x != np.floor(x)))]
+    wide = x.astype("float64")
+    expected = truth(wide)
+    finite = np.isfinite(expected.astype(dtype))
+    x, wide, expected = x[finite], wide[finite], expected[finite]
+    # Near digamma's root, and near poles of negative numbers, scipy's are worse than these.
+    far = (wide > 0) | (np.abs(wide - np.rint(wide)) > 0.1)
+    far &= (np.abs(wide - 1.4616321449683622) > 1e-3) | (name == "lgamma")
+    x, wide, expected = x[far], wide[far], expected[far]
+    found = elementwise(name, x)
+    unit = np.spacing(np.abs(expected).astype(dtype)).astype("float64")
+    unit = np.where(wide < 0, np.maximum(unit, 20 * np.finfo(dtype).eps), unit)
+    error = np.abs(found.astype(LONG) - expected) / unit
+    worst = int(error.argmax())
+    assert error[worst] <= ULPS, (error[worst], x[worst], found[worst], expected[worst])
+
+
+def test_gamma_functions_at_special_points():
+    x = np.array([0.0, -0.0, -1.0, -2.0, np.inf, -np.inf, np.nan, 1.0, 2.0, 1.4616321449683622])
+    found = elementwise("lgamma", x)
+    np.testing.assert_array_equal(found[:9], [np.inf] * 6 + [np.nan, 0.0, 0.0])
+    # The slopes at the zeros are -0.5772156649015329 and 0.42278433509846713 (Euler's constant).
+    beside = elementwise("lgamma", np.array([1 - 2.0**-53, 2 - 2.0**-52]))
+    np.testing.assert_allclose(
+        beside, [0.5772156649015329 * 2**-53, -0.42278433509846713 * 2**-52], rtol=1e-14
+    )
+    found = elementwise("digamma", x)
+    np.testing.assert_array_equal(found[:7], [-np.inf, np.inf, np.nan, np.nan, np.inf, np.nan, np.nan])
+    # The root is 1.4616321449683622 + 9.549995429965697e-17, the slope there 0.9676722454476212 (mpmath).
+    np.testing.assert_allclose(found[9], -9.549995429965697e-17 * 0.9676722454476212, rtol=1e-9)
 
 
 REFERENCES = [

@@ -21,7 +21,7 @@ SMOOTH = (
     "abs", "acos", "asin", "asinh", "atan", "atanh", "cos", "cosh", "erf", "exp", "exp2", "expm1", "negative",
     "positive", "sin", "sinh", "square", "tan", "tanh", "sinc", "degrees", "radians",
 )  # fmt: skip
-POSITIVE = ("acosh", "log", "log10", "log1p", "log2", "reciprocal", "sqrt")
+POSITIVE = ("acosh", "digamma", "lgamma", "log", "log10", "log1p", "log2", "reciprocal", "sqrt")
 TWO = (
     "add", "atan2", "copysign", "divide", "hypot", "logaddexp", "maximum", "minimum", "multiply", "pow",
     "remainder", "subtract",
@@ -56,6 +56,8 @@ MOVED: dict[str, Call] = {
     "astype": lambda xp, x: xp.astype(x, xp.float64) ** 2,
 }
 SUMMED: dict[str, Call] = {
+    "lgamma of negative numbers": lambda xp, x: xp.lgamma(x - 2.1),
+    "digamma of negative numbers": lambda xp, x: xp.digamma(x * 0.4 - 1.5),
     "sum": lambda xp, x: xp.sum(x * x, axis=1),
     "prod": lambda xp, x: xp.prod(x, axis=0),
     "mean": lambda xp, x: xp.mean(x * x, axis=0),
