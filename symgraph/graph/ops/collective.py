@@ -17,12 +17,12 @@ from symgraph.graph.dims import Dim, product
 from symgraph.graph.leaves import DimValue
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.barrier import stop_gradient
-from symgraph.graph.ops.elementwise import FLOATS, NUMBERS
+from symgraph.graph.ops.elementwise import NUMBERS
 from symgraph.graph.ops.movement import window
 from symgraph.graph.ops.reduce import Sum
 from symgraph.graph.ops.sizes import known
 from symgraph.graph.tensor import Tensor, call
-from symgraph.graph.types import TensorType
+from symgraph.graph.types import FLOATS, TensorType
 from symgraph.kernels.index import copy_rows
 from symgraph.kernels.run.buffer import Buffer, Scratch
 from symgraph.kernels.run.machine import Host, Row
