@@ -69,6 +69,19 @@ def numbers(dtype: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return rng.integers(0 if dtype.startswith("u") else -5, 7, shape).astype(dtype)
 
 
+def falling(xp: Any, x: Any) -> Any:
+    """The elements of each line in falling order, which numpy's sort has no name for."""
+    return np.sort(x)[..., ::-1] if xp is np else xp.sort(x, descending=True)
+
+
+def falling_places(xp: Any, x: Any, axis: int) -> Any:
+    """Where they lie, equal ones in their order."""
+    if xp is np:
+        last = x.shape[axis] - 1
+        return last - np.flip(np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
+    return xp.argsort(x, axis=axis, descending=True, stable=True)
+
+
 # Of one tensor of three axes, of any dtype.
 SHAPES: dict[str, Call] = {
     "broadcast_to": lambda xp, x: xp.broadcast_to(x, (2, *x.shape)),
@@ -110,9 +123,9 @@ REDUCTIONS: dict[str, Call] = {
     "diff": lambda xp, x: [
         xp.diff(x), xp.diff(x, axis=1, n=2), xp.diff(x, axis=0, prepend=x[:1, ...], append=x[:1, ...]),
     ],
-    "sort": lambda xp, x: [xp.sort(x), xp.sort(x, axis=1), xp.sort(x, descending=True)],
+    "sort": lambda xp, x: [xp.sort(x), xp.sort(x, axis=1), falling(xp, x)],
     "argsort": lambda xp, x: [
-        xp.argsort(x, stable=True), xp.argsort(x, axis=0, descending=True, stable=True),
+        xp.argsort(x, stable=True), falling_places(xp, x, 0),
     ],
 }  # fmt: skip
 OF_SOMETHING: dict[str, Call] = {
