@@ -9,8 +9,9 @@ runs which tile. Rows that do not need each other may form a
 waiting, and rows too small to be cut run side by side.
 
 A `Loop` runs consecutive rows several times. Each turn moves the addresses of its rows on by their strides,
-so a loop of a million turns is as small a table as its body. A `Branch` runs one of two lists of rows. A row
-whose kernel is a `Host` function makes the machine return to Python, which calls it and goes on.
+so a loop of a million turns is as small a table as its body; it may end earlier. A `Branch` runs one of two
+lists of rows. A row whose kernel is a `Host` function makes the machine return to Python, which calls it and
+goes on.
 
 Operands are int64 words: sizes, float bits, and addresses. An address is written as an `Address` (base,
 offset) and made absolute at every call from the bases of that call, so one table serves many calls at once,
@@ -150,14 +151,15 @@ def cycles(typing):
 def _turn(words, control, here):
     """At the end of a loop's body: move addresses on, and tell the next row, at its start or after it.
 
-    The words of the control row: where the body starts, turns, turns done, then pairs of word and stride.
+    The words of the control row: where the body starts, turns, turns done, the address of a byte that ends
+    the loop (or 0), then pairs of word and stride.
     """
     done = load_int(control + 16) + 1
-    turns = load_int(control + 8)
-    again = done < turns
-    factor = 1 if again else 1 - turns
-    for k in range(load_int(control + 24)):
-        pair = control + 32 + 16 * k
+    stop = load_int(control + 24)
+    again = done < load_int(control + 8) and (stop == 0 or load_byte(stop) == 0)
+    factor = 1 if again else 1 - done
+    for k in range(load_int(control + 32)):
+        pair = control + 40 + 16 * k
         word = words + 8 * load_int(pair)
         store_int(word, load_int(word) + factor * load_int(pair + 8))
     store_int(control + 16, done if again else 0)

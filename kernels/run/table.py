@@ -48,11 +48,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Rows from number `first` up to `end` run `turns` times (at least once). Loops nest, or lie apart."""
+    """Rows from number `first` up to `end` run `turns` times (at least once). Loops nest, or lie apart.
+
+    With `until` they run no more once the byte there is not 0 at the end of a turn.
+    """
 
     first: int
     end: int
     turns: int
+    until: Address | None = None
 
     @property
     def edges(self) -> tuple[int, ...]:
@@ -208,7 +212,7 @@ class _TableMaker:
         self._moving = left
         # The number of turns done is a word that every call starts from 0.
         self.patches.append((len(self.words) + 2, -1, 0))
-        self._control([start, loop.turns, 0, len(pairs) // 2, *pairs])
+        self._control([start, loop.turns, 0, loop.until or 0, len(pairs) // 2, *pairs])
 
     def _control(self, operands: Sequence[int | Address]) -> None:
         self.table.append((0, len(self.words), 1, 1, 1))

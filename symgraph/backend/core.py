@@ -24,7 +24,7 @@ from symgraph.globals import (
     set_session,
 )
 from symgraph.graph import leaves
-from symgraph.graph.dims import shape_text
+from symgraph.graph.dims import Expression, shape_text
 from symgraph.graph.leaves import Placeholder, Unmade, Variable
 from symgraph.graph.ops import barrier, create, csr, elementwise
 from symgraph.graph.ops import shape as shape_ops
@@ -347,8 +347,10 @@ def _filled(value: int, shape: Any, dtype: str | None, name: str | None) -> Tens
     return create.full(sizes, value, dtype or floatx())
 
 
-def eye(size: int, dtype: str | None = None, name: str | None = None) -> Variable:
-    """An identity matrix of `size` rows, as a variable."""
+def eye(size: int, dtype: str | None = None, name: str | None = None) -> Tensor:
+    """An identity matrix of `size` rows: a variable where the size is known, else a tensor."""
+    if isinstance(size, (Tensor, Expression)):
+        return create.eye(size, dtype=dtype or floatx())
     return variable(np.eye(size), dtype, name)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from symgraph.backend import old_calls
 from symgraph.backend.core import normalize_data_format, to_dense
 from symgraph.globals import floatx
-from symgraph.graph.dims import Dim, product, shape_text
+from symgraph.graph.dims import Dim, Expression, product, shape_text
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.ops import create, slicing
 from symgraph.graph.ops import shape as shape_ops
@@ -93,7 +93,7 @@ def squeeze(x: Any, axis: int) -> Tensor:
 
 def repeat_elements(x: Any, rep: int, axis: int) -> Tensor:
     """Every element repeated `rep` times along `axis`, as `numpy.repeat` does."""
-    return shape_ops.repeat(x, int(rep), axis)
+    return shape_ops.repeat(x, _count(rep), axis)
 
 
 def repeat(x: Any, n: int) -> Tensor:
@@ -108,7 +108,7 @@ def repeat(x: Any, n: int) -> Tensor:
     if x.ndim != 2:
         raise ValueError(f"repeat: expected a tensor of 2 dimensions, got {x.type}")
     row = shape_ops.expand_dims(x, 1)
-    return shape_ops.broadcast_to(row, (x.shape[0], int(n), x.shape[1]))
+    return shape_ops.broadcast_to(row, (x.shape[0], _count(n), x.shape[1]))
 
 
 def tile(x: Any, n: int | Sequence[Any]) -> Tensor:
@@ -135,10 +135,15 @@ def arange(start: Any, stop: Any = None, step: int = 1, dtype: str = "int32") ->
     return create.arange(start, stop, step, dtype)
 
 
+def _count(number: Any) -> Any:
+    """A number of things: an integer, or what stands for one until the graph runs."""
+    return number if isinstance(number, (Tensor, Expression)) else int(number)
+
+
 @old_calls.one_hot
 def one_hot(indices: Any, num_classes: int) -> Tensor:
     """1 at each class number, else 0, along a new last axis of `num_classes`; all 0 for other numbers."""
-    return create.one_hot(indices, int(num_classes))
+    return create.one_hot(indices, _count(num_classes))
 
 
 def reverse(x: Any, axes: int | Sequence[int]) -> Tensor:

@@ -24,6 +24,7 @@ from symgraph.compiler.run.results import has_padding, shown
 from symgraph.compiler.run.signature import Results, Signature, as_givens, as_pairs
 from symgraph.compiler.run.variant import Variant, recent
 from symgraph.graph.leaves import Variable, as_stored, free_sizes
+from symgraph.graph.measured import with_sources
 from symgraph.graph.ops.csr import to_dense
 from symgraph.graph.sparse import SparseTensor
 from symgraph.graph.symbolic import brief
@@ -114,7 +115,9 @@ class Function(Debugging, FunctionViews):
             self._main(())
         used = {
             id(t)
-            for t in topological([*self._computed, *(v for _, v in self.updates), *self._given_values()])
+            for t in topological(
+                with_sources([*self._computed, *(v for _, v in self.updates), *self._given_values()])
+            )
         }
         self.unused_inputs = tuple(
             t for t in self.inputs if all(id(leaf) not in used for leaf in _fed_leaves(t))
@@ -341,7 +344,7 @@ class Function(Debugging, FunctionViews):
         One of unknown sizes may serve to tell them.
         """
         roots = [*self._leaves, *self.outputs, *fetched, *self._given_values(), *(v for _, v in self.updates)]
-        known = {id(t) for t in (*topological(roots), *self.givens)}
+        known = {id(t) for t in (*topological(with_sources(roots)), *self.givens)}
         for tensor in fed:
             if id(tensor) not in known and not is_static(tensor) and not free_sizes(tensor):
                 raise ValueError(f"{self.name}: {tensor!r} is fed, but nothing needs it")
@@ -353,7 +356,7 @@ class Function(Debugging, FunctionViews):
         """
         if isinstance(key, Tensor):
             return key
-        nodes = topological([*self.inputs, *self.outputs, *(v for _, v in self.updates)])
+        nodes = topological(with_sources([*self.inputs, *self.outputs, *(v for _, v in self.updates)]))
         named = [n for n in nodes if n.name == key]
         if len(named) == 1:
             return named[0]
@@ -391,7 +394,7 @@ def evaluate(tensor: Tensor, feed: Mapping[Any, Any] | None = None) -> Any:
     """The value of one tensor: what ``tensor.eval(feed)`` does."""
     if isinstance(tensor, Variable):
         return tensor.get_value()
-    by_name = {n.name: n for n in topological([tensor]) if n.name}
+    by_name = {n.name: n for n in topological(with_sources([tensor])) if n.name}
     fed = {k if isinstance(k, Tensor) else by_name.get(k, k): v for k, v in (feed or {}).items()}
     unknown = [k for k in fed if not isinstance(k, Tensor)]
     if unknown:
@@ -436,7 +439,7 @@ def _with_defaults(updates: Sequence[Update], roots: Sequence[Tensor]) -> list[U
     """`updates`, and the default updates of all variables that they and `roots` read."""
     pairs = list(updates)
     seen = {id(variable) for variable, _ in pairs}
-    for variable in variables_of([*roots, *(value for _, value in pairs)]):
+    for variable in variables_of(with_sources([*roots, *(value for _, value in pairs)])):
         if variable.default_update is not None and id(variable) not in seen:
             pairs.append((variable, variable.default_update))
     return pairs

@@ -14,7 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symgraph.graph.dims import Dim, unknowns
+from symgraph.compiler.sizing import Sizing, closure, frontier, sizing, sources_of, staged
+from symgraph.graph.dims import Dim, Unknown, unknowns
 from symgraph.graph.leaves import (
     DimValue,
     Placeholder,
@@ -24,6 +25,7 @@ from symgraph.graph.leaves import (
     as_tensor,
     free_sizes,
 )
+from symgraph.graph.measured import sizes_in
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise, cast
 from symgraph.graph.ops.fused import Fused
@@ -52,7 +54,8 @@ class Lowered:
 
     `body` runs first, `tail` computes only new values of variables; `outputs` and `updates` are rewritten
     roots; `given` pairs each given tensor with what stands in its place, whose shape has to be the same.
-    `roots` are outputs and new values as they were before the passes.
+    `roots` are outputs and new values as they were before the passes. `sizing` finds sizes that are values of
+    tensors, None where there are none; those that take more than arithmetic come from a `stage` before.
     """
 
     inputs: tuple[Tensor, ...]
@@ -65,11 +68,25 @@ class Lowered:
     given: tuple[tuple[Tensor, Tensor], ...] = ()
     roots: tuple[Tensor, ...] = ()
     wanted: Wanted = Wanted((), (), (), {})
+    sizing: Sizing | None = None
+    stage: Stage | None = None
 
     @property
     def nodes(self) -> tuple[Tensor, ...]:
         """All nodes in running order."""
         return self.body + self.tail
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs before a graph can be planned, on the same inputs: it finds `sizes`, its first outputs.
+
+    Its other outputs, `carried` of them, are the last inputs of the graph behind.
+    """
+
+    lowered: Lowered
+    sizes: tuple[Unknown, ...]
+    carried: int
 
 
 def lower(
@@ -89,17 +106,51 @@ def lower(
     fed = [_as_placeholder(tensor) for tensor in inputs]
     cuts = {old: new for old, new in zip(inputs, fed, strict=True) if old is not new}
     given = _given(givens, cuts)
-    roots = _phase_chosen(substitute([*outputs, *(value for _, value in updates)], cuts | given), fed)
-    _check_inputs(roots, fed)
-    _check_sizes(roots, fed, given)
+
+    def replaced(tensors: list[Tensor]) -> list[Tensor]:
+        return _phase_chosen(substitute(tensors, cuts | given), fed)
+
+    roots = replaced([*outputs, *(value for _, value in updates)])
+    sources = sources_of([*roots, *given.values()], replaced)
+    _check_inputs([*roots, *sources.values()], fed)
+    _check_sizes([*roots, *sources.values()], fed, given)
+    wanted = Wanted(tuple(inputs), tuple(outputs), tuple(updates), givens)
+    shapes = _open_shapes(given)
+    return _lowered(fed, roots, len(outputs), updates, defaults, shapes, sources, wanted, start)
+
+
+def _lowered(
+    fed: Sequence[Tensor],
+    roots: Sequence[Tensor],
+    outputs: int,
+    updates: Sequence[Update],
+    defaults: int,
+    given: Sequence[tuple[Tensor, Tensor]],
+    sources: Mapping[Unknown, Tensor],
+    wanted: Wanted,
+    start: float,
+) -> Lowered:
+    """Stages 3 and 4, after a stage of its own for sizes that take a Program to be found."""
+    needed = closure([*roots, *(new for _, new in given)], sources)
+    late = staged(needed, fed)
+    stage, carried = None, []
+    if late:
+        carried = frontier(roots, late.values())
+        before = [*late.values(), *carried]
+        own = closure(before, sources)
+        known = [pair for pair in given if all(size in own for size in sizes_in([pair[1]]))]
+        first = Wanted(tuple(fed), tuple(before), (), {})
+        stage = _lowered(fed, before, len(before), (), 0, known, sources, first, start)
+    read = [*needed.values()]
+    inner = [_as_placeholder(node, "stage 1") for node in carried]
+    fed, roots = [*fed, *inner], substitute(roots, dict(zip(carried, inner, strict=True)))
     rewritten, records = run_passes(roots)
-    updates, rewritten = _needed_updates(updates, rewritten, len(outputs), defaults)
-    results = tuple(rewritten[: len(outputs)])
+    updates, rewritten = _needed_updates(updates, rewritten, outputs, defaults, read)
+    results = tuple(rewritten[:outputs])
     changed = tuple(
-        (variable, value) for (variable, _), value in zip(updates, rewritten[len(outputs) :], strict=True)
+        (variable, value) for (variable, _), value in zip(updates, rewritten[outputs:], strict=True)
     )
     body, tail = _order(results, [value for _, value in changed])
-    seconds = time.perf_counter() - start
     return Lowered(
         tuple(fed),
         results,
@@ -107,10 +158,12 @@ def lower(
         body,
         tail,
         tuple(records),
-        seconds,
-        tuple(_open_shapes(given)),
+        time.perf_counter() - start,
+        tuple(given),
         tuple(roots),
-        Wanted(tuple(inputs), tuple(outputs), tuple(updates), givens),
+        wanted,
+        sizing(fed, rewritten, given, needed, late),
+        None if stage is None else Stage(stage, tuple(late), len(carried)),
     )
 
 
@@ -121,22 +174,29 @@ def _phase_chosen(roots: list[Tensor], fed: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _needed_updates(
-    updates: Sequence[Update], roots: Sequence[Tensor], outputs: int, defaults: int
+    updates: Sequence[Update],
+    roots: Sequence[Tensor],
+    outputs: int,
+    defaults: int,
+    sources: Sequence[Tensor],
 ) -> tuple[list[Update], list[Tensor]]:
-    """Updates and rewritten roots (outputs, then new values) without the defaults of what is not read."""
+    """Updates and rewritten roots (outputs, then new values) without the defaults of what is not read.
+
+    `sources` are read too, for sizes.
+    """
     explicit = len(updates) - defaults
-    left = topological(roots[: outputs + explicit])
+    left = topological([*roots[: outputs + explicit], *sources])
     read = {id(node.op.storage) for node in left if isinstance(node.op, VariableRead)}
     stays = [n < explicit or id(v.storage) in read for n, (v, _) in enumerate(updates)]
     values = [value for value, stay in zip(roots[outputs:], stays, strict=True) if stay]
     return [u for u, stay in zip(updates, stays, strict=True) if stay], [*roots[:outputs], *values]
 
 
-def _as_placeholder(tensor: Tensor) -> Tensor:
+def _as_placeholder(tensor: Tensor, name: str | None = None) -> Tensor:
     """A fed node as an input of its own; what it was computed from falls away."""
     if isinstance(tensor.op, Placeholder):
         return tensor
-    return Tensor(Placeholder(tensor.tensor_type), (), tensor.type, tensor.origins, tensor.name)
+    return Tensor(Placeholder(tensor.tensor_type), (), tensor.type, tensor.origins, tensor.name or name)
 
 
 def _given(givens: Mapping[Tensor, object], cuts: dict[Tensor, Tensor]) -> dict[Tensor, Tensor]:
@@ -174,7 +234,7 @@ def _check_sizes(roots: Sequence[Tensor], inputs: Sequence[Tensor], given: Mappi
     for node in topological(roots):
         for dim in _dims(node):
             for size in unknowns(dim):
-                if size not in known:
+                if size not in known and size.source is None:
                     raise ValueError(
                         f"missing input: {node.origins[0]}: {node!r} needs the size {size}, "
                         "which no input determines"

@@ -9,6 +9,7 @@ from typing import Self
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import Sized, bind_shapes, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, placeholder
+from symgraph.graph.measured import measured_in
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise
 from symgraph.graph.ops.movement import View
@@ -54,6 +55,20 @@ def close(results: Sequence[Tensor], inside: set[int]) -> tuple[list[Tensor], di
         if id(value) not in inside and not plain and value not in lifted:
             lifted[value] = placeholder(value.shape, dtype=value.dtype, name=value.name)
     return substitute(results, lifted), lifted
+
+
+def check_sizes_of_turns(results: Sequence[Tensor], bound: Sequence[Tensor], what: str) -> None:
+    """ValueError where a size in the graph of a step is a value that a turn computes from what is `bound`.
+
+    All turns run on one plan, so sizes have to be the same in all of them.
+    """
+    own = {id(tensor) for tensor in bound}
+    for size, source in measured_in(results).items():
+        if any(id(node) in own for node in topological([source])):
+            raise ValueError(
+                f"{what}: {source.origins[0]}: the size or slice bound {size} is computed in a turn; sizes "
+                "have to be the same in all turns: pick elements by x[K.arange(n) + start]"
+            )
 
 
 def body_flops(body: Body, shapes: Sequence[tuple[int, ...]]) -> int:

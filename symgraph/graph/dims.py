@@ -2,7 +2,8 @@
 
 A dimension is an `int` or an `Expression` such as ``N``, ``2*N`` or ``N*T``. Expressions are canonical, so
 equal polynomials compare equal; what cannot be a polynomial (a floor division, a minimum) is an atom of its
-own.
+own. An unknown size is told by the shapes of what is fed, or it is *measured*: the value of a scalar integer
+tensor, its `source`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 _serial = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A size known only at run time. Equal only to itself."""
+    """A size known only at run time. Equal only to itself.
+
+    `source` is the tensor whose value it is, None for a size that shapes tell. Such a value may be negative
+    as long as it is no size of an axis.
+    """
 
     name: str = field(default="?", compare=False)
     serial: int = field(default_factory=lambda: next(_serial))
+    source: Any = field(default=None, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return hash(self.serial)
 
     def __str__(self) -> str:
         return self.name
@@ -28,7 +37,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A non-polynomial function of dimensions: floordiv, min, max."""
+    """A non-polynomial function of dimensions: floordiv, min, max, place, behind."""
 
     function: str
     arguments: tuple[Dim, ...]
@@ -141,6 +150,33 @@ def unknown(name: str = "?") -> Expression:
     return _atom(Unknown(name))
 
 
+def measured(name: str, number: int, source: Any) -> Expression:
+    """The value of `source`, a tensor with this serial number, as a size: always the same one."""
+    return _atom(Unknown(name, -1 - number, source))
+
+
+def place(bound: Dim, size: Dim) -> Dim:
+    """A bound of a Python slice as a place in [0, size]: a negative one counts from the end."""
+    if isinstance(bound, int) and isinstance(size, int):
+        return _place(bound, size)
+    return _atom(Call("place", (bound, size)))
+
+
+def _place(bound: int, size: int) -> int:
+    return min(bound, size) if bound >= 0 else max(bound + size, 0)
+
+
+def behind(bound: Dim, size: Dim) -> Dim:
+    """The place in [0, size] behind the element at which a slice that runs backwards starts or stops."""
+    if isinstance(bound, int) and isinstance(size, int):
+        return _behind(bound, size)
+    return _atom(Call("behind", (bound, size)))
+
+
+def _behind(bound: int, size: int) -> int:
+    return min(bound + 1, size) if bound >= 0 else max(bound + size + 1, 0)
+
+
 def quotient(a: Dim, b: Dim) -> Dim:
     """Floor of a / b, in closed form where b divides a term by term."""
     if isinstance(a, int) and isinstance(b, int):
@@ -225,6 +261,8 @@ def _bent(dim: Dim) -> _Bent | None:
     bends: list[tuple[int, int]] = []
     size: Dim | None = None
     rest = dim
+    if any_measured(dim):
+        return None  # it may be negative
     for monomial, factor in _terms(dim):
         atom = monomial[0] if len(monomial) == 1 else None
         if isinstance(atom, Call) and atom.function == "min":
@@ -271,10 +309,18 @@ def product(dims: Iterable[Dim]) -> Dim:
     return total
 
 
+def _divided(a: int, b: int) -> int:
+    if not b:
+        raise ValueError(f"cannot divide the size {a} by a size of 0")
+    return a // b
+
+
 _FUNCTIONS: dict[str, Callable[[int, int], int]] = {
-    "floordiv": lambda a, b: a // b,
+    "floordiv": _divided,
     "min": min,
     "max": max,
+    "place": _place,
+    "behind": _behind,
 }
 
 
@@ -295,6 +341,32 @@ def evaluate(dim: Dim, sizes: Mapping[Unknown, int]) -> int:
     return total
 
 
+def compiled(dim: Dim) -> Callable[[Mapping[Unknown, int]], int]:
+    """`evaluate` of one dimension as a function of the sizes: for what every call asks anew."""
+    if isinstance(dim, int):
+        return lambda sizes: dim
+    terms = [(factor, [_compiled_atom(atom) for atom in monomial]) for monomial, factor in dim.terms]
+    if len(terms) == 1 and terms[0][0] == 1 and len(terms[0][1]) == 1:
+        return terms[0][1][0]
+
+    def value(sizes: Mapping[Unknown, int]) -> int:
+        total = 0
+        for factor, atoms in terms:
+            for atom in atoms:
+                factor *= atom(sizes)
+            total += factor
+        return total
+
+    return value
+
+
+def _compiled_atom(atom: Atom) -> Callable[[Mapping[Unknown, int]], int]:
+    if isinstance(atom, Unknown):
+        return lambda sizes: sizes[atom]
+    function, (first, second) = _FUNCTIONS[atom.function], map(compiled, atom.arguments)
+    return lambda sizes: function(first(sizes), second(sizes))
+
+
 def unknowns(dim: Dim) -> Iterator[Unknown]:
     """The unknown sizes that `dim` is made of."""
     for monomial, _ in _terms(dim):
@@ -304,6 +376,16 @@ def unknowns(dim: Dim) -> Iterator[Unknown]:
             else:
                 for argument in atom.arguments:
                     yield from unknowns(argument)
+
+
+def measured_sizes(dim: Dim) -> Iterator[Unknown]:
+    """The sizes in `dim` that are values of tensors."""
+    return (size for size in unknowns(dim) if size.source is not None)
+
+
+def any_measured(dim: Dim) -> bool:
+    """Whether `dim` depends on the value of a tensor."""
+    return next(measured_sizes(dim), None) is not None
 
 
 def bind(dim: Dim, size: int, sizes: dict[Unknown, int]) -> bool:

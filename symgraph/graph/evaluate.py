@@ -15,6 +15,7 @@ import numpy as np
 from symgraph.graph.dims import Expression, Unknown, bind
 from symgraph.graph.dims import evaluate as evaluate_dim
 from symgraph.graph.leaves import DimValue, Placeholder
+from symgraph.graph.measured import node_sizes
 from symgraph.graph.op import Op
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType, Type
@@ -50,11 +51,20 @@ def evaluate(
         values[id(tensor)] = array
         shapes.append((tensor, array.shape))
     bind_shapes(shapes, sizes)
-    for node in topological(outputs, stop=list(feeds or {})):
-        if id(node) not in values:
-            values[id(node)] = _value(node, [values[id(i)] for i in node.inputs], sizes)
-        if watch is not None:
-            watch(node, values[id(node)])
+    fed = list(feeds or {})
+
+    def compute(roots: Sequence[Tensor], watch: Callable[[Tensor, Any], None] | None) -> None:
+        for node in topological(roots, stop=fed):
+            if id(node) not in values:
+                for size in node_sizes(node):
+                    if size not in sizes:
+                        compute([size.source], None)
+                        sizes[size] = int(values[id(size.source)])
+                values[id(node)] = _value(node, [values[id(i)] for i in node.inputs], sizes)
+            if watch is not None:
+                watch(node, values[id(node)])
+
+    compute(outputs, watch)
     return [values[id(t)] for t in outputs]
 
 
@@ -138,8 +148,14 @@ def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:
 
     ValueError names layer and line.
     """
-    for a, b in node.op.requires(*(i.type for i in node.inputs)):
-        left, right = evaluate_dim(a, sizes), evaluate_dim(b, sizes)
+    try:
+        pairs = [
+            (a, b, evaluate_dim(a, sizes), evaluate_dim(b, sizes))
+            for a, b in node.op.requires(*(i.type for i in node.inputs))
+        ]
+    except ValueError as error:
+        raise ValueError(f"{node.origins[0]}: {node.op}: {error}") from error
+    for a, b, left, right in pairs:
         if left != right:
             raise ValueError(
                 f"{node.origins[0]}: {node.op} got inputs of shapes "
@@ -148,15 +164,21 @@ def check_requirements(node: Tensor, sizes: Mapping[Unknown, int]) -> None:
             )
     for kind in node.type.items if isinstance(node.type, TupleType) else (node.type,):
         shape = concrete_shape(kind, sizes)
+        for dim, size in zip(kind.shape, shape, strict=True):
+            if size < 0:
+                raise ValueError(
+                    f"{node.origins[0]}: {node.op}: expected sizes of at least 0, got {dim} = {size}"
+                )
         if math.prod(shape) > _MOST_ELEMENTS:
             raise ValueError(
                 f"{node.origins[0]}: {node.op} would make an array of shape {shape}: too large for any memory"
             )
     kinds = [_concrete_type(i.type, sizes) for i in node.inputs]
-    if all(known is i.type for known, i in zip(kinds, node.inputs, strict=True)):
+    op = concrete_op(node.op, sizes)
+    if op is node.op and all(known is i.type for known, i in zip(kinds, node.inputs, strict=True)):
         return
     try:
-        concrete_op(node.op, sizes).infer(*kinds)
+        op.infer(*kinds)
     except ValueError as error:
         raise ValueError(f"{node.origins[0]}: {error}") from error
 

@@ -330,7 +330,8 @@ def placeholder(
                 raise ValueError(f"placeholder {name}: negative size {size} in shape {tuple(shape)}")
             sizes.append(int(size))
         else:
-            sizes.append(size)
+            dim: Any = call("as_dim", size, f"placeholder {name}")
+            sizes.append(dim)
     op = Placeholder(TensorType(dtype_name(dtype or floatx()), tuple(sizes)), static)
     return Tensor(op, (), op.type, current(), name)
 

@@ -129,6 +129,10 @@ class Op:
         """Those of `inputs` whose place a result may take where nobody else reads them."""
         return ()
 
+    def bodies(self) -> Sequence[Any]:
+        """The graphs (`Body`) inside of this op: a step of a loop, the sides of a choice."""
+        return ()
+
     def cut(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> Cut | None:
         """How the op falls apart into slices at these shapes; None where it does not."""
         return None

@@ -9,6 +9,7 @@ from symgraph.graph.ops import (
     barrier,
     bits,
     collective,
+    chosen,
     compare,
     cond,
     conv,
@@ -39,8 +40,10 @@ from symgraph.graph.ops import (
     scatter,
     shape,
     siblings,
+    sizes,
     slicing,
     sort,
+    until,
 )
 from symgraph.graph.ops.linalg import determinants, diagonals, factors, least_squares, norms, solve, spectral
 from symgraph.graph.tensor import install_operators
@@ -56,6 +59,8 @@ _BUILDERS = {
     shape: "reshape transpose broadcast_to concatenate of_shape",
     slicing: "reverse",
     create: "zeros_like",
+    sizes: "as_dim",
+    chosen: "nonzero",
     index: "getitem gather take_along_axis",
     parts: "at",
     barrier: "identity",
@@ -66,9 +71,9 @@ install_operators(
 )
 
 FAMILIES = (
-    barrier, bits, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative, elementwise,
-    floats, fused, gamma, host, index, logarithms, math, matmul, moments, nn, plane, pool, random, reduce,
-    scan, shape, siblings, slicing, sort, determinants, diagonals, factors, least_squares, norms, solve,
-    spectral, custom_gradient, own, parts, scatter,
+    barrier, bits, chosen, collective, compare, cond, conv, conv_bias, create, csr, ctc, cumulative,
+    elementwise, floats, fused, gamma, host, index, logarithms, math, matmul, moments, nn, plane, pool,
+    random, reduce, scan, shape, siblings, slicing, sort, until, determinants, diagonals, factors,
+    least_squares, norms, solve, spectral, custom_gradient, own, parts, scatter,
 )  # fmt: skip
 """All op families, so that importing this module makes every op known."""

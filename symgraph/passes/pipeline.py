@@ -25,14 +25,16 @@ from symgraph.passes.scans import tidy_scans
 from symgraph.passes.siblings import join_siblings
 from symgraph.passes.simplify import simplify
 from symgraph.passes.stabilise import stabilise
+from symgraph.passes.untils import tidy_untils
 from symgraph.passes.unused import drop_unused_results
 
 Pass: TypeAlias = Callable[[Sequence[Tensor], Counter[str]], list[Tensor]]
 
 
 def scans(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:
-    """See `tidy_scans`; bodies go through this very pipeline."""
-    return tidy_scans(roots, hits, lambda results: run_passes(results)[0])
+    """See `tidy_scans` and `tidy_untils`; bodies go through this very pipeline."""
+    tidied = tidy_scans(roots, hits, lambda results: run_passes(results)[0])
+    return tidy_untils(tidied, hits, lambda results: run_passes(results)[0])
 
 
 def branches(roots: Sequence[Tensor], hits: Counter[str]) -> list[Tensor]:

@@ -166,7 +166,7 @@ class _Find:
 
 def _inside(run: LiveRun, find: _Find, allow_inf: bool) -> _Find:
     """The first fault inside of a loop that is one kernel call: by the references, on the loop's inputs."""
-    op = concrete_op(find.node.op, run.program.sizes)
+    op = concrete_op(find.node.op, run.sizes)
     if not isinstance(op, Scan) or len(find.inputs) != len(op.body.inputs):
         return find
     found: list[_Find] = []
@@ -216,7 +216,7 @@ def _error(run: LiveRun, work: Work, find: _Find) -> NotFiniteError:
 
 def _culprit(run: LiveRun, find: _Find) -> tuple[str, tuple[Origin, ...]]:
     """The op that made the fault, and where it was written: of a fused node its first step that did."""
-    node, op = find.node, concrete_op(find.node.op, run.program.sizes)
+    node, op = find.node, concrete_op(find.node.op, run.sizes)
     if not isinstance(op, (Fused, FusedReduction, SiblingReductions)) or not op.origins:
         return str(node.op), node.origins
     with np.errstate(all="ignore"):

@@ -193,7 +193,7 @@ class Tap:
 
     def _replay(self, run: LiveRun, look: _Look, work: Work, turns: tuple[int, ...]) -> None:
         """The turns of a loop that is one kernel call, by the references, on the loop's inputs."""
-        op = concrete_op(work.node.op, run.program.sizes)
+        op = concrete_op(work.node.op, run.sizes)
         assert isinstance(op, Scan)
 
         def watch(number: int, node: Tensor, value: Any) -> None:

@@ -64,7 +64,7 @@ class Verifier:
         known = found.problem
         found.times += work.kind == "op"
         found.kernels.update(dict.fromkeys(run.program.rows[row].kernel.name for row in work.rows))
-        op = concrete_op(work.node.op, run.program.sizes)
+        op = concrete_op(work.node.op, run.sizes)
         for number, (value, reference) in enumerate(zip(outputs, wanted, strict=True)):
             self._compare(found, op if work.kind == "op" else None, inputs, value, reference, number)
         if found.problem and not known:
@@ -81,7 +81,7 @@ class Verifier:
             return [np.broadcast_to(inputs[0], work.outputs[0].shape)]
         # References may hand on what they got: kernels' memory is not theirs.
         with np.errstate(all="ignore"):
-            values = concrete_op(work.node.op, run.program.sizes).reference(*map(np.array, inputs))
+            values = concrete_op(work.node.op, run.sizes).reference(*map(np.array, inputs))
         return [np.asarray(value) for value in (values if isinstance(values, tuple) else (values,))]
 
     def _compare(

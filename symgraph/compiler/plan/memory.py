@@ -17,6 +17,7 @@ import numpy as np
 from symgraph.compiler.plan.arena import Lifetime, pack
 from symgraph.compiler.plan.gangs import PlannedRow, gather
 from symgraph.compiler.program.program import Base, Program
+from symgraph.compiler.program.starts import Start
 from symgraph.compiler.program.works import Draft, Inventory, Piece
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
@@ -44,6 +45,8 @@ class _LoopView:
     offset: int
     stride: int
     depth: int
+    starts: tuple[Start, ...] = ()
+    """Where a slice of `base` starts is known when a call is made; such a view does not move with turns."""
 
 
 class Memory:
@@ -74,6 +77,7 @@ class Memory:
         self._loop_views: list[_LoopView] = []
         self._blocks: list[Loop | Branch] = []
         self._depth = 0
+        self._moved: dict[tuple[int, tuple[Start, ...]], Base] = {}
 
     def external(self, base: Base, shape: tuple[int, ...], dtype: str) -> Buffer:
         """A buffer of memory that exists when the Program runs."""
@@ -99,15 +103,25 @@ class Memory:
         self._loop_views.append(_LoopView(buffer.base, buffer.offset, stride, self._depth - 1))
         return replace(buffer, base=_LOOP_VIEWS + len(self._loop_views) - 1, offset=0, room=None)
 
+    def starting(self, buffer: Buffer, starts: Sequence[Start]) -> Buffer:
+        """`buffer`, moved to the starts that each call finds out."""
+        self._loop_views.append(_LoopView(buffer.base, buffer.offset, 0, -1, tuple(starts)))
+        real = self._real(buffer.base)[0]
+        if real in self.temporaries:
+            # Views are not seen among its readers: nothing takes its place.
+            self.temporaries[real].uses += 1_000_000
+        return replace(buffer, base=_LOOP_VIEWS + len(self._loop_views) - 1, offset=0, room=None)
+
     @contextmanager
-    def loop(self, turns: int) -> Iterator[None]:
-        """The rows that are appended inside run `turns` times."""
+    def loop(self, turns: int, until: Buffer | None = None) -> Iterator[None]:
+        """The rows that are appended inside run `turns` times, or until the bool at `until` is true."""
         first = len(self.planned)
         self._depth += 1
         yield
         self._depth -= 1
         if len(self.planned) > first:
-            self._blocks.append(Loop(first, len(self.planned), turns))
+            stop = None if until is None else until.address
+            self._blocks.append(Loop(first, len(self.planned), turns, stop))
 
     @contextmanager
     def branch(self, condition: Buffer) -> Iterator[Callable[[], None]]:
@@ -175,6 +189,7 @@ class Memory:
 
     def _behind(self, base: int) -> int:
         """What a view that moves in the open loop is a view of."""
+        base = self._unmoved(base)
         view = self._loop_views[base - _LOOP_VIEWS] if base >= _LOOP_VIEWS else None
         return view.base if view is not None and view.depth == self._depth - 1 else base
 
@@ -218,13 +233,21 @@ class Memory:
 
     def array(self, buffer: Buffer) -> np.ndarray | None:
         """The array (of a variable or constant) that a buffer lies in."""
-        return self.bases[buffer.base].array if 0 <= buffer.base < _LOOP_VIEWS else None
+        base = self._unmoved(buffer.base)
+        return self.bases[base].array if 0 <= base < _LOOP_VIEWS else None
+
+    def _unmoved(self, base: int) -> int:
+        """The base that slices, whose starts calls find out, are parts of."""
+        while base >= _LOOP_VIEWS and self._loop_views[base - _LOOP_VIEWS].starts:
+            base = self._loop_views[base - _LOOP_VIEWS].base
+        return base
 
     def _name(self, base: int) -> Hashable:
         """What tells whether two bases are the same memory: a variable may have several.
 
         Views that move are apart from each other within a turn.
         """
+        base = self._unmoved(base)
         array = self.bases[base].array if 0 <= base < _LOOP_VIEWS else None
         return base if array is None else ("array", id(array))
 
@@ -250,6 +273,7 @@ class Memory:
             gangs += self._gathered(self.planned[start:end])
         lifetimes, owners = self._lifetimes(gangs)
         offsets, size = pack(lifetimes)
+        self._moved = self._moved_bases()
         depths = self._depths()
         first = self._gathered(self.lasting)
         every = [*first, *gangs]
@@ -267,7 +291,7 @@ class Memory:
                 rows.append(replace(planned.row, operands=operands))
         return Program(
             rows,
-            [*self.bases, Base("arena")],
+            [*self.bases, Base("arena"), *self._moved.values()],
             outputs,
             arena_bytes=size,
             buffer_bytes=sum(life.nbytes for life in lifetimes.values()),
@@ -310,13 +334,14 @@ class Memory:
         placed: list[Loop | Branch] = []
         for number, block in enumerate(self._blocks):
             moved = replace(block, first=block.first + ahead, end=block.end + ahead)
+            # Blocks that end later, and come later in the list, may be around it.
+            around = [b for b in self._blocks[number + 1 :] if b.first <= block.first < b.end]
+            depth = sum(isinstance(b, Loop) for b in around)
             if isinstance(moved, Branch):
-                # Blocks that end later, and come later in the list, may be around it.
-                around = [b for b in self._blocks[number + 1 :] if b.first <= block.first < b.end]
-                depth = sum(isinstance(b, Loop) for b in around)
-                condition = self._resolved(moved.condition, offsets, depth)
-                assert isinstance(condition, Address)
+                condition = self._placed(moved.condition, offsets, depth)
                 moved = replace(moved, otherwise=moved.otherwise + ahead, condition=condition)
+            elif moved.until is not None:
+                moved = replace(moved, until=self._placed(moved.until, offsets, depth))
             placed.append(moved)
         return placed
 
@@ -348,7 +373,30 @@ class Memory:
         offset += operand.offset
         if base < 0:
             base, offset = len(self.bases), offset + offsets[base]
+        starts = self._starts(operand.base)
+        if starts:
+            base = len(self.bases) + 1 + list(self._moved).index((base, starts))
         return Address(base, offset, tuple(strides))
+
+    def _starts(self, base: int) -> tuple[Start, ...]:
+        """The starts of all slices that a base is a part of."""
+        starts: tuple[Start, ...] = ()
+        while base >= _LOOP_VIEWS:
+            view = self._loop_views[base - _LOOP_VIEWS]
+            starts += view.starts
+            base = view.base
+        return starts
+
+    def _moved_bases(self) -> dict[tuple[int, tuple[Start, ...]], Base]:
+        """The bases of slices whose starts calls find out."""
+        moved = {}
+        for number in range(len(self._loop_views)):
+            starts = self._starts(_LOOP_VIEWS + number)
+            if starts:
+                base = self._real(_LOOP_VIEWS + number)[0]
+                index = len(self.bases) if base < 0 else base
+                moved[index, starts] = Base("moved", index, starts=starts)
+        return moved
 
     def _lifetimes(
         self, gangs: Sequence[Sequence[PlannedRow]]
@@ -375,10 +423,12 @@ class Memory:
                         last[base] = index
                         if operand.base != base:
                             shared.setdefault(base, set()).add(index)
-        for branch in self._blocks:
-            # The condition is read where the branch starts.
-            if isinstance(branch, Branch) and (base := self._real(branch.condition.base)[0]) < 0:
-                index = int(np.searchsorted(starts, branch.first))
+        for block in self._blocks:
+            # A condition is read where its branch starts, or its loop ends.
+            read = block.condition if isinstance(block, Branch) else block.until
+            if read is not None and (base := self._real(read.base)[0]) < 0:
+                at = block.first if isinstance(block, Branch) else block.end - 1
+                index = int(np.searchsorted(starts, at, "right")) - 1
                 first.setdefault(base, index)
                 last[base] = max(last.get(base, index), index)
         edges = [(loop, np.searchsorted(starts, [loop.first, loop.end])) for loop in self._loops()]

@@ -20,8 +20,10 @@ from symgraph.compiler.plan.depth_first import Home, SlicedRun, Spare, arrange
 from symgraph.compiler.plan.kept import KeptWeights
 from symgraph.compiler.plan.loops import LoopBuffers
 from symgraph.compiler.plan.memory import Memory
+from symgraph.compiler.plan.moved import is_moving, moving_view
 from symgraph.compiler.plan.regions import Places, regions
 from symgraph.compiler.plan.turns import plan_turns
+from symgraph.compiler.plan.untils import UntilBuffers
 from symgraph.compiler.program.program import Base, Program
 from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
@@ -30,10 +32,12 @@ from symgraph.graph.leaves import Constant, DimValue, Placeholder, Storage, Vari
 from symgraph.graph.op import Op, Part
 from symgraph.graph.ops.cond import Cond
 from symgraph.graph.ops.scan import Scan
+from symgraph.graph.ops.slicing import Place
+from symgraph.graph.ops.until import Until
 from symgraph.graph.tensor import Tensor, consumers, topological
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
-from symgraph.kernels.index import copy_rows
+from symgraph.kernels.index import copy_rows, fill_rows
 from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 
 Buffers = Buffer | tuple[Buffer, ...]
@@ -42,9 +46,18 @@ Mode = Literal["fast", "pinned", "dry"]
 variables are stored last; ``dry``: as pinned, and they are not stored at all."""
 
 
-def plan(lowered: Lowered, shapes: Sequence[tuple[int, ...]], threads: int, mode: Mode = "fast") -> Program:
-    """A Program for inputs of `shapes`. ValueError where sizes contradict the graph."""
-    sizes: dict[Unknown, int] = {}
+def plan(
+    lowered: Lowered,
+    shapes: Sequence[tuple[int, ...]],
+    threads: int,
+    mode: Mode = "fast",
+    measured: Mapping[Unknown, int] | None = None,
+) -> Program:
+    """A Program for inputs of `shapes`, and for sizes that were measured (see `sizing.py`).
+
+    ValueError where sizes contradict the graph.
+    """
+    sizes: dict[Unknown, int] = dict(measured or {})
     known = list(zip(lowered.inputs, shapes, strict=True))
     bind_shapes(known, sizes)
     # What is given may tell sizes of what it stands for, and through these sizes of what is given later.
@@ -131,9 +144,18 @@ class _Planner:
         if isinstance(op, Cond):
             self._cond(node, op)
             return
+        if isinstance(op, Until):
+            self._until(node, op)
+            return
         inputs = [self._buffer(i) for i in node.inputs]
+        moving = is_moving(node)
+        if isinstance(op, Place) and moving:
+            self._moving_place(node, op, inputs[0], into)
+            return
         if isinstance(node.type, TensorType):
             view = op.view(inputs[0], concrete_shape(node.type, self.sizes)) if inputs else None
+            if moving and view is not None:
+                view = moving_view(self.memory, self.sizes, node, inputs[0], view.shape)
             if view is not None:
                 self._place(node, view)
                 self.memory.append([], node, inputs, [view], kind="view")
@@ -145,6 +167,17 @@ class _Planner:
         work = op.flops([b.shape for b in inputs], [b.shape for b in outputs])
         self.memory.append(rows, node, inputs, outputs, work)
         self._place(node, outputs[0] if isinstance(node.type, TensorType) else tuple(outputs))
+        self._release(node.inputs)
+
+    def _moving_place(self, node: Tensor, op: Place, part: Buffer, into: tuple[Buffer | None, ...]) -> None:
+        """A constant, and a copy to the place in it that every call finds out."""
+        (out,) = self._results(node, op, [part], into)
+        rows = fill_rows(out, op.value, threads=self.threads, scratch=self.memory.temporary)
+        self.memory.append(rows, node, [], [out])
+        target = moving_view(self.memory, self.sizes, node, out, part.shape)
+        rows = copy_rows(part, target, threads=self.threads, scratch=self.memory.temporary)
+        self.memory.append(rows, node, [part], [out], kind="copy")
+        self._place(node, out)
         self._release(node.inputs)
 
     def _leaf(self, op: Constant | DimValue | VariableRead, node: Tensor) -> Buffer:
@@ -253,6 +286,30 @@ class _Planner:
             self.buffers, self.pending = outside
         self.memory.note_block(node, given, buffers.results, first)
         self._place(node, tuple(buffers.results))
+        self._release(node.inputs)
+
+    def _until(self, node: Tensor, op: Until) -> None:
+        """A loop around the rows of a body, which ends it."""
+        assert isinstance(node.type, TupleType)
+        begin, *given = (self._buffer(value) for value in node.inputs)
+        results = [
+            self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
+        ]
+        first, outside = len(self.memory.planned), (self.buffers, self.pending)
+        buffers = UntilBuffers(op, given, results, self.memory)
+        for whole in buffers.outputs():
+            rows = fill_rows(whole, 0, threads=self.threads, scratch=self.memory.temporary)
+            self.memory.append(rows, node, [], [whole], kind="copy")
+        for source, target in buffers.beginnings():
+            self._copy(source, target, node)
+        if op.most:
+            with self.memory.branch(begin) as turn_over:
+                with self.memory.loop(op.most, buffers.end):
+                    self._body(node, op.body, buffers.inputs(), buffers.targets())
+                turn_over()
+        self.buffers, self.pending = outside
+        self.memory.note_block(node, [begin, *given], results, first)
+        self._place(node, tuple(results))
         self._release(node.inputs)
 
     def _cond(self, node: Tensor, op: Cond) -> None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from symgraph.compiler.program.clocks import Clocks
+from symgraph.compiler.program.starts import Start
 from symgraph.compiler.program.works import Inventory
 from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Storage, aligned_empty
@@ -25,11 +26,15 @@ _Idle = TypeVar("_Idle")
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """What addresses count from: a ``feed`` or ``output`` by index, a fixed ``array``, or the ``arena``."""
+    """What addresses count from: a ``feed`` or ``output`` by index, a fixed ``array``, or the ``arena``.
+
+    Or it is ``moved``: at the starts of slices from base number `index`.
+    """
 
     kind: str
     index: int = 0
     array: np.ndarray | None = None
+    starts: tuple[Start, ...] = ()
 
 
 class Slab:
@@ -109,6 +114,7 @@ class Program:
         self._table = Table(rows, threads, guarded, gangs, blocks)
         self._feeds = [(i, b.index) for i, b in enumerate(bases) if b.kind == "feed"]
         self._results = [(i, b.index) for i, b in enumerate(bases) if b.kind == "output"]
+        self._moved = [(i, b.index, b.starts) for i, b in enumerate(bases) if b.kind == "moved"]
         self._arena = next(i for i, b in enumerate(bases) if b.kind == "arena")
         self.lasting = lasting
         self._read = tuple(read)
@@ -123,30 +129,45 @@ class Program:
         return self._table.rows
 
     def run(
-        self, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: Clocks | None = None
+        self,
+        feeds: Sequence[np.ndarray],
+        slabs: list[Slab],
+        clocks: Clocks | None = None,
+        sizes: Mapping[Unknown, int] | None = None,
     ) -> list[np.ndarray]:
         """Run on C-contiguous `feeds` of the planned shapes and dtypes; a slab is borrowed from `slabs`.
 
-        The times of rows are added to `clocks`, if there are any.
+        The times of rows are added to `clocks`, if there are any. `sizes` are those of this call: starts of
+        slices may differ from those that it was planned with.
         """
         if clocks is not None:
-            return self._timed(feeds, slabs, clocks)
+            return self._timed(feeds, slabs, clocks, sizes)
         lease = _popped(self._idle) or self._new_lease()
-        results = self._run(lease, feeds, slabs)
+        results = self._run(lease, feeds, slabs, sizes=sizes)
         self._idle.append(lease)
         return results
 
-    def _timed(self, feeds: Sequence[np.ndarray], slabs: list[Slab], clocks: Clocks) -> list[np.ndarray]:
+    def _timed(
+        self,
+        feeds: Sequence[np.ndarray],
+        slabs: list[Slab],
+        clocks: Clocks,
+        sizes: Mapping[Unknown, int] | None,
+    ) -> list[np.ndarray]:
         start = time.perf_counter()
         with clocks.lock:
             if clocks.lease is None:
                 clocks.lease = self._new_lease(clocks)
-            results = self._run(clocks.lease, feeds, slabs)
+            results = self._run(clocks.lease, feeds, slabs, sizes=sizes)
             clocks.note(start, time.perf_counter())
         return results
 
     def stepped(
-        self, feeds: Sequence[np.ndarray], slabs: list[Slab], after: Callable[[Lease, int], None]
+        self,
+        feeds: Sequence[np.ndarray],
+        slabs: list[Slab],
+        after: Callable[[Lease, int], None],
+        sizes: Mapping[Unknown, int] | None = None,
     ) -> list[np.ndarray]:
         """As `run`, row by row; ``after(lease, row)`` is called after each. What it raises ends the call.
 
@@ -158,7 +179,7 @@ class Program:
             for end in lease.steps(0):
                 after(lease, ends[end])
 
-        return self._run(self._new_lease(), feeds, slabs, drive)
+        return self._run(self._new_lease(), feeds, slabs, drive, sizes)
 
     def turns(self, lease: Lease, row: int) -> list[tuple[Loop, int]]:
         """The loops around a row, the outermost first, and how many turns each has done."""
@@ -192,7 +213,12 @@ class Program:
         feeds: Sequence[np.ndarray],
         slabs: list[Slab],
         drive: Callable[[Lease, int], None] = Lease.run,
+        sizes: Mapping[Unknown, int] | None = None,
     ) -> list[np.ndarray]:
+        moves = [
+            (position, base, sum(start.offset(sizes or self.sizes) for start in starts))
+            for position, base, starts in self._moved
+        ]
         slab = _borrow(slabs, self.arena_bytes)
         results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
         bases = lease.bases
@@ -201,6 +227,8 @@ class Program:
         for position, index in self._results:
             bases[position] = results[index].__array_interface__["data"][0]
         bases[self._arena] = slab.address
+        for position, base, offset in moves:
+            bases[position] = bases[base] + offset
         versions = tuple([storage.version for storage in self._read])
         try:
             drive(lease, self.lasting if versions == self._seen else 0)

@@ -21,6 +21,7 @@ from symgraph.graph.ops.fused import Fused, FusedReduction, step_types
 from symgraph.graph.ops.host import Watch
 from symgraph.graph.ops.scan import Scan
 from symgraph.graph.ops.siblings import SiblingReductions
+from symgraph.graph.ops.until import Until
 from symgraph.graph.origin import Origin
 from symgraph.graph.tensor import Tensor, topological
 from symgraph.graph.types import TensorType, TupleType
@@ -170,7 +171,7 @@ class _Collector:
         What slices read again, and sum up, comes from caches: a node is counted once, whole.
         """
         op = node.op
-        whole = op.leaf or op.aliases or isinstance(op, (Scan, Cond))  # no rows but copies
+        whole = op.leaf or op.aliases or isinstance(op, (Scan, Until, Cond))  # no rows but copies
         copies = [work for work in works if whole or work.slice == 0]
         total = 0
         if copies and not whole:
@@ -210,7 +211,8 @@ class _Collector:
         assert self.program is not None
         turns = 1
         for block in self.program.blocks:
-            if isinstance(block, Loop) and block.first <= row < block.end:
+            # One that its body ends counts once.
+            if isinstance(block, Loop) and block.first <= row < block.end and block.until is None:
                 turns *= block.turns
         return turns
 
@@ -219,6 +221,9 @@ class _Collector:
         where = program.bases[base]
         if where.kind == "array":
             return self._array_name(where)
+        if where.kind == "moved":
+            starts = "+".join(f"{start.start}*{start.stride}" for start in where.starts)
+            return f"{self.place(program, where.index, offset)}+{starts}"
         label = where.kind if where.kind == "arena" else f"{where.kind} {where.index}"
         return f"{label}+{offset}" if offset or where.kind == "arena" else label
 
@@ -255,7 +260,7 @@ class NodeIds:
 
     def loops(self, node: Tensor) -> list[str]:
         """The ids of the loops that a node is inside of, the outermost first."""
-        return [name for name in self.around(node) if isinstance(self._named[name].node.op, Scan)]
+        return [name for name in self.around(node) if isinstance(self._named[name].node.op, (Scan, Until))]
 
 
 def entries(lowered: Lowered) -> Iterator[Entry]:

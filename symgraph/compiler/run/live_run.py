@@ -7,7 +7,7 @@ stored last. An error before that leaves the variables as they were.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ import numpy as np
 from symgraph.compiler.program.program import Program, Slab
 from symgraph.compiler.program.works import Work
 from symgraph.compiler.run.named_graph import NamedGraph
+from symgraph.graph.dims import Unknown
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, VariableRead
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.run.buffer import Buffer, array_at
@@ -43,14 +44,18 @@ OBSERVERS: ContextVar[tuple[Observer, ...]] = ContextVar("symgraph_observers", d
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn, counted from 0, of a loop of `turns`; `loop` is the id of its node."""
+    """A turn, counted from 0, of a loop of `turns`; `loop` is the id of its node.
+
+    `turns` is 0 for a loop that its body ends.
+    """
 
     number: int
     turns: int
     loop: str
 
     def __str__(self) -> str:
-        return f"turn {self.number + 1} of {self.turns} of the loop {self.loop}"
+        of = f" of {self.turns}" if self.turns else ""
+        return f"turn {self.number + 1}{of} of the loop {self.loop}"
 
 
 class LiveRun:
@@ -62,14 +67,23 @@ class LiveRun:
         What runs.
     feeds : list of array
         What it was fed with.
+    sizes : dict of Unknown to int
+        The sizes of this call.
     notes : dict of int to anything
         For observers, by their identity: several calls may run at once.
     """
 
-    def __init__(self, graph: NamedGraph, program: Program, feeds: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self,
+        graph: NamedGraph,
+        program: Program,
+        feeds: Sequence[np.ndarray],
+        sizes: Mapping[Unknown, int] | None = None,
+    ) -> None:
         self.graph = graph
         self.program = program
         self.feeds = list(feeds)
+        self.sizes = program.sizes if sizes is None else {**program.sizes, **sizes}
         self._observers: tuple[Observer, ...] = ()
         self._lease: Lease | None = None
         self.notes: dict[int, Any] = {}
@@ -89,7 +103,7 @@ class LiveRun:
                     for observer in self._observers:
                         observer.done(self, works[number])
 
-        results = self.program.stepped(self.feeds, slabs, after)
+        results = self.program.stepped(self.feeds, slabs, after, self.sizes)
         for observer in observers:
             observer.end(self)
         return results
@@ -118,10 +132,19 @@ class LiveRun:
         assert self._lease is not None
         first, end = block.span
         return all(
-            number == loop.turns - 1
+            number == loop.turns - 1 or self._is_ended(loop)
             for loop, number in self.program.turns(self._lease, row)
             if first <= loop.first and loop.end <= end
         )
+
+    def _is_ended(self, loop: Loop) -> bool:
+        """Whether the body of a loop has said that its turn is the last one."""
+        if loop.until is None:
+            return False
+        assert self._lease is not None
+        base, offset, _ = loop.until
+        flag = Buffer(base, offset, (), (), np.dtype(bool))
+        return bool(array_at(int(self._lease.bases[base]) + offset, flag))
 
     @cached_property
     def _works(self) -> dict[int, list[Work]]:
@@ -162,7 +185,7 @@ class LiveRun:
         """Where in the loops around it a work is, the outermost first."""
         loops = self.graph.ids.loops(work.node)
         return tuple(
-            Turn(number, loop.turns, name)
+            Turn(number, loop.turns if loop.until is None else 0, name)
             for (loop, number), name in zip(self._turn_numbers(work), loops, strict=False)
         )
 
@@ -187,4 +210,4 @@ class LiveRun:
             return op.storage.array
         if isinstance(op, Constant):
             return op.array
-        return op.value(self.program.sizes) if isinstance(op, DimValue) else None
+        return op.value(self.sizes) if isinstance(op, DimValue) else None

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from symgraph.compiler.program.program import Program, RowError, Slab
 from symgraph.compiler.run.live_run import OBSERVERS, LiveRun, Observer
 from symgraph.compiler.run.named_graph import Compilation, NamedGraph
 from symgraph.compiler.run.recorder import RECORDER
-from symgraph.graph.evaluate import evaluate
+from symgraph.graph.dims import Unknown
+from symgraph.graph.evaluate import bind_shapes, evaluate
 from symgraph.graph.tensor import Tensor
 from symgraph.kernels.run.machine import HostError
 from symgraph.kernels.run.threads import get_num_threads
@@ -29,6 +30,23 @@ _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
 Shapes = tuple[tuple[int, ...], ...]
+# Threads, shapes of the inputs, what measured sizes come to, and the mode.
+_ProgramKey = tuple[int, Shapes, tuple[int, ...], Mode]
+
+
+class Sized(NamedTuple):
+    """The sizes of one call, and what of them its Program is planned for."""
+
+    sizes: Mapping[Unknown, int] | None
+    key: tuple[int, ...]
+
+
+_BY_SHAPES = Sized(None, ())
+
+
+def shapes_of(feeds: Sequence[np.ndarray]) -> Shapes:
+    """The shapes of arrays."""
+    return tuple([feed.shape for feed in feeds])
 
 
 class Variant(NamedGraph):
@@ -53,7 +71,15 @@ class Variant(NamedGraph):
         self.newest: Program | None = None
         compilations.append(Compilation("lower", reason, lowered.seconds))
         self._lock = lock
-        self._programs: OrderedDict[tuple[int, Shapes, Mode], Program] = OrderedDict()
+        stage = lowered.stage
+        #: What finds sizes that this graph is planned for.
+        self._stage = (
+            None
+            if stage is None
+            else Variant(name, f"{reason}: sizes", stage.lowered, None, compilations, observers, known)
+        )
+        self._programs: OrderedDict[_ProgramKey, Program] = OrderedDict()
+        self._shape_sizes: OrderedDict[Shapes, dict[Unknown, int]] = OrderedDict()
         self._planning = threading.Lock()
         self._slabs: list[Slab] = []
         # Those of pinned Programs are far larger.
@@ -63,38 +89,84 @@ class Variant(NamedGraph):
         """Run the Program for the shapes of `feeds`."""
         if self._observers or OBSERVERS.get():
             return self.observed(feeds, (*self._observers, *OBSERVERS.get()))
+        if self.lowered.sizing is not None:
+            with self._lock or nullcontext():
+                feeds, sized = self.sized(feeds)
+                return self._run(self.program(shapes_of(feeds), sized=sized), feeds, sized.sizes)
         program = self.program(tuple([f.shape for f in feeds]))
+        if self._lock is None:
+            return self._run(program, feeds)
+        with self._lock:
+            return self._run(program, feeds)
+
+    def _run(
+        self, program: Program, feeds: list[np.ndarray], sizes: Mapping[Unknown, int] | None = None
+    ) -> list[np.ndarray]:
         recorder = RECORDER.get()
         clocks = None if recorder is None else recorder.clocks(program, self)
         try:
-            if self._lock is None:
-                return program.run(feeds, self._slabs, clocks)
-            with self._lock:
-                return program.run(feeds, self._slabs, clocks)
+            return program.run(feeds, self._slabs, clocks, sizes)
         except RowError as error:
-            raise self._described(program, error, feeds) from error
+            raise self._described(program, error, feeds, sizes) from error
 
     def observed(
         self, feeds: list[np.ndarray], observers: Sequence[Observer], mode: Mode = "pinned"
     ) -> list[np.ndarray]:
         """As `run`, with the pinned Program; `observers` see its values. Under ``dry`` nothing is stored."""
-        program = self.program(tuple([f.shape for f in feeds]), mode)
-        try:
-            with self._lock or nullcontext():
-                return LiveRun(self, program, feeds).observed_by(observers, self._wide_slabs)
-        except RowError as error:
-            raise self._described(program, error, feeds) from error
+        with self._lock or nullcontext():
+            feeds, sized = self.sized(feeds, observers)
+            program = self.program(shapes_of(feeds), mode, sized)
+            try:
+                run = LiveRun(self, program, feeds, sized.sizes)
+                return run.observed_by(observers, self._wide_slabs)
+            except RowError as error:
+                raise self._described(program, error, feeds, sized.sizes) from error
 
     def alone(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
         """Run the Program unobserved. For a graph without updates."""
-        return self.program(tuple([f.shape for f in feeds])).run(feeds, self._slabs)
+        feeds, sized = self.sized(feeds)
+        return self.program(shapes_of(feeds), sized=sized).run(feeds, self._slabs, sizes=sized.sizes)
 
-    def _described(self, program: Program, error: RowError, feeds: Sequence[np.ndarray]) -> ValueError:
+    def sized(
+        self, feeds: list[np.ndarray], observers: Sequence[Observer] = ()
+    ) -> tuple[list[np.ndarray], Sized]:
+        """All feeds of a call, and its sizes that are values of tensors.
+
+        ValueError where they contradict each other.
+        """
+        sizing, stage = self.lowered.sizing, self.lowered.stage
+        if sizing is None:
+            return feeds, _BY_SHAPES
+        told: dict[Unknown, int] = {}
+        if stage is not None:
+            assert self._stage is not None
+            found = self._stage.observed(feeds, observers) if observers else self._stage.run(feeds)
+            count = len(stage.sizes)
+            told = {size: int(value) for size, value in zip(stage.sizes, found[:count], strict=True)}
+            feeds = [*feeds, *found[count:]]
+        shapes = shapes_of(feeds)
+        known = recent(self._shape_sizes, shapes) if stage is None else None
+        if known is None:
+            known = dict(told)
+            bind_shapes(list(zip(self.lowered.inputs, shapes, strict=True)), known)
+            self._shape_sizes[shapes] = known
+            while len(self._shape_sizes) > _MOST_PROGRAMS:
+                self._shape_sizes.popitem(last=False)
+        sizes = sizing.sizes(feeds, known)
+        return feeds, Sized(sizes, sizing.key(sizes))
+
+    def _described(
+        self,
+        program: Program,
+        error: RowError,
+        feeds: Sequence[np.ndarray],
+        sizes: Mapping[Unknown, int] | None,
+    ) -> ValueError:
         """The error of a row, told by layer, line, op, shapes of its inputs, and its place in a loop."""
         row, meaning = program.rows[error.row], error.error.meaning
         of_host = error.error.error if isinstance(error.error, HostError) else None
         # Kernels do not name values, what Python computes does.
-        detail = None if of_host else self._complaint(row.node, feeds)
+        detail = None if of_host else self._complaint(row.node, feeds, sizes)
         if detail:
             meaning = f"{meaning}: {detail.removeprefix(f'{row.node.op}: ')}"
         work = program.inventory.works[program.inventory.work_of_row(error.row)]
@@ -108,7 +180,9 @@ class Variant(NamedGraph):
         text = f"{text}; {', '.join(where)})" if where else f"{text})"
         return np.linalg.LinAlgError(text) if isinstance(of_host, np.linalg.LinAlgError) else ValueError(text)
 
-    def _complaint(self, node: Tensor, feeds: Sequence[np.ndarray]) -> str | None:
+    def _complaint(
+        self, node: Tensor, feeds: Sequence[np.ndarray], sizes: Mapping[Unknown, int] | None
+    ) -> str | None:
         """The error of a node's numpy reference on these feeds, which names values; kernels do not.
 
         None for a node in a loop, or if the reference raises no error.
@@ -117,20 +191,29 @@ class Variant(NamedGraph):
             return None
         try:
             with np.errstate(all="ignore"):
-                evaluate([node], dict(zip(self.lowered.inputs, feeds, strict=True)))
+                evaluate([node], dict(zip(self.lowered.inputs, feeds, strict=True)), known=sizes)
         except ValueError as complaint:
             return str(complaint)
         except Exception:
             return None
         return None
 
-    def program(self, shapes: Shapes, mode: Mode = "fast") -> Program:
-        """The Program for these input shapes: planned once for a number of threads."""
-        key = (get_num_threads(), shapes, mode)
+    def program(self, shapes: Shapes, mode: Mode = "fast", sized: Sized = _BY_SHAPES) -> Program:
+        """The Program for these input shapes, and measured sizes: planned once for a number of threads.
+
+        ValueError where such sizes are needed and not given.
+        """
+        if sized.sizes is None and self.lowered.sizing is not None:
+            names = ", ".join({str(dim) for dim, _ in self.lowered.sizing.keys}) or "starts of slices"
+            raise ValueError(
+                f"{self.name}: its Programs depend on fed values, not on shapes alone ({names}): call it, "
+                "then take the Program that was used last"
+            )
+        key = (get_num_threads(), shapes, sized.key, mode)
         program = recent(self._programs, key)
         if program is None:
             with self._planning:
-                program = self._programs.get(key) or self._planned(*key)
+                program = self._programs.get(key) or self._planned(*key, sized.sizes)
                 self._programs[key] = program
                 while len(self._programs) > _MOST_PROGRAMS:
                     self._programs.popitem(last=False)
@@ -138,16 +221,23 @@ class Variant(NamedGraph):
             self.newest = program
         return program
 
-    def _planned(self, threads: int, shapes: Shapes, mode: Mode) -> Program:
+    def _planned(
+        self,
+        threads: int,
+        shapes: Shapes,
+        key: tuple[int, ...],
+        mode: Mode,
+        sizes: Mapping[Unknown, int] | None,
+    ) -> Program:
         start = time.perf_counter()
-        program = plan(self.lowered, shapes, threads, mode)
+        program = plan(self.lowered, shapes, threads, mode, sizes)
         new = {row.kernel for row in program.rows if row.kernel.loaded_at >= start}
         times = [kernel.compile_seconds or 0.0 for kernel in new]
         made = sum(seconds > 0 for seconds in times)
         self.compilations.append(
             Compilation(
                 "plan",
-                self._reason(threads, shapes, mode),
+                self._reason(threads, shapes, key, mode),
                 time.perf_counter() - start,
                 made,
                 len(new) - made,
@@ -157,14 +247,18 @@ class Variant(NamedGraph):
         del self.compilations[:-_MOST_COMPILATIONS]
         return program
 
-    def _reason(self, threads: int, shapes: Shapes, mode: Mode) -> str:
+    def _reason(self, threads: int, shapes: Shapes, key: tuple[int, ...], mode: Mode) -> str:
         """Why no Program at hand fits."""
         text = ", ".join(map(str, shapes)) or "no inputs"
+        if key and self.lowered.sizing is not None:
+            named = {str(dim): value for (dim, _), value in zip(self.lowered.sizing.keys, key, strict=True)}
+            text += " and sizes " + ", ".join(f"{name} = {value}" for name, value in named.items())
         if mode != "fast":
             return f"values are observed, with shapes {text}"
         if self.newest is None:
             return f"first call, with shapes {text}"
-        if any(known == shapes for _, known, kind in self._programs if kind == mode):
+        alike = (shapes, key, mode)
+        if any(known[1:] == alike for known in self._programs):
             return f"{threads} threads, with shapes {text}"
         return f"new shapes {text}"
 

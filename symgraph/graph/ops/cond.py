@@ -40,6 +40,10 @@ class Cond(Op):
         sizes = (len(topological(body.results)) for body in (self.then, self.otherwise))
         return f"cond[{' or '.join(map(str, sizes))} nodes]"
 
+    def bodies(self) -> Sequence[Body]:
+        """Both sides."""
+        return self.then, self.otherwise
+
     def infer(self, *types: Any) -> Type:
         """The types of the first body's results."""
         condition, *given = types

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.globals import floatx
-from symgraph.graph.dims import Dim, larger, quotient, shape_text
+from symgraph.graph.dims import Dim, Expression, larger, quotient, shape_text
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.elementwise import cast
-from symgraph.graph.ops.shape import broadcast_to
-from symgraph.graph.ops.sizes import as_dim, checked_shape, known, never_negative
+from symgraph.graph.ops.shape import broadcast_to, reshape
+from symgraph.graph.ops.sizes import as_dim, checked_shape, known, never_negative, size_tensor
 from symgraph.graph.tensor import Tensor
 from symgraph.graph.types import COMMON, DTYPES, INTEGERS, TensorType, dtype_name, is_integer, working_dtype
 from symgraph.kernels.index import arange_rows, eye_rows, one_hot_rows
@@ -183,22 +183,28 @@ def eye(rows: Any, columns: Any = None, dtype: str | None = None) -> Tensor:
 def arange(start: Any, stop: Any = None, step: int | float = 1, dtype: str = "int32") -> Tensor:
     """Numbers from `start` (0 where only one bound is given) up to but without `stop`.
 
-    Where the end lies before the start there are none. Only `stop` may be a size that is not known.
+    Where the end lies before the start there are none. Bounds may be sizes or integer tensors.
     """
     start, stop = (0, start) if stop is None else (start, stop)
     kind = dtype_name(dtype)
-    if step == 0:
+    if not isinstance(step, (Tensor, Expression)) and step == 0:
         raise ValueError("arange: expected a step other than 0")
     if all(isinstance(v, (int, float, np.number)) for v in (start, stop)):
         size = max(0, int(np.ceil((stop - start) / step)))
         return cast(Arange(size, start + 0, step + 0, working_dtype(kind))(), kind)
-    first, pace = as_dim(start, "arange"), as_dim(step, "arange")
-    if not isinstance(first, int) or not isinstance(pace, int):
-        raise ValueError(f"arange: expected a start and a step that are known, got {start!r} and {step!r}")
-    span = as_dim(stop, "arange") - first if pace > 0 else first - as_dim(stop, "arange")
+    first, last, pace = (as_dim(value, "arange") for value in (start, stop, step))
+    if not isinstance(pace, int):
+        raise ValueError(f"arange: expected a step that is known, got {step!r}")
+    span = last - first if pace > 0 else first - last
     reach = span if never_negative(span) else larger(span, 0)
     length = quotient(reach + abs(pace) - 1, abs(pace))
-    return cast(Arange(length, first, pace, working_dtype(kind))(), kind)
+    working = working_dtype(kind)
+    if isinstance(first, int):
+        return cast(Arange(length, first, pace, working)(), kind)
+    # Where it starts is data: the same Program counts from anywhere.
+    begin = start if isinstance(start, Tensor) else size_tensor(first)
+    begin = reshape(begin, ()) if begin.ndim else begin
+    return cast(Arange(length, 0, pace, working)() + cast(begin, working), kind)
 
 
 def one_hot(indices: Any, classes: Any, dtype: str | None = None) -> Tensor:

@@ -16,7 +16,7 @@ from symgraph.graph.ops.elementwise import broadcast_requirements, broadcast_sha
 from symgraph.graph.ops.shape import broadcast_to, reshape, transpose
 from symgraph.graph.ops.sizes import known, size_tensor, size_values
 from symgraph.graph.ops.slicing import basic_slice, item_place
-from symgraph.graph.tensor import Tensor
+from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import DTYPES, FLOATS, TensorType, is_float, is_integer, normalize_axis
 from symgraph.kernels.index import (
     copy_rows,
@@ -428,10 +428,8 @@ def _index_item(item: Any) -> Any:
         if array.dtype == bool:
             return [constant(places.astype(np.int64)) for places in np.nonzero(array)]
         item = constant(array)
-    if isinstance(item, Tensor) and item.dtype == "bool":
-        raise TypeError(
-            "x[mask]: the number of elements would depend on data; use where(mask, x, ...) instead"
-        )
+    if isinstance(item, Tensor) and item.dtype == "bool" and item.ndim:
+        return list(call("nonzero", item))
     if not isinstance(item, Tensor) or not is_integer(item.dtype):
         raise TypeError(f"x[key]: expected integers, slices, None, ... or arrays of integers, got {item!r}")
     return as_indices(item, "x[key]")
@@ -453,14 +451,10 @@ def _axis_items(x: Tensor, key: Any) -> list[Any]:
 
 
 def getitem(x: Any, key: Any) -> Tensor:
-    """``x[key]`` as numpy has it: slices, integers, None, ``...``, arrays of indices, fixed bool masks.
+    """``x[key]`` as numpy has it: slices, integers, None, ``...``, arrays of indices, bool masks.
 
-    Raises
-    ------
-    IndexError
-        An index lies outside an axis of known size, or there are too many.
-    TypeError
-        A bool tensor as a mask, or something that is no index.
+    IndexError where an index lies outside an axis of known size, or there are too many; TypeError for what is
+    no index.
     """
     x = as_tensor(x)
     items = _axis_items(x, key)

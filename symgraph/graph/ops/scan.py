@@ -13,20 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph.body import Body, body_flops, close, starting_points
-from symgraph.graph.dims import Dim, shape_text, smaller
+from symgraph.graph.body import Body, body_flops, starting_points
+from symgraph.graph.dims import Dim, smaller
 from symgraph.graph.evaluate import concrete_shape, evaluate
 from symgraph.graph.gradient import flows
-from symgraph.graph.leaves import as_tensor, placeholder
+from symgraph.graph.leaves import placeholder
 from symgraph.graph.op import Op, Sample, parts
 from symgraph.graph.ops.cells import cell_name
 from symgraph.graph.ops.create import zeros, zeros_like
-from symgraph.graph.ops.random import RandomState, states_of_turns
+from symgraph.graph.ops.random import states_of_turns
 from symgraph.graph.ops.scan_sums import Sums
 from symgraph.graph.ops.sizes import size_tensor
 from symgraph.graph.ops.slicing import slice_axis
+from symgraph.graph.ops.turn import WrittenTurn, checked_truncation, closed, differ, draws_of, write_turn
 from symgraph.graph.substitute import substitute
-from symgraph.graph.tensor import Tensor, call, next_serial, topological
+from symgraph.graph.tensor import Tensor, call, topological
 from symgraph.graph.types import TensorType, TupleType, Type, is_float
 
 
@@ -53,6 +54,10 @@ class Scan(Op):
         name = self.cell or "scan"
         return f"{name}[{len(topological(self.body.results))} nodes{', backward' if self.backward else ''}]"
 
+    def bodies(self) -> Sequence[Body]:
+        """A step."""
+        return (self.body,)
+
     @property
     def states(self) -> int:
         """Number of states."""
@@ -65,12 +70,14 @@ class Scan(Op):
 
     def infer(self, *types: Any) -> Type:
         """Stacked outputs and states."""
+        if isinstance(self.length, int) and self.length < 0:
+            raise ValueError(f"{self}: expected a length of at least 0, got {self.length}")
         if len(types) != len(self.body.inputs):
             raise TypeError(f"{self}: expected {len(self.body.inputs)} inputs, got {len(types)}")
         for number, (inner, given) in enumerate(zip(self.body.inputs, types, strict=True)):
             shape = given.shape[1:] if number < self.sequences else given.shape
             clash = given.dtype != inner.dtype or len(shape) != inner.ndim
-            if clash or any(_differ(a, b) for a, b in zip(shape, inner.shape, strict=True)):
+            if clash or any(differ(a, b) for a, b in zip(shape, inner.shape, strict=True)):
                 raise ValueError(f"{self}: input {number} is {given}, its step {inner.type}")
         kinds = [r.tensor_type for r in self.body.results]
         items = [TensorType(k.dtype, (self.length, *k.shape)) for k in kinds[: self.outputs]]
@@ -161,18 +168,33 @@ class Scan(Op):
         yield Sample(cls(Body((s,), (s * s, s * 1.5)), 0, (True,), 6), (np.array(0.5),), True)
 
 
-def _differ(a: Dim, b: Dim) -> bool:
-    return isinstance(a, int) and isinstance(b, int) and a != b
-
-
 # Building
+
+
+def scan_of(
+    turn: WrittenTurn, backward: bool, truncate_gradient: int, what: str
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Outputs and histories of the loop of a turn: see `scan`."""
+    assert turn.length is not None
+    draws = draws_of(turn)
+    sequences = [*turn.sequences, *(states_of_turns(draw, turn.length, backward) for draw in draws)]
+    values = [*turn.values, *draws.values()]
+    results = substitute(turn.results, dict(draws.items()))
+    inner, lifted, constants = closed(results, [*values, *turn.before])
+    body = Body((*values, *turn.before, *lifted), tuple(inner))
+    cell = cell_name(turn.before, inner[len(turn.outputs) :])
+    kept = (True,) * len(turn.first)
+    truncate = checked_truncation(truncate_gradient, what)
+    op = Scan(body, len(sequences), kept, turn.length, backward, truncate, cell)
+    found = parts(op(*sequences, *turn.first, *constants))
+    return list(found[: len(turn.outputs)]), list(found[len(turn.outputs) :])
 
 
 def scan(
     step: Callable[[list[Tensor], list[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor]]],
     sequences: Sequence[Any] = (),
     states: Sequence[Any] = (),
-    length: Dim | None = None,
+    length: Any = None,
     backward: bool = False,
     what: str = "scan",
     truncate_gradient: int = -1,
@@ -188,7 +210,7 @@ def scan(
     sequences : sequence of Tensor, each [T, ...]
     states : sequence of Tensor
         Their first values; a step's new states have the same dtypes and shapes.
-    length : int, optional
+    length : int, dimension or integer tensor, optional
         T, needed without sequences.
     backward : bool
         From the last step to the first; outputs keep their places.
@@ -210,83 +232,18 @@ def scan(
     ValueError, TypeError
         Sequences of different length, a state that changes its type, or no step to go back through.
     """
-    if truncate_gradient == 0 or truncate_gradient < -1:
-        raise ValueError(f"{what}: expected truncate_gradient of -1 or at least 1, got {truncate_gradient}")
-    sequences, states = [as_tensor(s) for s in sequences], [as_tensor(s) for s in states]
-    for number, sequence in enumerate(sequences):
-        if not sequence.ndim:
-            raise ValueError(
-                f"{what}: expected sequences of at least one axis, got a scalar as number {number}"
-            )
-        length = sequence.shape[0] if length is None else length
-        if _differ(length, sequence.shape[0]):
-            raise ValueError(f"{what}: sequence {number} has {sequence.shape[0]} steps, expected {length}")
-    if length is None:
-        raise ValueError(f"{what}: expected a sequence or a length")
-    values = [placeholder(s.shape[1:], dtype=s.dtype) for s in sequences]
-    before = [placeholder(s.shape, dtype=s.dtype) for s in states]
-    start = next_serial()
-    made, after = step(list(values), list(before))
-    results = [*map(as_tensor, made), *_same_types(after, states, what)]
-    draws = _draws(results, [*values, *before], start)
-    sequences += [states_of_turns(draw, length, backward) for draw in draws]
-    values += draws.values()
-    results = substitute(results, dict(draws.items()))
-    inner, lifted, constants = _closed(results, [*values, *before])
-    body = Body((*values, *before, *lifted), tuple(inner))
-    truncate = None if truncate_gradient == -1 else truncate_gradient
-    cell = cell_name(before, inner[len(made) :])
-    op = Scan(body, len(sequences), (True,) * len(states), length, backward, truncate, cell)
-    found = parts(op(*sequences, *states, *constants))
-    return list(found[: len(made)]), list(found[len(made) :])
-
-
-def _same_types(after: Sequence[Any], states: Sequence[Tensor], what: str) -> list[Tensor]:
-    """New states, checked against the old ones."""
-    if len(after) != len(states):
-        raise ValueError(f"{what}: expected {len(states)} new states, got {len(after)}")
-    found = []
-    for number, (new, old) in enumerate(zip(after, states, strict=True)):
-        new = as_tensor(new, old.dtype)
-        clash = new.ndim != old.ndim or any(_differ(a, b) for a, b in zip(new.shape, old.shape, strict=True))
-        if clash or new.dtype != old.dtype:
-            raise ValueError(
-                f"{what}: state {number} starts as {old.dtype}{shape_text(old.shape)}, but a step makes "
-                f"{new.dtype}{shape_text(new.shape)} of it"
-            )
-        found.append(new)
-    return found
-
-
-def _draws(results: Sequence[Tensor], bound: Sequence[Tensor], start: int) -> dict[RandomState, Tensor]:
-    """The states of draws that a step has made, also in its branches and loops: each with its placeholder.
-
-    They are variables, and so inputs of every loop and choice that draws from them.
-    """
-    return {
-        node: placeholder(node.shape, dtype=node.dtype)
-        for node in topological(results, stop=bound)
-        if isinstance(node, RandomState) and node.serial > start
-    }
-
-
-def _closed(
-    results: Sequence[Tensor], bound: Sequence[Tensor]
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """`results` on placeholders only.
-
-    What does not depend on `bound` is lifted out: the graph, new placeholders, and what they stand for.
-    """
-    inside = {id(b) for b in bound}
-    order = topological(results, stop=bound)
-    for node in order:
-        if any(id(value) in inside for value in node.inputs):
-            inside.add(id(node))
-    inner, lifted = close(results, inside)
-    return inner, list(lifted.values()), list(lifted)
+    checked_truncation(truncate_gradient, what)
+    return scan_of(write_turn(step, sequences, states, length, what), backward, truncate_gradient, what)
 
 
 # Differentiation
+
+
+def gradients_of_scan(
+    op: Scan, inputs: Sequence[Tensor], grads: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """One for each input. `grads` are those of outputs, then of states: of histories or last values."""
+    return _Backward(op, inputs, grads).gradients()
 
 
 class _Backward:

@@ -8,13 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph.dims import Call, Dim, Expression, larger, product, smaller
+from symgraph.graph.dims import (
+    Call,
+    Dim,
+    Expression,
+    Unknown,
+    any_measured,
+    larger,
+    measured,
+    product,
+    smaller,
+)
 from symgraph.graph.leaves import Constant, DimValue, constant
 from symgraph.graph.op import Op
 from symgraph.graph.ops.elementwise import Add, Cast, FloorDivide, Maximum, Minimum, Multiply, Subtract
 from symgraph.graph.ops.movement import Movement
 from symgraph.graph.ops.reduce import Product, Reduction, Sum
-from symgraph.graph.tensor import Tensor
+from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import TupleType, is_integer
 
 _ARITHMETIC: dict[type[Op], Callable[[Any, Any], Any]] = {
@@ -34,7 +44,7 @@ def never_negative(dim: Dim) -> bool:
     """Whether `dim` is proven to be at least 0; sizes themselves are."""
     if isinstance(dim, int):
         return dim >= 0
-    if all(factor > 0 for _, factor in dim.terms):
+    if all(factor > 0 and all(map(_not_below_zero, monomial)) for monomial, factor in dim.terms):
         return True
     for monomial, factor in dim.terms:
         atom = monomial[0] if len(monomial) == 1 else None
@@ -43,6 +53,16 @@ def never_negative(dim: Dim) -> bool:
             rest = dim - factor * Expression((((atom,), 1),))
             return any(never_negative(rest + factor * other) for other in atom.arguments)
     return False
+
+
+def _not_below_zero(atom: Unknown | Call) -> bool:
+    """Whether an atom is at least 0, as sizes are; the value of a tensor may be anything."""
+    if isinstance(atom, Unknown):
+        return atom.source is None
+    if atom.function in ("place", "behind") or not any(map(any_measured, atom.arguments)):
+        return True
+    proven = map(never_negative, atom.arguments)
+    return any(proven) if atom.function == "max" else all(proven)
 
 
 def at_most(a: Dim, b: Dim) -> bool:
@@ -115,38 +135,88 @@ def _boxed(value: Any) -> np.ndarray:
 
 
 def as_dim(value: Any, what: str) -> Dim:
-    """A size given as an integer, a dimension, or a scalar tensor made of sizes.
+    """A size given as an integer, a dimension, or an integer tensor of one element.
+
+    What is made of shapes is known with them; of any other tensor the value is found out when the graph runs.
 
     Raises
     ------
     TypeError
-        It is none of these: a tensor of data cannot be a size.
+        It is none of these.
     """
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, Expression):
         return value
     if isinstance(value, Tensor):
-        known = size_values(value)
-        if known is not None and known.size == 1:
-            result: Dim = known.reshape(-1)[0]
-            return result
-        raise TypeError(f"{what}: expected a size that comes from shapes, got {value!r}, which is data")
+        return _tensor_dim(value, what)
     raise TypeError(f"{what}: expected an integer or a dimension, got {value!r}")
 
 
+def _tensor_dim(tensor: Tensor, what: str) -> Dim:
+    if isinstance(tensor.type, TupleType) or tensor.sparse or not is_integer(tensor.dtype):
+        raise TypeError(f"{what}: expected an integer as a size, got {tensor!r}")
+    if any(size != 1 for size in tensor.shape):
+        raise TypeError(f"{what}: expected a size, got {tensor!r}, which is not a single number")
+    known = size_values(tensor)
+    if known is not None:
+        result: Dim = known.reshape(-1)[0]
+        return result
+    scalar = call("reshape", tensor, ()) if tensor.ndim else tensor
+    return measured(_source_text(scalar), scalar.serial, scalar)
+
+
+_SIGNS: dict[type[Op], str] = {Add: "+", Subtract: "-", Multiply: "*", FloorDivide: "//"}
+
+
+def _source_text(tensor: Tensor, depth: int = 0) -> str:
+    """How a size that is the value of `tensor` is shown: a name, or short arithmetic."""
+    if tensor.name:
+        return tensor.name
+    if isinstance(tensor.op, Constant) and tensor.op.array.size == 1:
+        return str(tensor.op.array.item())
+    if isinstance(tensor.op, DimValue):
+        return str(tensor.op.dim)
+    if isinstance(tensor.op, Cast):
+        return _source_text(tensor.inputs[0], depth)
+    sign = _SIGNS.get(type(tensor.op))
+    if sign is None or depth > 2:
+        return f"value of {str(tensor.op).split('[')[0]}" if tensor.inputs else "value"
+    left, right = (_source_text(source, depth + 1) for source in tensor.inputs)
+    return f"({left}{sign}{right})"
+
+
 def as_dims(shape: Any, what: str) -> tuple[Dim, ...]:
-    """A shape given as a size, a sequence of sizes, or a vector tensor made of sizes (``K.shape(x)``)."""
+    """A shape given as a size, a sequence of sizes, or an integer vector (``K.shape(x)``, or fed).
+
+    TypeError for anything else, and for a vector of unknown length.
+    """
     if isinstance(shape, Tensor) and shape.ndim == 1:
-        known = size_values(shape)
-        if known is None:
-            raise TypeError(f"{what}: expected sizes that come from shapes, got {shape!r}, which is data")
-        return tuple(known)
+        return tuple(_vector_dims(shape, what))
     if isinstance(shape, (int, np.integer, Expression, Tensor)):
         return (as_dim(shape, what),)
     if not isinstance(shape, (Sequence, np.ndarray)) or isinstance(shape, str):
         raise TypeError(f"{what}: expected a shape, got {shape!r}")
     return tuple(as_dim(size, what) for size in shape)
+
+
+def _vector_dims(tensor: Tensor, what: str) -> list[Dim]:
+    """The dimensions that a vector holds; of one joined of others each for itself."""
+    known = size_values(tensor)
+    if known is not None:
+        return list(known)
+    if not is_integer(tensor.dtype):
+        raise TypeError(f"{what}: expected integers as sizes, got {tensor!r}")
+    (length,) = tensor.shape
+    if not isinstance(length, int) or length > _MOST_SIZES:
+        raise TypeError(f"{what}: expected a shape of known length, got {tensor!r}")
+    if type(tensor.op).__name__ == "Concatenate":
+        return [dim for part in tensor.inputs for dim in _vector_dims(part, what)]
+    if tensor.inputs and length == 1 and isinstance(tensor.op, Movement):
+        (source, *others) = tensor.inputs
+        if not others and all(size == 1 for size in source.shape):
+            return [as_dim(source, what)]
+    return [as_dim(call("getitem", tensor, number), what) for number in range(length)]
 
 
 def checked_shape(shape: Any, what: str) -> tuple[Dim, ...]:

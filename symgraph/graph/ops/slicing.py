@@ -8,7 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph.dims import Dim, Expression, larger, quotient, shape_text, smaller, taken_off
+from symgraph.graph.dims import (
+    Dim,
+    Expression,
+    any_measured,
+    behind,
+    larger,
+    quotient,
+    shape_text,
+    smaller,
+    taken_off,
+)
+from symgraph.graph.dims import place as place_in
 from symgraph.graph.leaves import as_tensor
 from symgraph.graph.op import Sample
 from symgraph.graph.ops.elementwise import cast, where
@@ -225,9 +236,11 @@ def pad(x: Any, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor
 def _position(bound: Any, size: Dim) -> Dim:
     """A slice bound as a place in [0, size]. Negative integers count from the end, as in Python.
 
-    An expression whose sign is not known counts as 0 where it turns out negative.
+    So do values of tensors. Another expression counts as 0 where it turns out negative.
     """
     place = as_dim(bound, "slice")
+    if any_measured(place):
+        return place_in(place, size)
     if isinstance(place, int):
         return clipped(place, size) if place >= 0 else size - clipped(-place, size)
     return clipped(place if never_negative(place) else larger(place, 0), size)
@@ -236,6 +249,8 @@ def _position(bound: Any, size: Dim) -> Dim:
 def _after(bound: Any, size: Dim) -> Dim:
     """The place behind element `bound`: slices that run backwards are counted by these."""
     place = as_dim(bound, "slice")
+    if any_measured(place):
+        return behind(place, size)
     return size if place == -1 else _position(place + 1, size)
 
 
