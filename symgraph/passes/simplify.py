@@ -187,6 +187,10 @@ def broadcast_is_implied(node: Tensor) -> Tensor | None:
     if not stretched:
         return None
     inputs = [value.inputs[0] if i in stretched else value for i, value in enumerate(node.inputs)]
+    # That two sizes are equal, which only a call can tell, would not be checked any more.
+    checked = set(node.op.requires(*(value.type for value in inputs)))
+    if any(pair not in checked for pair in node.op.requires(*(value.type for value in node.inputs))):
+        return None
     if broadcast_shapes([i.shape for i in inputs], "simplify") == node.shape:
         return Tensor(node.op, tuple(inputs), node.type)
     if len(stretched) == len(inputs):

@@ -150,11 +150,6 @@ class TestAdvanced:
         with pytest.raises(IndexError, match="index 7 is out of range for an axis of size 3"):
             placeholder((3, 4))[np.array([0, 7])]
 
-    def test_masks_of_data_are_refused(self):
-        x = placeholder((3,))
-        with pytest.raises(TypeError, match="would depend on data"):
-            x[x > 0]
-
     def test_gradient_of_repeated_indices_adds_up(self):
         x = placeholder((3, 2), dtype="float64")
         (flow,) = gradients(x[np.array([1, 1, -1])], [x])

@@ -123,7 +123,7 @@ class LiveRun:
         """The rows of a block that may be the last one to run: each side of a choice has its own."""
         ends = {end - 1} if end > first else set()
         for block in self.program.blocks:
-            if isinstance(block, Branch) and first <= block.first and block.end == end:
+            if isinstance(block, Branch) and first <= block.first and block.otherwise < block.end == end:
                 ends |= self._ends(first, block.otherwise)
         return ends
 

@@ -105,6 +105,8 @@ class Variant(NamedGraph):
         recorder = RECORDER.get()
         clocks = None if recorder is None else recorder.clocks(program, self)
         try:
+            if sizes is None:
+                return program.run(feeds, self._slabs, clocks)
             return program.run(feeds, self._slabs, clocks, sizes)
         except RowError as error:
             raise self._described(program, error, feeds, sizes) from error

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symgraph.graph.body import Body, body_flops, close, starting_points
+from symgraph.graph.body import Body, body_flops, check_sizes_of_turns, close, starting_points
 from symgraph.graph.dims import Dim, shape_text
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import flows
@@ -141,6 +141,8 @@ class _Backward:
     def _choice(self, values: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
         """The backward choice between `values` of the sides."""
         sides = (self.op.then, self.op.otherwise)
+        for body, found in zip(sides, values, strict=True):
+            check_sizes_of_turns(found, body.inputs, f"gradient of {self.op}")
         saved = [
             [n for n in starting_points(body, found) if not any(n is t for t in (*body.inputs, *steps))]
             for body, found, steps in zip(sides, values, [self.steps.values()] * 2, strict=True)

@@ -189,7 +189,7 @@ def arange(start: Any, stop: Any = None, step: int | float = 1, dtype: str = "in
     kind = dtype_name(dtype)
     if not isinstance(step, (Tensor, Expression)) and step == 0:
         raise ValueError("arange: expected a step other than 0")
-    if all(isinstance(v, (int, float, np.number)) for v in (start, stop)):
+    if all(isinstance(v, (int, float, np.number)) for v in (start, stop, step)):
         size = max(0, int(np.ceil((stop - start) / step)))
         return cast(Arange(size, start + 0, step + 0, working_dtype(kind))(), kind)
     first, last, pace = (as_dim(value, "arange") for value in (start, stop, step))

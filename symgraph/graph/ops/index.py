@@ -13,6 +13,7 @@ from symgraph.graph.leaves import as_tensor, constant, constant_value
 from symgraph.graph.op import Op, Sample, byte_count
 from symgraph.graph.ops.compare import greater_equal, less, logical_or, not_equal
 from symgraph.graph.ops.elementwise import broadcast_requirements, broadcast_shapes, cast, minimum, where
+from symgraph.graph.ops.mask_shapes import checked_masks
 from symgraph.graph.ops.shape import broadcast_to, reshape, transpose
 from symgraph.graph.ops.sizes import known, size_tensor, size_values
 from symgraph.graph.ops.slicing import basic_slice, item_place
@@ -438,7 +439,7 @@ def _index_item(item: Any) -> Any:
 def _axis_items(x: Tensor, key: Any) -> list[Any]:
     """The key with an item for every axis of `x`, besides Nones for new ones."""
     items: list[Any] = []
-    for item in key if isinstance(key, tuple) else (key,):
+    for item in checked_masks(x, key if isinstance(key, tuple) else (key,)):
         found = _index_item(item)
         items += found if isinstance(found, list) else [found]
     if items.count(Ellipsis) > 1:
@@ -453,8 +454,7 @@ def _axis_items(x: Tensor, key: Any) -> list[Any]:
 def getitem(x: Any, key: Any) -> Tensor:
     """``x[key]`` as numpy has it: slices, integers, None, ``...``, arrays of indices, bool masks.
 
-    IndexError where an index lies outside an axis of known size, or there are too many; TypeError for what is
-    no index.
+    IndexError where an index lies outside an axis of known size, or there are too many; TypeError for others.
     """
     x = as_tensor(x)
     items = _axis_items(x, key)

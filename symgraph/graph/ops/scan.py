@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph.body import Body, body_flops, starting_points
+from symgraph.graph.body import Body, body_flops, check_sizes_of_turns, starting_points
 from symgraph.graph.dims import Dim, smaller
 from symgraph.graph.evaluate import concrete_shape, evaluate
 from symgraph.graph.gradient import flows
@@ -313,7 +313,9 @@ class _Backward:
         running = [placeholder(c.shape, dtype=c.dtype) for c in sums.running]
         totals = [old + new for old, new in zip(running, sums.running, strict=True)]
         results = [*outputs, *after, *totals]
-        sequences, inner = self._from_forward([r for r in results if r is not None], arriving)
+        wanted = [r for r in results if r is not None]
+        check_sizes_of_turns(wanted, self.op.body.inputs, f"gradient of {self.op}")
+        sequences, inner = self._from_forward(wanted, arriving)
         bound = [*sequences, *(carried[id(s)] for s in states), *running]
         given = dict(zip(self.constants, self.inputs[len(self.steps) + len(self.old) :], strict=True))
         needed = [c for c in given if any(n is c for n in topological(inner))]
