@@ -8,8 +8,8 @@ from __future__ import annotations
 from symgraph.graph.ops import (
     barrier,
     bits,
-    collective,
     chosen,
+    collective,
     compare,
     cond,
     conv,

@@ -12,13 +12,13 @@ from symgraph.graph.dims import Dim, evaluate, unknown, unknowns
 from symgraph.graph.leaves import Variable, constant, placeholder
 from symgraph.graph.ops.elementwise import broadcast_shapes
 from symgraph.graph.tensor import Tensor
-from tests.fuzz import arithmetic, control, shapes
+from tests.fuzz import arithmetic, control, shapes, sizes
 from tests.fuzz.nodes import Environment, Node, Scope
 from tests.fuzz.values import Value
 
 MODES = ("whole", "smooth", "special")
 _DTYPES = ("float32", "float32", "float64", "float32", "int32", "int64", "bool", "uint8")
-_STEPS = (*arithmetic.STEPS, *shapes.STEPS)
+_STEPS = (*arithmetic.STEPS, *shapes.STEPS, *sizes.STEPS)
 _MOST_ELEMENTS = 3000
 _Item = TypeVar("_Item")
 
@@ -61,9 +61,10 @@ class Grower:
         self.scope = Scope()
         self.refused: list[str] = []
         self.inputs: list[Node] = []
-        sizes = (self.choose((2, 3, 5, 17)), self.choose((0, 1)))
+        self.fed: list[Node] = []
+        rows = (self.choose((2, 3, 5, 17)), self.choose((0, 1)))
         (atom,) = unknowns(self.size)
-        self.runs = [Environment(self.scope, {atom: n}) for n in sizes]
+        self.runs = [Environment(self.scope, {atom: n}) for n in rows]
         self._leaves()
         for _ in range(5 + self.draw(36)):
             self.step()
@@ -152,6 +153,16 @@ class Grower:
             self._input(self._shape(), self.choose(_DTYPES))
         for _ in range(1 + self.draw(3)):
             self._fixed()
+        self.fed = [self._number() for _ in range(2)]
+
+    def _number(self) -> Node:
+        """A number that is fed, another one in each run."""
+        name = f"n{len(self.inputs)}"
+        node = Node(self.scope, placeholder((), dtype="int32", name=name), f"input {name}")
+        for run in self.runs:
+            run.values[node] = Value.given(np.array(self.draw(6), "int32"))
+        self.inputs.append(node)
+        return node
 
     def _shape(self) -> tuple[Dim, ...]:
         found: tuple[Dim, ...] = self.choose(

@@ -16,16 +16,13 @@ from typing import Literal
 import numpy as np
 
 from symgraph.compiler.lower import Lowered
+from symgraph.compiler.plan.blocks import Blocks, count_uses
 from symgraph.compiler.plan.depth_first import Home, SlicedRun, Spare, arrange
 from symgraph.compiler.plan.kept import KeptWeights
-from symgraph.compiler.plan.loops import LoopBuffers
 from symgraph.compiler.plan.memory import Memory
 from symgraph.compiler.plan.moved import is_moving, moving_view
 from symgraph.compiler.plan.regions import Places, regions
-from symgraph.compiler.plan.turns import plan_turns
-from symgraph.compiler.plan.untils import UntilBuffers
 from symgraph.compiler.program.program import Base, Program
-from symgraph.graph.body import Body
 from symgraph.graph.dims import Unknown
 from symgraph.graph.evaluate import bind_shape, bind_shapes, check_requirements, concrete_op, concrete_shape
 from symgraph.graph.leaves import Constant, DimValue, Placeholder, Storage, VariableRead
@@ -34,13 +31,12 @@ from symgraph.graph.ops.cond import Cond
 from symgraph.graph.ops.scan import Scan
 from symgraph.graph.ops.slicing import Place
 from symgraph.graph.ops.until import Until
-from symgraph.graph.tensor import Tensor, consumers, topological
+from symgraph.graph.tensor import Tensor, consumers
 from symgraph.graph.types import TensorType, TupleType
 from symgraph.kernels.elementwise import Instruction, elementwise_rows
 from symgraph.kernels.index import copy_rows, fill_rows
 from symgraph.kernels.run.buffer import Buffer, contiguous_strides
 
-Buffers = Buffer | tuple[Buffer, ...]
 Mode = Literal["fast", "pinned", "dry"]
 """``pinned``: the same rows, but no value takes another's place, rows run one by one, and new values of
 variables are stored last; ``dry``: as pinned, and they are not stored at all."""
@@ -73,7 +69,7 @@ def plan(
     return _Planner(lowered, sizes, shapes, threads, mode).program()
 
 
-class _Planner:
+class _Planner(Blocks):
     def __init__(
         self,
         lowered: Lowered,
@@ -84,12 +80,9 @@ class _Planner:
     ) -> None:
         self.lowered = lowered
         self.mode = mode
-        self.sizes = sizes
-        self.threads = threads
-        self.memory = Memory(pinned=mode != "fast")
-        self.buffers: dict[int, Buffers] = {}
+        super().__init__(Memory(pinned=mode != "fast"), sizes, threads)
         roots = [*lowered.outputs, *(value for _, value in lowered.updates)]
-        self.pending = _count_uses(lowered.nodes, roots)
+        self.pending = count_uses(lowered.nodes, roots)
         self.offered: Places = {}
         self.output_bases: dict[int, int] = {}
         self.results: list[Buffer] = []
@@ -197,24 +190,6 @@ class _Planner:
         self.read[id(storage)] = storage
         return self.memory.kept(shape, dtype)
 
-    def _buffer(self, node: Tensor) -> Buffer:
-        buffer = self.buffers[id(node)]
-        assert isinstance(buffer, Buffer), f"{node!r} has several results"
-        return buffer
-
-    def _place(self, node: Tensor, buffers: Buffers) -> None:
-        self.buffers[id(node)] = buffers
-        for part in buffers if isinstance(buffers, tuple) else (buffers,):
-            if part.base in self.memory.temporaries:
-                self.memory.temporaries[part.base].uses += self.pending.get(id(node), 0)
-
-    def _release(self, inputs: Sequence[Tensor]) -> None:
-        for value in inputs:
-            buffers = self.buffers[id(value)]
-            for part in buffers if isinstance(buffers, tuple) else (buffers,):
-                if part.base in self.memory.temporaries:
-                    self.memory.temporaries[part.base].uses -= 1
-
     def _results(
         self, node: Tensor, op: Op, inputs: Sequence[Buffer], into: tuple[Buffer | None, ...]
     ) -> list[Buffer]:
@@ -260,119 +235,6 @@ class _Planner:
                 dying.remove(buffer)
                 return replace(buffer, dtype=np.dtype(dtype))
         return None
-
-    # Loops
-
-    def _scan(self, node: Tensor, op: Scan) -> None:
-        """A scan as a loop around the rows of its body."""
-        assert isinstance(node.type, TupleType) and isinstance(op.length, int)
-        given = [self._buffer(value) for value in node.inputs]
-        results = [
-            self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
-        ]
-        found = plan_turns(node, op, given, results, self.memory, self.sizes, self.threads)
-        if found is not None:
-            self._place(node, found)
-            self._release(node.inputs)
-            return
-        first = len(self.memory.planned)
-        buffers = LoopBuffers(op, given, results, self.memory)
-        for source, target in buffers.beginnings():
-            self._copy(source, target, node)
-        if op.length:
-            outside = self.buffers, self.pending
-            with self.memory.loop(op.length):
-                self._body(node, op.body, buffers.inputs(), buffers.targets())
-            self.buffers, self.pending = outside
-        self.memory.note_block(node, given, buffers.results, first)
-        self._place(node, tuple(buffers.results))
-        self._release(node.inputs)
-
-    def _until(self, node: Tensor, op: Until) -> None:
-        """A loop around the rows of a body, which ends it."""
-        assert isinstance(node.type, TupleType)
-        begin, *given = (self._buffer(value) for value in node.inputs)
-        results = [
-            self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
-        ]
-        first, outside = len(self.memory.planned), (self.buffers, self.pending)
-        buffers = UntilBuffers(op, given, results, self.memory)
-        for whole in buffers.outputs():
-            rows = fill_rows(whole, 0, threads=self.threads, scratch=self.memory.temporary)
-            self.memory.append(rows, node, [], [whole], kind="copy")
-        for source, target in buffers.beginnings():
-            self._copy(source, target, node)
-        if op.most:
-            with self.memory.branch(begin) as turn_over:
-                with self.memory.loop(op.most, buffers.end):
-                    self._body(node, op.body, buffers.inputs(), buffers.targets())
-                turn_over()
-        self.buffers, self.pending = outside
-        self.memory.note_block(node, [begin, *given], results, first)
-        self._place(node, tuple(results))
-        self._release(node.inputs)
-
-    def _cond(self, node: Tensor, op: Cond) -> None:
-        """A choice as a branch around the rows of its two sides."""
-        assert isinstance(node.type, TupleType)
-        condition, *given = (self._buffer(value) for value in node.inputs)
-        results = [
-            self.memory.temporary(concrete_shape(kind, self.sizes), kind.dtype) for kind in node.type.items
-        ]
-        outside, first = (self.buffers, self.pending), len(self.memory.planned)
-        with self.memory.branch(condition) as turn_over:
-            for number, body in enumerate((op.then, op.otherwise)):
-                if number:
-                    turn_over()
-                # Views, so that no side writes over what the other one needs.
-                inputs = [self.memory.moving(buffer) for buffer in given]
-                self._body(node, body, inputs, [(result, True) for result in results])
-        self.buffers, self.pending = outside
-        self.memory.note_block(node, [condition, *given], results, first)
-        self._place(node, tuple(results))
-        self._release(node.inputs)
-
-    def _body(
-        self, node: Tensor, body: Body, inputs: Sequence[Buffer], targets: Sequence[tuple[Buffer, bool]]
-    ) -> None:
-        """The rows of an inner graph. What was placed outside is forgotten: the caller brings it back."""
-        self.buffers = dict(zip(map(id, body.inputs), inputs, strict=True))
-        nodes = topological(body.results)
-        self.pending = _count_uses(nodes, body.results)
-        self._turn(node, nodes, body.results, targets)
-
-    def _turn(
-        self,
-        node: Tensor,
-        nodes: Sequence[Tensor],
-        results: Sequence[Tensor],
-        targets: Sequence[tuple[Buffer, bool]],
-    ) -> None:
-        """The rows of one turn. Results go to their targets at once, or are copied at its end."""
-        into: dict[int, list[Buffer | None]] = {}
-        for result, (target, at_once) in zip(results, targets, strict=True):
-            part = isinstance(result.op, Part)
-            maker, index = (result.inputs[0], result.op.index) if part else (result, 0)  # type: ignore[attr-defined]
-            count = len(maker.type.items) if isinstance(maker.type, TupleType) else 1
-            slots = into.setdefault(id(maker), [None] * count)
-            if at_once and slots[index] is None:
-                slots[index] = target
-        for inner in nodes:
-            self._node(inner, tuple(into.get(id(inner), ())))
-        copies = [
-            (self._buffer(result), target)
-            for result, (target, _) in zip(results, targets, strict=True)
-            if self._buffer(result) != target
-        ]
-        held = {target.base for target, at_once in targets if not at_once}
-        for number, (source, target) in enumerate(copies):
-            if source.base in held:
-                # A state that becomes another one: that may be overwritten before it is read.
-                spare = self.memory.temporary(source.shape, source.dtype)
-                self._copy(source, spare, node)
-                copies[number] = spare, target
-        for source, target in copies:
-            self._copy(source, target, node)
 
     def _readers(self) -> dict[int, list[Tensor]]:
         return consumers(self.lowered.nodes)
@@ -446,10 +308,6 @@ class _Planner:
                 self.memory.append(rows, node, both, [target], target.size, number, "add")
 
     # Outputs and updates
-
-    def _copy(self, source: Buffer, target: Buffer, node: Tensor) -> None:
-        rows = copy_rows(source, target, threads=self.threads, scratch=self.memory.temporary)
-        self.memory.append(rows, node, [source], [target], kind="copy")
 
     def _copy_outputs(self) -> None:
         """Outputs that are views, leaves, or repeated are copied out."""
@@ -546,14 +404,3 @@ class _Planner:
         if self.mode != "dry":
             for source, target, node in copies:
                 self._copy(source, target, node)
-
-
-def _count_uses(nodes: Sequence[Tensor], roots: Sequence[Tensor]) -> dict[int, int]:
-    """How many times each node is read; results of the graph count as read at the end."""
-    uses: dict[int, int] = {}
-    for node in nodes:
-        for value in node.inputs:
-            uses[id(value)] = uses.get(id(value), 0) + 1
-    for root in roots:
-        uses[id(root)] = uses.get(id(root), 0) + 1_000_000
-    return uses

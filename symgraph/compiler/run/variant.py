@@ -13,6 +13,7 @@ import numpy as np
 
 from symgraph.compiler.lower import Lowered
 from symgraph.compiler.plan.planner import Mode, plan
+from symgraph.compiler.program.clocks import Clocks
 from symgraph.compiler.program.program import Program, RowError, Slab
 from symgraph.compiler.run.live_run import OBSERVERS, LiveRun, Observer
 from symgraph.compiler.run.named_graph import Compilation, NamedGraph
@@ -90,26 +91,31 @@ class Variant(NamedGraph):
         if self._observers or OBSERVERS.get():
             return self.observed(feeds, (*self._observers, *OBSERVERS.get()))
         if self.lowered.sizing is not None:
-            with self._lock or nullcontext():
-                feeds, sized = self.sized(feeds)
-                return self._run(self.program(shapes_of(feeds), sized=sized), feeds, sized.sizes)
+            return self._run_sized(feeds)
         program = self.program(tuple([f.shape for f in feeds]))
-        if self._lock is None:
-            return self._run(program, feeds)
-        with self._lock:
-            return self._run(program, feeds)
-
-    def _run(
-        self, program: Program, feeds: list[np.ndarray], sizes: Mapping[Unknown, int] | None = None
-    ) -> list[np.ndarray]:
-        recorder = RECORDER.get()
-        clocks = None if recorder is None else recorder.clocks(program, self)
+        clocks = self._clocks(program)
         try:
-            if sizes is None:
+            if self._lock is None:
                 return program.run(feeds, self._slabs, clocks)
-            return program.run(feeds, self._slabs, clocks, sizes)
+            with self._lock:
+                return program.run(feeds, self._slabs, clocks)
         except RowError as error:
-            raise self._described(program, error, feeds, sizes) from error
+            raise self._described(program, error, feeds, None) from error
+
+    def _run_sized(self, feeds: list[np.ndarray]) -> list[np.ndarray]:
+        """`run` where sizes are found first: no update may come in between."""
+        with self._lock or nullcontext():
+            feeds, sized = self.sized(feeds)
+            program = self.program(shapes_of(feeds), sized=sized)
+            try:
+                return program.run(feeds, self._slabs, self._clocks(program), sized.sizes)
+            except RowError as error:
+                raise self._described(program, error, feeds, sized.sizes) from error
+
+    def _clocks(self, program: Program) -> Clocks | None:
+        """The clocks of a profile that is being taken."""
+        recorder = RECORDER.get()
+        return None if recorder is None else recorder.clocks(program, self)
 
     def observed(
         self, feeds: list[np.ndarray], observers: Sequence[Observer], mode: Mode = "pinned"
