@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symgraph.compiler.sizing import Sizing, closure, frontier, sizing, sources_of, staged
-from symgraph.graph.dims import Dim, Unknown, unknowns
+from symgraph.graph.dims import Dim, Unknown, measured_sizes, unknowns
 from symgraph.graph.leaves import (
     DimValue,
     Placeholder,
@@ -25,7 +25,6 @@ from symgraph.graph.leaves import (
     as_tensor,
     free_sizes,
 )
-from symgraph.graph.measured import sizes_in
 from symgraph.graph.op import Part
 from symgraph.graph.ops.elementwise import Elementwise, cast
 from symgraph.graph.ops.fused import Fused
@@ -138,14 +137,13 @@ def _lowered(
         carried = frontier(roots, late.values())
         before = [*late.values(), *carried]
         own = closure(before, sources)
-        known = [pair for pair in given if all(size in own for size in sizes_in([pair[1]]))]
+        known = [pair for pair in given if _measured_of(pair[1]) <= set(own)]
         first = Wanted(tuple(fed), tuple(before), (), {})
         stage = _lowered(fed, before, len(before), (), 0, known, sources, first, start)
-    read = [*needed.values()]
     inner = [_as_placeholder(node, "stage 1") for node in carried]
     fed, roots = [*fed, *inner], substitute(roots, dict(zip(carried, inner, strict=True)))
     rewritten, records = run_passes(roots)
-    updates, rewritten = _needed_updates(updates, rewritten, outputs, defaults, read)
+    updates, rewritten = _needed_updates(updates, rewritten, outputs, defaults, list(needed.values()))
     results = tuple(rewritten[:outputs])
     changed = tuple(
         (variable, value) for (variable, _), value in zip(updates, rewritten[outputs:], strict=True)
@@ -165,6 +163,11 @@ def _lowered(
         sizing(fed, rewritten, given, needed, late),
         None if stage is None else Stage(stage, tuple(late), len(carried)),
     )
+
+
+def _measured_of(tensor: Tensor) -> set[Unknown]:
+    """The sizes in the type of a tensor that are values of others."""
+    return {size for dim in tensor.shape for size in measured_sizes(dim)}
 
 
 def _phase_chosen(roots: list[Tensor], fed: Sequence[Tensor]) -> list[Tensor]:

@@ -132,3 +132,33 @@ def test_a_nan_is_found_before_and_behind_a_stage() -> None:
     f = symgraph.function([x], K.sum(roots[roots > 0]), nan_guard=True, name="late")
     with pytest.raises(FloatingPointError, match="the first NaN is made by log"):
         f(np.array([1.0, -1.0]))
+
+
+def test_values_are_tapped_before_and_behind_a_stage() -> None:
+    x = symgraph.placeholder((None,), name="x")
+    roots = K.sqrt(x + 1) * 1.0
+    large = roots[roots > 1.5]
+    doubled = K.identity(large * 2, name="doubled")
+    f = symgraph.function([x], [K.sum(doubled)], name="tapped")
+    seen: dict[str, np.ndarray] = {}
+    f.tap(roots, lambda name, value, info: seen.setdefault("roots", value))
+    f.tap(large, lambda name, value, info: seen.setdefault("large", value))
+    value = np.array([0.0, 3.0, 8.0], "float32")
+    np.testing.assert_allclose(f(value), [10.0], rtol=1e-6)
+    np.testing.assert_allclose(seen["roots"], [1, 2, 3], rtol=1e-6)
+    np.testing.assert_allclose(seen["large"], [2, 3], rtol=1e-6)
+    np.testing.assert_allclose(f.run(feed={x: value}, fetch=[roots, large])[1], [2, 3], rtol=1e-6)
+
+
+def test_givens_that_are_masked_and_parts_of_variables() -> None:
+    x, y = symgraph.placeholder((None,), name="x"), symgraph.placeholder((None,), name="y")
+    source = symgraph.placeholder((None,), name="source")
+    data = symgraph.Variable(np.arange(8.0, dtype="float32"), name="data")
+    f = symgraph.function(
+        [source], K.sum(x) * K.cast(K.shape(x)[0], "float32") + K.sum(y[y > 2]),
+        givens={x: source[source > 0], y: data[: K.cast(K.sum(source), "int32")]},
+    )  # fmt: skip
+    for value in ([1.0, -1.0, 4.0], [3.0, 2.0, 0.0], [-1.0, 3.0, 2.0]):
+        array = np.array(value)
+        positive, part = array[array > 0], np.arange(8.0)[: int(array.sum())]
+        np.testing.assert_allclose(f(array), positive.sum() * len(positive) + part[part > 2].sum())

@@ -8,6 +8,7 @@ import pytest
 import symgraph
 from symgraph import backend as K
 from symgraph.graph.evaluate import evaluate
+from symgraph.graph.ops.chosen import unique_of_sorted
 
 M = np.random.default_rng(2).standard_normal((5, 4)).astype("float32")
 
@@ -89,3 +90,15 @@ def test_masks_of_another_shape() -> None:
             f(np.ones((3, 2)), [True] * length)
     with pytest.raises(IndexError, match=r"x\[mask\]: expected a mask of shape \(2,\), as the axes from 1"):
         x[:, symgraph.placeholder((3,), dtype="bool")]
+
+
+def test_distinct_elements_of_sorted_vectors() -> None:
+    line = symgraph.placeholder((None,), name="line")
+    f = symgraph.function([line], list(unique_of_sorted(line)))
+    for values in ([1.0, 1.0, 2.0, 5.0, 5.0, 5.0], [3.0], [2.0, 2.0], []):
+        array = np.array(values, "float32")
+        wanted = np.unique(array, return_index=True, return_counts=True, return_inverse=True)
+        found = f(array)
+        for value, truth in zip(found, (wanted[0], wanted[1], wanted[3], wanted[2]), strict=True):
+            np.testing.assert_array_equal(value, truth)
+    assert len(f(np.array([1.0, np.nan, np.nan]))[0]) == 3

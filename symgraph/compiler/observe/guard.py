@@ -71,6 +71,8 @@ class NanGuard:
         In the call, before anything is stored.
     """
 
+    sees_stages = True
+
     def __init__(self, allow_inf: bool = False) -> None:
         self.allow_inf = allow_inf
 

@@ -144,7 +144,7 @@ class Tap:
             return
         self._call += 1
         if target.variant is not None:
-            self._show(run, target, target.variant.alone(run.feeds)[0], ())
+            self._show(run, target, target.variant.alone(run.own_feeds)[0], ())
             return
         look = _look(run, target)
         value: np.ndarray | None = run.leaf(target.node)
@@ -397,7 +397,7 @@ def _is_of(node: Tensor, layer: str) -> bool:
 def _live(lowered: Lowered, written: Tensor) -> Tensor | None:
     """The node of the rewritten graph that is `written`: the graph is lowered again with a mark on it."""
     wanted = lowered.wanted
-    for fed, inner in zip(wanted.inputs, lowered.inputs, strict=True):
+    for fed, inner in zip(wanted.inputs, lowered.inputs, strict=False):
         if fed is written:
             return inner
     if written.op.leaf:

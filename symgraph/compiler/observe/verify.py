@@ -41,6 +41,8 @@ class _Found:
 class Verifier:
     """Compares what each work has made with the reference of its op, on the inputs that the work has read."""
 
+    sees_stages = True
+
     def __init__(self) -> None:
         self._found: dict[int, tuple[Tensor, _Found]] = {}
         # Sums over slices as they were after the last one.

@@ -26,7 +26,10 @@ from symgraph.kernels.run.machine import Branch, Lease, Loop
 
 
 class Observer(Protocol):
-    """An observer of values while a call runs."""
+    """An observer of values while a call runs.
+
+    One with a true attribute `sees_stages` also observes what runs before to find sizes (see `lower.Stage`).
+    """
 
     def begin(self, run: LiveRun) -> None:
         """Before the first row."""
@@ -156,6 +159,11 @@ class LiveRun:
     def works_of(self, node: Tensor) -> list[Work]:
         """What is done for a node, in order."""
         return self._works.get(id(node), [])
+
+    @property
+    def own_feeds(self) -> list[np.ndarray]:
+        """What the caller has fed, without what a stage before has made."""
+        return self.feeds[: len(self.graph.lowered.wanted.inputs)]
 
     # Values
 

@@ -77,7 +77,7 @@ class Variant(NamedGraph):
         self._stage = (
             None
             if stage is None
-            else Variant(name, f"{reason}: sizes", stage.lowered, None, compilations, observers, known)
+            else Variant(name, f"{reason}: sizes", stage.lowered, None, compilations, (), known)
         )
         self._programs: OrderedDict[_ProgramKey, Program] = OrderedDict()
         self._shape_sizes: OrderedDict[Shapes, dict[Unknown, int]] = OrderedDict()
@@ -148,7 +148,8 @@ class Variant(NamedGraph):
         told: dict[Unknown, int] = {}
         if stage is not None:
             assert self._stage is not None
-            found = self._stage.observed(feeds, observers) if observers else self._stage.run(feeds)
+            seeing = [observer for observer in observers if getattr(observer, "sees_stages", False)]
+            found = self._stage.observed(feeds, seeing) if seeing else self._stage._run_sized(feeds)
             count = len(stage.sizes)
             told = {size: int(value) for size, value in zip(stage.sizes, found[:count], strict=True)}
             feeds = [*feeds, *found[count:]]
@@ -157,6 +158,7 @@ class Variant(NamedGraph):
         if known is None:
             known = dict(told)
             bind_shapes(list(zip(self.lowered.inputs, shapes, strict=True)), known)
+        if stage is None:
             self._shape_sizes[shapes] = known
             while len(self._shape_sizes) > _MOST_PROGRAMS:
                 self._shape_sizes.popitem(last=False)
