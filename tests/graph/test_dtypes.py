@@ -147,8 +147,6 @@ CASES: dict[str, Case] = {
 ROOMS_APART = ("symgraph.graph.ops.linalg.", "symgraph.graph.ops.collective")
 # Functions whose results are sizes and places, whatever the dtype.
 PLACES = ("K.argmax", "K.argmin", "argsort", "searchsorted", "K.shape")
-# Linear algebra, and what ranks do together.
-ROOMS_APART = ("symgraph.graph.ops.linalg.", "symgraph.graph.ops.collective")
 # Ops of floats alone, sources, and what passes make: their own tests say which dtypes they take.
 APART = {
     "AddAlongAxis", "Arange", "AveragePool2D", "AveragePool2DGradient", "Cond", "Conv2D",
