@@ -27,6 +27,7 @@ from symgraph.graph.ops import (
     csr,
     ctc,
     cumulative,
+    custom_gradient,
     elementwise,
     fused,
     host,
@@ -39,6 +40,7 @@ from symgraph.graph.ops import (
     random,
     reduce,
     scan,
+    scatter,
     shape,
     siblings,
     slicing,
@@ -72,6 +74,12 @@ def _each_result(op: Op, inputs: list[Shape], outputs: list[Shape]) -> Iterator[
 def _each_input(op: Op, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
     for _ in _elements(inputs[0]):
         yield
+
+
+def _scatter(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    for _ in _elements(inputs[2]):
+        if op.how != "set":
+            yield
 
 
 def _reduction(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
@@ -311,6 +319,7 @@ COUNTERS: dict[type[Op], Counter] = {
     **dict.fromkeys([nn.Softmax, nn.LogSoftmax], _softmax),
     **dict.fromkeys([index.ScatterAdd, index.AddAlongAxis, pool.MaxPool2DGradient], _each_input),
     **dict.fromkeys([pool.MaxPool2D, pool.MaxPool2DWithIndex], _max_pool),
+    scatter.Scatter: _scatter,
     matmul.MatMul: _matmul,
     csr.CsrDot: _csr_dot,
     csr.CsrToDense: _each_input,
@@ -338,7 +347,7 @@ COUNTERS: dict[type[Op], Counter] = {
             bits.RightShift, barrier.Identity, barrier.StopGradient, barrier.Bounded, barrier.Padded,
             shape.Reshape, shape.Transpose, shape.BroadcastTo, shape.Concatenate, slicing.Slice,
             slicing.Place,
-            index.Gather, index.TakeAlongAxis,
+            index.Gather, index.TakeAlongAxis, scatter.InRange, custom_gradient.CustomGradient,
             cond.Undefined, host.Watch, create.Arange, create.Eye, create.OneHot,
             diagonals.Diagonal, diagonals.OnDiagonal,
             # How many ranks add is not known to the graph.

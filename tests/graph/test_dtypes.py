@@ -151,11 +151,11 @@ PLACES = ("K.argmax", "K.argmin", "argsort", "searchsorted", "K.shape")
 APART = {
     "AddAlongAxis", "Arange", "AveragePool2D", "AveragePool2DGradient", "Cond", "Conv2D",
     "Conv2DInputGradient", "Conv2DWeightBiasGradient", "Conv2DWeightGradient", "Copysign", "CsrDot",
-    "CsrToDense", "CtcBeamSearch", "Eye", "Fused", "FusedReduction", "LogSoftmax", "MaxPool2D",
-    "MaxPool2DGradient", "MaxPool2DWithIndex", "Moments", "Nextafter", "OneHot", "Padded", "Place",
-    "RandomBernoulli", "RandomNormal", "RandomTruncatedNormal", "RandomUniform", "Scan", "ScatterAdd",
-    "SiblingReductions", "SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "Sparse", "TakeAlongAxis",
-    "Undefined", "VariableRead", "Watch",
+    "CsrToDense", "CtcBeamSearch", "CustomGradient", "Eye", "Fused", "FusedReduction", "InRange",
+    "LogSoftmax", "MaxPool2D", "MaxPool2DGradient", "MaxPool2DWithIndex", "Moments", "Nextafter", "OneHot",
+    "Own", "Padded", "Place", "RandomBernoulli", "RandomNormal", "RandomTruncatedNormal", "RandomUniform",
+    "Scan", "Scatter", "ScatterAdd", "SiblingReductions", "SoftmaxCrossEntropy",
+    "SoftmaxCrossEntropyGradient", "Sparse", "TakeAlongAxis", "Undefined", "Until", "VariableRead", "Watch",
 }  # fmt: skip
 
 

@@ -84,9 +84,7 @@ def test_one_tensor_is_not_the_list_of_its_rows() -> None:
         np.testing.assert_array_equal(Function([], found[0])(), [0, 2, 4])
     x = placeholder((2, 3))
     for refused in (
-        lambda: Function(x, [x]),
         lambda: K.function(x, [x]),
-        lambda: Function([x], [x], updates=K.update(m, m + 1)),
         lambda: Function([x], [x], updates=[m, m + 1]),
         lambda: optimizers.SGD().get_updates(K.sum(m * m), m),
         lambda: K.concatenate(x),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph.graph.dims import Dim, product
-from symgraph.graph.op import Op, Sample, byte_count
+from symgraph.graph.op import Op, Sample
 from symgraph.graph.ops.compare import equal
 from symgraph.graph.ops.create import arange, ones_like, zeros, zeros_like
 from symgraph.graph.ops.elementwise import cast, where
@@ -130,10 +130,6 @@ class Scatter(Op):
     def flops(self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
         """One for each update that is not only stored."""
         return 0 if self.how == "set" else int(np.prod(inputs[2], dtype=object))
-
-    def bytes(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
-        """The updates, read and stored, and the indices; a copy of x, where one is needed, is counted too."""
-        return 2 * byte_count(inputs[2]) + byte_count(inputs[1]) + 2 * byte_count(outputs[0])
 
     def rows(
         self, inputs: Sequence[Buffer], outputs: Sequence[Buffer], *, threads: int, scratch: Scratch
