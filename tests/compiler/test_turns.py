@@ -12,7 +12,7 @@ import pytest
 
 from symgraph import backend as K
 from symgraph.compiler.function import Function
-from symgraph.compiler.plan import planner, turns
+from symgraph.compiler.plan import blocks, turns
 from symgraph.compiler.program.program import Program, Slab
 from symgraph.graph.evaluate import evaluate
 from symgraph.graph.gradient import gradients
@@ -163,7 +163,7 @@ def test_agrees_with_the_loop_and_with_one_thread(kind: str, monkeypatch: pytest
         found[threads] = fn(*fed.values())
         assert len(_sequences(fn)) == 2
     set_num_threads(before)
-    monkeypatch.setattr(planner, "plan_turns", lambda *given: None)
+    monkeypatch.setattr(blocks, "plan_turns", lambda *given: None)
     fn = Function(list(fed), wanted)
     stepwise = fn(*fed.values())
     assert not _sequences(fn)

@@ -29,13 +29,17 @@ from symgraph.graph.ops import (
     cumulative,
     custom_gradient,
     elementwise,
+    floats,
     fused,
+    gamma,
     host,
     index,
+    logarithms,
     math,
     matmul,
     moments,
     nn,
+    plane,
     pool,
     random,
     reduce,
@@ -45,6 +49,7 @@ from symgraph.graph.ops import (
     siblings,
     slicing,
     sort,
+    until,
 )
 from symgraph.graph.ops.host_call import HostCall
 from symgraph.graph.ops.linalg import diagonals
@@ -252,6 +257,11 @@ def _body(body: Body) -> Iterator[None]:
             yield from COUNTERS[type(node.op)](node.op, shapes, [node.shape])  # type: ignore[list-item]
 
 
+def _until(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
+    """One turn."""
+    return _body(op.body)
+
+
 def _cond(op: Any, inputs: list[Shape], outputs: list[Shape]) -> Iterator[None]:
     """The longer side."""
     yield from max((list(_body(body)) for body in (op.then, op.otherwise)), key=len)
@@ -303,7 +313,9 @@ COUNTERS: dict[type[Op], Counter] = {
             _M.Negative, _M.Absolute, _M.Sign, _M.Exp, _M.Expm1, _M.Log, _M.Log1p, _M.Sqrt, _M.Rsqrt,
             _M.Square, _M.Reciprocal, _M.Sin, _M.Cos, _M.Tan, _M.Arcsin, _M.Arccos, _M.Arctan, _M.Sinh,
             _M.Cosh, _M.Tanh, _M.Sigmoid, _M.Softplus, _M.Erf, _M.Relu, _M.Floor, _M.Ceil, _M.Round,
-            _M.Trunc, _M.IsNan, _M.IsInf, random.RandomUniform, random.RandomNormal,
+            logarithms.Arccosh, logarithms.Arcsinh, logarithms.Arctanh, logarithms.Log2, logarithms.Log10,
+            plane.Arctan2, plane.Hypot, floats.Copysign, floats.Nextafter, floats.Signbit, gamma.Digamma,
+            gamma.Lgamma, _M.Trunc, _M.IsNan, _M.IsInf, random.RandomUniform, random.RandomNormal,
             random.RandomTruncatedNormal, random.RandomBernoulli,
         ],
         _each_result,
@@ -333,6 +345,7 @@ COUNTERS: dict[type[Op], Counter] = {
     ctc.CtcBeamSearch: _beam_search,
     fused.Fused: _fused,
     scan.Scan: _scan,
+    until.Until: _until,
     cond.Cond: _cond,
     fused.FusedReduction: _fused_reduction,
     siblings.SiblingReductions: _siblings,

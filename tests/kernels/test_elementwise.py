@@ -25,7 +25,8 @@ def test_integer_functions_equal_numpy(dtype):
     x = np.concatenate([np.repeat(edge, edge.size), rng.integers(limits.min, limits.max, 500).astype(dtype)])
     y = np.concatenate([np.tile(edge, edge.size), rng.integers(0, 20, 500).astype(dtype)])
     for name, reference in EXACT_PAIRS.items():
-        np.testing.assert_array_equal(elementwise(name, x, y), reference(x, y), err_msg=name)
+        if name not in ("copysign", "nextafter"):
+            np.testing.assert_array_equal(elementwise(name, x, y), reference(x, y), err_msg=name)
     for name, reference in EXACT.items():
         if name not in ("isnan", "isinf", "neg"):
             np.testing.assert_array_equal(elementwise(name, x), reference(x), err_msg=name)
