@@ -48,12 +48,6 @@ class World:
     def barrier(self) -> None:
         """Wait until all ranks are here."""
 
-    def agree(self) -> None:
-        """Called after the last exchange of a step, before it changes anything.
-
-        What it raises ends the step, with all variables as they were.
-        """
-
     def signal(self) -> None:
         """Tell the other ranks that this one, the first, has done something: see `await_signal`."""
 

@@ -303,14 +303,14 @@ def _joined(a: Form, b: Form, total: Tensor, sign: int) -> Form:
     return Form(total, rest, better, signed, wild, free=a.free + b.free)
 
 
-def product_value(a: Form, b: Form) -> Tensor:
-    """The product of two numbers."""
-    return _joined_value(a, b, times(a, b), 1)
+def product_value(a: Form, b: Form, joined: Form) -> Tensor:
+    """The product of two numbers, `joined` in form."""
+    return _joined_value(a, b, joined, 1)
 
 
-def quotient_value(a: Form, b: Form) -> Tensor:
-    """The quotient of two numbers; 1 where they are the same."""
-    return _joined_value(a, b, divided(a, b), -1)
+def quotient_value(a: Form, b: Form, joined: Form) -> Tensor:
+    """The quotient of two numbers, `joined` in form; 1 where they are the same."""
+    return _joined_value(a, b, joined, -1)
 
 
 def _joined_value(a: Form, b: Form, joined: Form, sign: int) -> Tensor:

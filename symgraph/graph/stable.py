@@ -135,7 +135,8 @@ class Stable:
         other = None if form is None else self._forms.of(node.inputs[1])
         if form is None or other is None or not (form.wild or other.wild) or max(form.free, other.free) > 1:
             return None
-        return self._made_of(times(form, other), product_value(form, other))
+        joined = times(form, other)
+        return self._made_of(joined, product_value(form, other, joined))
 
     def root_of_exponential(self, node: Tensor) -> Tensor | None:
         """sqrt(exp(x)) -> exp(x / 2), and its kin"""
@@ -163,7 +164,8 @@ class Stable:
         over = over or plain(above)
         if found is not None or tame or max(over.free, under.free) > 1:
             return found
-        return self._made_of(divided(over, under), quotient_value(over, under))
+        joined = divided(over, under)
+        return self._made_of(joined, quotient_value(over, under, joined))
 
     def _made_of(self, form: Form, value: Tensor) -> Tensor:
         self._forms.remember(value, form)

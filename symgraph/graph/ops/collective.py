@@ -6,7 +6,6 @@ layers that want to know of their own rows only; where a graph is not divided al
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -24,7 +23,7 @@ from symgraph.graph.ops.sizes import known
 from symgraph.graph.tensor import Tensor, call
 from symgraph.graph.types import FLOATS, TensorType
 from symgraph.kernels.index import copy_rows
-from symgraph.kernels.run.buffer import Buffer, Scratch
+from symgraph.kernels.run.buffer import Buffer, Scratch, array_at
 from symgraph.kernels.run.machine import Host, Row
 
 
@@ -90,7 +89,7 @@ class SumOfRanks(Op):
             start += source.size
 
         def call(operands: Sequence[int]) -> None:
-            self.exchange.allreduce(_memory(operands[0], region))
+            self.exchange.allreduce(array_at(operands[0], region))
 
         return [*rows, Row(Host("allreduce", call), (region.address,))]
 
@@ -144,7 +143,7 @@ class RowsOfRanks(Op):
         place = window(every, starts, own.shape, (1,) * len(own.shape))
 
         def call(operands: Sequence[int]) -> None:
-            self.exchange.gather(_memory(operands[0], every), known(self.unit))
+            self.exchange.gather(array_at(operands[0], every), known(self.unit))
 
         rows = copy_rows(own, place, threads=threads, scratch=scratch)
         return [*rows, Row(Host("allgather", call), (every.address,))]
@@ -155,15 +154,6 @@ class RowsOfRanks(Op):
         for shape in ((5,), (3, 4), (0, 2), (6, 2, 3)):
             for dtype in ("bool", "float32", "float64"):
                 yield Sample(cls(shape[0], 0, 1, Alone()), (rng.integers(0, 2, shape).astype(dtype),), False)
-
-
-def _memory(address: int, buffer: Buffer) -> np.ndarray:
-    """The memory of a contiguous buffer that lies at an address; nothing is copied."""
-    if not buffer.size:
-        return np.empty(buffer.shape, buffer.dtype)
-    memory = memoryview((ctypes.c_char * buffer.nbytes).from_address(address))
-    array: np.ndarray = np.frombuffer(memory, np.uint8).view(buffer.dtype).reshape(buffer.shape)
-    return array
 
 
 @dataclass(frozen=True)
